@@ -1,0 +1,21 @@
+"""Importing this module registers every built-in kind.
+
+Every module below `wherry.api` that declares a kind is found by its place in the package: to add one, add its file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import wherry.api
+
+
+def load() -> None:
+    """Import every module of the package."""
+    for module in pkgutil.walk_packages(wherry.api.__path__, "wherry.api."):
+        if module.name != __name__:
+            importlib.import_module(module.name)
+
+
+load()
