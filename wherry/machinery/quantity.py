@@ -27,7 +27,7 @@ MAX_TEXT = 256
 MAX_INT64 = 2**63 - 1
 NANOS = 10**9
 _MAX_DECIMAL_DIGITS = 36
-_MAX_DECIMAL = 10**_MAX_DECIMAL_DIGITS
+_MAX_DECIMAL: int = 10**_MAX_DECIMAL_DIGITS
 
 _TEXT = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)", re.ASCII)
 _DECIMAL_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
