@@ -1,0 +1,259 @@
+"""Schema nodes as closures: what `walk` runs.
+
+A closure takes (value, path, run) and returns the value in canonical form; problems go to the run (`findings.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+from typing import Any, Never
+
+from wherry.machinery.schema import leaves
+from wherry.machinery.schema.defaults import Defaults, Rule, fresh
+from wherry.machinery.schema.definitions import MICRO_TIME, QUANTITY, RAW_EXTENSION, TIME, Schema
+from wherry.machinery.schema.findings import DEPTH_EXCEEDED, MAX_DEPTH, Path, Run, weigh
+
+Walker = Callable[[Any, Path, Run], Any]
+
+
+def compiled(schema: Schema, defaults: Defaults | None) -> Walker:
+    """The schema's closure for this registry of defaults; built at first use."""
+    walker: Walker | None = schema.compiled.get(defaults)
+    return walker or _compile(schema, defaults)
+
+
+_lock = RLock()
+_in_progress: set[tuple[Schema, Defaults | None]] = set()
+
+
+def _compile(schema: Schema, defaults: Defaults | None) -> Walker:
+    with _lock:
+        if defaults in schema.compiled:
+            return compiled(schema, defaults)
+        if (schema, defaults) in _in_progress:
+            return _recursive(schema, defaults)
+        _in_progress.add((schema, defaults))
+        try:
+            walker = schema.compiled[defaults] = _with_null_rule(schema, _build(schema, defaults))
+        finally:
+            _in_progress.remove((schema, defaults))
+        return walker
+
+
+def _recursive(schema: Schema, defaults: Defaults | None) -> Walker:
+    """A definition inside itself: the only place besides free-form values where depth has no bound."""
+
+    def walk_recursive(value: Any, path: Path, run: Run) -> Any:
+        # A recursive definition nests through a map or a list, hence two levels.
+        run.depth += 2
+        if run.depth > MAX_DEPTH:
+            return run.mismatch(value, path, DEPTH_EXCEEDED)
+        result = compiled(schema, defaults)(value, path, run)
+        run.depth -= 2
+        return result
+
+    return walk_recursive
+
+
+def _with_null_rule(schema: Schema, walker: Walker) -> Walker:
+    if schema.nullable is None or schema.type == "any":
+        return walker
+
+    def walk_nullable(value: Any, path: Path, run: Run) -> Any:
+        return None if value is None else walker(value, path, run)
+
+    def walk_not_null(value: Any, path: Path, run: Run) -> Any:
+        return run.mismatch(value, path) if value is None else walker(value, path, run)
+
+    return walk_nullable if schema.nullable else walk_not_null
+
+
+def _build(schema: Schema, defaults: Defaults | None) -> Walker:
+    if schema.name in _BY_NAME:
+        return _BY_NAME[schema.name]
+    if schema.int_or_string:
+        return _parsed(leaves.int_or_string, 0)
+    match schema.type:
+        case "object" if schema.additional is not None and not schema.properties:
+            return _map(schema.additional, defaults)
+        case "object":
+            return _struct(schema, defaults)
+        case "array":
+            return _list(schema.items, defaults)
+        case "string":
+            return _walk_bytes if schema.format == "byte" and schema.nullable is None else _walk_string
+        case "integer":
+            return _integer(schema)
+        case "number":
+            return _walk_number
+        case "boolean":
+            return _walk_boolean
+    return _walk_anything
+
+
+def _struct(schema: Schema, defaults: Defaults | None) -> Walker:
+    # The type that needs no further look, the closure for all other types, and whether a null means "unset".
+    fields = {
+        name: (_plain_type(child), compiled(child, defaults), _null_is_unset(child))
+        for name, child in schema.properties.items()
+    }
+    extra = _extra_fields(schema, defaults)
+
+    def walk_struct(value: Any, path: Path, run: Run) -> Any:
+        if type(value) is not dict:
+            return run.zero_or_mismatch(value, path, {})
+        run.keys += len(value)
+        result = {}
+        for name, item in value.items():
+            field = fields.get(name)
+            if field is None:
+                if extra is not None:
+                    result[name] = extra(item, (path, name), run)
+                else:
+                    run.drop(item, path, name)
+                continue
+            plain, walker, null_is_unset = field
+            if type(item) is plain:
+                result[name] = item
+            elif item is not None or not null_is_unset:
+                result[name] = walker(item, (path, name), run)
+        return result
+
+    if defaults is None:
+        return walk_struct
+    missing = {name: child.default for name, child in schema.properties.items() if child.has_default}
+    return _filling(
+        walk_struct, {name: field[1] for name, field in fields.items()}, missing, defaults.rules(schema.name)
+    )
+
+
+def _filling(walk_struct: Walker, children: dict[str, Walker], missing: dict[str, Any], rules: list[Rule]) -> Walker:
+    """Fill a struct's defaults once it and its children are walked."""
+
+    def walk_and_fill(value: Any, path: Path, run: Run) -> Any:
+        result = walk_struct(value, path, run)
+        if not (rules or missing) or run.errors:
+            return result
+        for name, default in missing.items():
+            if name not in result:
+                result[name] = fresh(default)
+        for rule in rules:
+            rule(result)
+        keys, source = run.keys, value or {}
+        for name in [name for name in result if source.get(name) is None]:
+            if name in children and isinstance(result[name], dict | list):
+                result[name] = children[name](result[name], (path, name), run)
+        run.keys = keys
+        return result
+
+    return walk_and_fill
+
+
+def _extra_fields(schema: Schema, defaults: Defaults | None) -> Walker | None:
+    """What walks the fields that a struct does not name, if it may have such."""
+    if schema.additional is not None:
+        return compiled(schema.additional, defaults)
+    return _walk_anything if schema.preserve_unknown else None
+
+
+def _map(values: Schema, defaults: Defaults | None) -> Walker:
+    plain, walker = _plain_type(values), compiled(values, defaults)
+
+    def walk_map(value: Any, path: Path, run: Run) -> Any:
+        if type(value) is not dict:
+            return run.zero_or_mismatch(value, path, {})
+        run.keys += len(value)
+        return {
+            key: item if type(item) is plain else walker(item, (path, key, True), run) for key, item in value.items()
+        }
+
+    return walk_map
+
+
+def _list(items: Schema | None, defaults: Defaults | None) -> Walker:
+    plain = _plain_type(items) if items else Never
+    walker = compiled(items, defaults) if items else _walk_anything
+
+    def walk_list(value: Any, path: Path, run: Run) -> Any:
+        if type(value) is not list:
+            return run.zero_or_mismatch(value, path, [])
+        return [item if type(item) is plain else walker(item, (path, index), run) for index, item in enumerate(value)]
+
+    return walk_list
+
+
+def _plain_type(schema: Schema) -> Any:
+    """The Python type of values that are right as they are, or Never."""
+    is_plain_string = schema.type == "string" and schema.name not in _BY_NAME and not schema.int_or_string
+    if is_plain_string and not (schema.format == "byte" and schema.nullable is None):
+        return str
+    return bool if schema.type == "boolean" else Never
+
+
+def _null_is_unset(schema: Schema) -> bool:
+    return schema.nullable is None or (schema.nullable is False and schema.has_default)
+
+
+def _walk_string(value: Any, path: Path, run: Run) -> Any:
+    return value if type(value) is str else run.zero_or_mismatch(value, path, "")
+
+
+def _walk_boolean(value: Any, path: Path, run: Run) -> Any:
+    return value if type(value) is bool else run.zero_or_mismatch(value, path, False)
+
+
+def _walk_number(value: Any, path: Path, run: Run) -> Any:
+    return value if type(value) in (int, float) else run.zero_or_mismatch(value, path, 0)
+
+
+def _walk_anything(value: Any, path: Path, run: Run) -> Any:
+    if type(value) in (dict, list):
+        keys, depth = weigh(value)
+        run.keys += keys
+        if run.depth + depth > MAX_DEPTH:
+            return run.mismatch(value, path, DEPTH_EXCEEDED)
+    return value
+
+
+def _walk_bytes(value: Any, path: Path, run: Run) -> Any:
+    if type(value) is not str:
+        return run.zero_or_mismatch(value, path, "")
+    try:
+        return leaves.base64_text(value)
+    except leaves.Unreadable as error:
+        return run.mismatch(value, path, str(error))
+
+
+def _integer(schema: Schema) -> Walker:
+    bound = leaves.BOUNDS.get(schema.format, leaves.INT64)
+    is_custom = schema.nullable is not None
+
+    def walk_integer(value: Any, path: Path, run: Run) -> Any:
+        if is_custom and type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is int and -bound <= value < bound:
+            return value
+        return run.zero_or_mismatch(value, path, 0)
+
+    return walk_integer
+
+
+def _parsed(parse: Callable[[Any], Any], zero: Any) -> Walker:
+    def walk_parsed(value: Any, path: Path, run: Run) -> Any:
+        if value is None:
+            return zero
+        try:
+            return parse(value)
+        except leaves.Unreadable as error:
+            return run.mismatch(value, path, str(error))
+
+    return walk_parsed
+
+
+_BY_NAME: dict[str, Walker] = {
+    QUANTITY: _parsed(leaves.quantity, "0"),
+    TIME: _parsed(leaves.time, None),
+    MICRO_TIME: _parsed(leaves.micro_time, None),
+    RAW_EXTENSION: _walk_anything,
+}
