@@ -1,0 +1,162 @@
+"""The embedded store: one SQLite file, durable on every acknowledged write, safe to kill at any moment.
+
+Writes go through one thread (`sqlite_writer.py`), reads of one key happen right here (microseconds, less than a hop
+to another thread costs, unless the page must come from a cold disk), lists and old history on a reading thread. One
+process at a time may hold the file; others may look into it with any SQLite tool that only reads.
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from apiserver.storage.feed import Feed, closed
+from apiserver.storage.sqlite_log import Head, Log
+from apiserver.storage.sqlite_writer import Outcomes, Sweep, Write, Writer
+from apiserver.storage.store import Change, Compacted, Entry, Page, StoreUnavailable, check_size
+
+# What watchers that keep up need in memory; those that do not read from the file.
+FEED_CHANGES = 1024
+FEED_BYTES = 16 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+class FileLock:
+    """Keeps a second process from writing the same database. The kernel releases it when the process dies.
+
+    A file of its own, as closing any descriptor of the database would drop SQLite's own locks on it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._descriptor)
+            raise StoreUnavailable(f"{path}: another process has this store open") from error
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+class SqliteStore:
+    """A `Store` in one file. Made by `open`; belongs to the event loop that opened it."""
+
+    def __init__(self, path: Path, lock: FileLock, log: Log) -> None:
+        head = log.head()
+        self._lock = lock
+        self._feed = Feed(head.newest)
+        self._compacted = head.promised
+        self._near = Log.reading(path)
+        self._far = Log.reading(path)
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
+        self._writer = Writer(log, self._publish)
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteStore":
+        """Open the file, creating it if need be. Raises StoreUnavailable, naming the file."""
+        try:
+            lock = FileLock(path)
+        except OSError as error:
+            raise StoreUnavailable(f"{path}: {error}") from error
+        try:
+            return cls(path, lock, Log.writing(path))
+        except (OSError, sqlite3.Error) as error:
+            lock.release()
+            raise StoreUnavailable(f"{path}: {error}") from error
+        except StoreUnavailable:
+            lock.release()
+            raise
+
+    async def get(self, key: str) -> Entry | None:
+        self._check_open()
+        try:
+            revision, value = self._near.newest(key)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._near.path}: {error}") from error
+        return None if value is None else Entry(key, value, revision)
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = 0, at: int = 0) -> Page:
+        return await self._read(partial(Log.page, prefix=prefix, after=after, limit=limit, at=at))
+
+    async def put(self, key: str, value: bytes, *, expected: int) -> Entry:
+        check_size(key, value)
+        change = await self._write(key, value, expected)
+        return Entry(key, value, change.revision)
+
+    async def delete(self, key: str, *, expected: int) -> Entry:
+        change = await self._write(key, None, expected)
+        return Entry(key, change.previous or b"", change.revision)
+
+    async def watch(self, prefix: str, *, since: int) -> AsyncIterator[Change]:
+        while True:
+            self._check_open()
+            if since < self._compacted:
+                raise Compacted(self._compacted)
+            if since < self._feed.begins_after:
+                changes, since = await self._read(partial(Log.changes, prefix=prefix, since=since))
+                for change in changes:
+                    yield change
+                continue
+            for change in self._feed.since(since):
+                if change.key.startswith(prefix):
+                    yield change
+                since = change.revision
+            await self._feed.beyond(since)
+
+    async def compact(self, revision: int) -> None:
+        while True:
+            self._check_open()
+            future: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
+            self._writer.submit(Sweep(revision, future))
+            head = await future
+            self._compacted = head.promised
+            if head.swept >= revision:
+                return
+
+    async def revision(self) -> int:
+        self._check_open()
+        return self._feed.revision
+
+    async def close(self) -> None:
+        if self._feed.closed:
+            return
+        self._feed.close()
+        # Readers first: the last connection to close checkpoints, and that must be the writer's.
+        await asyncio.to_thread(self._reader.shutdown)
+        self._near.close()
+        self._far.close()
+        await asyncio.to_thread(self._writer.stop)
+        self._lock.release()
+
+    def _check_open(self) -> None:
+        if self._feed.closed:
+            raise closed()
+
+    async def _write(self, key: str, value: bytes | None, expected: int) -> Change:
+        self._check_open()
+        future: asyncio.Future[Change] = asyncio.get_running_loop().create_future()
+        self._writer.submit(Write(key, value, expected, future))
+        return await future
+
+    async def _read(self, query: Callable[[Log], T]) -> T:
+        self._check_open()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reader, query, self._far)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._far.path}: {error}") from error
+
+    def _publish(self, outcomes: Outcomes) -> None:
+        """Watchers first, then the writers: one who was answered finds every watcher in this process woken."""
+        changes = [result for _, result in outcomes if isinstance(result, Change)]
+        if changes:
+            self._feed.append(changes)
+            self._feed.shrink(changes=FEED_CHANGES, size_bytes=FEED_BYTES)
+        for job, result in outcomes:
+            job.answer(result)
