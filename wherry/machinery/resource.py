@@ -76,7 +76,7 @@ class Kind(NamedTuple):
 class _ResourceMeta(msgspec.StructMeta):
     """Takes the wire identity from the class statement and registers the class."""
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **identity: Any) -> Any:
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], /, **identity: Any) -> Any:
         struct_options = {key: identity.pop(key) for key in ("frozen", "kw_only") if key in identity}
         cls = super().__new__(mcs, name, bases, namespace, **struct_options)
         if "version" in identity:
