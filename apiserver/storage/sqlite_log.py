@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from apiserver.storage.store import Change, Compacted, Entry, FutureRevision, Page, StoreUnavailable, end_of
+from apiserver.storage.store import Change, Compacted, Entry, FutureRevision, Page, StoreUnavailable, end_of, start_of
 
 SCHEMA_VERSION = 1
 # How many revisions one step of a compaction covers: a few milliseconds, for which other writers wait.
@@ -48,7 +48,7 @@ _HEAD = """
 
 _PAGE = """
     SELECT key, value, revision FROM log AS entry
-    WHERE key >= :prefix AND key < :end AND key > :after AND revision <= :at AND value IS NOT NULL AND NOT EXISTS (
+    WHERE key >= :start AND key < :end AND revision <= :at AND value IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM log AS successor
         WHERE successor.key = entry.key AND successor.previous = entry.revision AND successor.revision <= :at
     )
@@ -136,7 +136,7 @@ class Log:
             if at and at < head.promised:
                 raise Compacted(head.promised)
             at = at or head.newest
-            bounds = {"prefix": prefix, "end": _end_of(prefix), "after": after, "at": at}
+            bounds = {"start": start_of(prefix, after), "end": _end_of(prefix), "at": at}
             rows = self._connection.execute(_PAGE, {**bounds, "limit": limit + 1 if limit else -1})
             entries = [Entry(*row) for row in rows]
         more = bool(limit) and len(entries) > limit

@@ -140,6 +140,11 @@ def check_size(key: str, value: bytes) -> None:
         raise TooLarge(key, len(value))
 
 
+def start_of(prefix: str, after: str) -> str:
+    """The first key that a list of `prefix` beginning after the key `after` may contain."""
+    return max(prefix, after + "\0") if after else prefix
+
+
 def end_of(prefix: str) -> str | None:
     """The first key after all those that start with `prefix`; None if nothing can follow.
 
