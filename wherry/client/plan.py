@@ -4,9 +4,9 @@
         yield Create(pod_from(rs.spec.template, owner=rs))
         yield SetStatus(rs.with_status(replicas=1))
 
-The runner (`wherry.client.runner`) carries the actions out in order: runs of `Create` or `Delete` in growing batches, `SetStatus`
-only when something changed. Every write carries the version and uid the plan saw, so a plan made on an old world fails as a
-quiet conflict instead of doing harm.
+The runner (`wherry.client.runner`) carries the actions out in order: runs of `Create` or `Delete` in growing
+batches, `SetStatus` only when something changed. Every write carries the version and uid the plan saw, so a plan
+made on an old world fails as a quiet conflict instead of doing harm.
 """
 
 from __future__ import annotations

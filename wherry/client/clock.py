@@ -1,0 +1,75 @@
+"""What time it is and which way a die falls: both are asked of the running event loop, so that tests own them.
+
+    now()              # UTC; on a virtual-time loop the time of that world
+    randomness()       # a random.Random; on a virtual-time loop a seeded one
+    with skewed(hours=1):
+        group.create_task(component.run())       # this component's clock runs an hour ahead
+
+A loop owns time by having a method `wall_clock() -> datetime`, and chance by having an attribute `random`.
+Intervals are never measured here but with `loop.time()`, which no clock change moves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+
+_skew = ContextVar("_skew", default=timedelta())
+_chance = random.Random()
+
+
+def _loop() -> object:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def now() -> datetime:
+    """The wall clock, in UTC."""
+    wall_clock = getattr(_loop(), "wall_clock", None)
+    at: datetime = wall_clock() if wall_clock else datetime.now(UTC)
+    return at + _skew.get()
+
+
+def whole_seconds(at: datetime) -> datetime:
+    """The precision of most of Kubernetes' timestamps."""
+    return at.replace(microsecond=0)
+
+
+def randomness() -> random.Random:
+    """Where jitter and name suffixes come from."""
+    chance = getattr(_loop(), "random", _chance)
+    return chance if isinstance(chance, random.Random) else _chance
+
+
+@contextmanager
+def skewed(**offset: float) -> Iterator[None]:
+    """Tasks created inside believe a wall clock that is off by a `timedelta(**offset)`."""
+    token = _skew.set(_skew.get() + timedelta(**offset))
+    try:
+        yield
+    finally:
+        _skew.reset(token)
+
+
+def timestamp(at: datetime) -> str:
+    """As metav1.Time is written.
+
+    >>> timestamp(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
+    '2026-01-02T03:04:05Z'
+    """
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def micro_timestamp(at: datetime) -> str:
+    """As metav1.MicroTime is written.
+
+    >>> micro_timestamp(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
+    '2026-01-02T03:04:05.000006Z'
+    """
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
