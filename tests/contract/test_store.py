@@ -131,7 +131,8 @@ async def test_64_writers_share_one_counter_and_lose_nothing(store: Store, prefi
     await asyncio.gather(*(increment() for _ in range(64)))
 
     last = await store.get(prefix + "counter")
-    assert last and last.value == b"64"
+    assert last
+    assert last.value == b"64"
 
 
 async def test_64_writers_get_64_revisions(store: Store, prefix: str) -> None:

@@ -8,7 +8,6 @@ import pytest
 from apiserver.storage import Change, Compacted, FutureRevision, Store
 from tests.storage.store_client import create, take
 
-
 # Watches
 
 

@@ -100,14 +100,11 @@ def _members(folder: Path, count: int, flags: tuple[str, ...]) -> list[EtcdServe
     peers = [f"http://127.0.0.1:{port}" for port in ports[:count]]
     clients = [f"http://127.0.0.1:{port}" for port in ports[count:]]
     cluster = ",".join(f"m{index}={peer}" for index, peer in enumerate(peers))
-    return [
-        EtcdServer(
-            [binary, "--name", f"m{index}", "--data-dir", str(folder / f"m{index}")]
-            + ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster]
-            + ["--listen-client-urls", client, "--advertise-client-urls", client]
-            + ["--max-request-bytes", str(MAX_REQUEST_BYTES), *flags],
-            client,
-            folder / f"m{index}.log",
-        )
-        for index, (peer, client) in enumerate(zip(peers, clients, strict=True))
-    ]
+    servers = []
+    for index, (peer, client) in enumerate(zip(peers, clients, strict=True)):
+        command = [binary, "--name", f"m{index}", "--data-dir", str(folder / f"m{index}")]
+        command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster]
+        command += ["--listen-client-urls", client, "--advertise-client-urls", client]
+        command += ["--max-request-bytes", str(MAX_REQUEST_BYTES), *flags]
+        servers.append(EtcdServer(command, client, folder / f"m{index}.log"))
+    return servers
