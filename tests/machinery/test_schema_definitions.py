@@ -9,7 +9,8 @@ META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 
 KINDS = {
     "v1": "Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolumeClaim PersistentVolume Pod "
-    "PodTemplate ReplicationController ResourceQuota Secret ServiceAccount Service ComponentStatus DeleteOptions Status",
+    "PodTemplate ReplicationController ResourceQuota Secret ServiceAccount "
+    "Service ComponentStatus DeleteOptions Status",
     "apps/v1": "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet",
     "batch/v1": "CronJob Job",
     "autoscaling/v1": "HorizontalPodAutoscaler Scale",
@@ -38,7 +39,8 @@ KINDS = {
 
 MERGED_BY = {
     "name": f"{CORE}PodSpec.containers {CORE}PodSpec.initContainers {CORE}PodSpec.ephemeralContainers "
-    f"{CORE}PodSpec.volumes {CORE}PodSpec.imagePullSecrets {CORE}PodSpec.schedulingGates {CORE}PodSpec.resourceClaims {CORE}Container.env "
+    f"{CORE}PodSpec.volumes {CORE}PodSpec.imagePullSecrets "
+    f"{CORE}PodSpec.schedulingGates {CORE}PodSpec.resourceClaims {CORE}Container.env "
     f"{CORE}ServiceAccount.secrets {CORE}PodStatus.resourceClaimStatuses "
     "io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration.webhooks "
     "io.k8s.api.admissionregistration.v1.ValidatingWebhook.matchConditions "
