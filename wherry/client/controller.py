@@ -1,0 +1,83 @@
+"""Controllers: a pure plan for the objects of one kind, and what it needs to see.
+
+    @controller(ReplicaSet, owns=[Pod])
+    def plan(rs: ReplicaSet, world: World) -> Plan: ...
+
+    @controller(Service, reads=[Node], wakes={Pod: services_of}, absent=forget_service, workers=2)
+    def plan(service: Service, world: World) -> Plan: ...
+
+`owns`: kinds whose objects wake the object that controls them; one without a controller wakes those whose selector
+matches. `wakes`: kinds whose objects wake what a function of theirs names. `reads`: kinds that are read but wake
+nobody. The decorator registers the controller and leaves the function as it is, so tests call it directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from wherry.client.plan import Plan
+from wherry.client.world import World
+from wherry.machinery.resource import Resource
+
+PlanFunction = Callable[[Any, World], Plan]
+AbsentFunction = Callable[[str, World], Plan]
+WakeFunction = Callable[[Any, World], Iterable[str]]
+F = TypeVar("F", bound=PlanFunction)
+
+
+@dataclass(frozen=True)
+class Controller:
+    """A plan and its declarations. `workers` bounds how many objects are worked on at once."""
+
+    name: str
+    kind: type[Resource]
+    plan: PlanFunction
+    owns: tuple[type[Resource], ...] = ()
+    reads: tuple[type[Resource], ...] = ()
+    wakes: Mapping[type[Resource], WakeFunction] = field(default_factory=dict)
+    absent: AbsentFunction | None = None
+    workers: int = 16
+
+    @property
+    def kinds(self) -> tuple[type[Resource], ...]:
+        """Every kind its plan may read, each once."""
+        return tuple(dict.fromkeys((self.kind, *self.owns, *self.wakes, *self.reads)))
+
+
+_registered: dict[str, Controller] = {}
+
+
+def controller(
+    kind: type[Resource],
+    *,
+    owns: Iterable[type[Resource]] = (),
+    reads: Iterable[type[Resource]] = (),
+    wakes: Mapping[type[Resource], WakeFunction] | None = None,
+    **options: Any,
+) -> Callable[[F], F]:
+    """Declare the plan that follows as a controller; options are `name` (else the module's), `workers` and `absent`."""
+
+    def declare(plan: F) -> F:
+        name = options.pop("name", "") or plan.__module__.rpartition(".")[2]
+        if name in _registered:
+            raise TypeError(
+                f"two controllers are called {name!r}: in {_registered[name].plan.__module__} and {plan.__module__}"
+            )
+        _registered[name] = Controller(name, kind, plan, tuple(owns), tuple(reads), dict(wakes or {}), **options)
+        return plan
+
+    return declare
+
+
+def all_controllers() -> tuple[Controller, ...]:
+    """Every declared controller whose module is imported, by name."""
+    return tuple(_registered[name] for name in sorted(_registered))
+
+
+def controller_named(name: str) -> Controller:
+    """One declared controller; KeyError names those there are."""
+    if name not in _registered:
+        raise KeyError(f"there is no controller {name!r}; there are {', '.join(sorted(_registered)) or 'none'}")
+    return _registered[name]
