@@ -1,0 +1,215 @@
+"""OpenAPI v3, one document for each group and version: what `kubectl explain`, `apply` and client-side validation read.
+
+    index({"apps/v1": [KindRow("apps", "v1", "Deployment", "deployments", True)]})
+    document("apps/v1", rows, descriptions=True)
+
+The schemas are the walker's own data. Kubernetes' sentences about its fields are not part of Wherry; where the
+`explain` extra (`kubernetes-validate`) is installed they are read from there, else `kubectl explain` shows names and
+types alone.
+
+Documents are built when first asked for (some 20 ms with descriptions) and kept until the rows change.
+
+Kubernetes: apiserver's OpenAPI v3 aggregator. Differs: paths hold one item path per kind with its `patch` alone,
+because nothing else in them is read by clients; kinds that can only be created (reviews) have one too, or kubectl
+would ask for OpenAPI v2 to validate them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from wherry.machinery.schema.definitions import GVK, META, RESOURCE_PROPERTIES, kinds, published
+
+Json = dict[str, Any]
+
+KUBERNETES_VERSION = "v1.37.0"
+REF = "#/components/schemas/"
+
+_PATCH_TYPES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
+_STRATEGIC = "application/strategic-merge-patch+json"
+
+
+class KindRow(NamedTuple):
+    """A kind that is served. `schema` is a custom kind's `openAPIV3Schema`; None for built-in kinds."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+    schema: Mapping[str, Any] | None = None
+
+    @property
+    def path(self) -> str:
+        """The path of one object of this kind."""
+        scope = "/namespaces/{namespace}" if self.namespaced else ""
+        return f"/{_root(self.api_version)}{scope}/{self.plural}/{{name}}"
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def definition(self) -> str:
+        """The name of this kind's schema; a custom kind's is its group backwards, as upstream writes it."""
+        if self.schema is None:
+            return kinds()[self.api_version, self.kind]
+        return ".".join([*reversed(self.group.split(".")), self.version, self.kind])
+
+
+def index(served: Mapping[str, Sequence[KindRow]], *, descriptions: bool = True) -> Json:
+    """The body of `/openapi/v3`: where each document is, under a hash that changes with its content."""
+    paths = {}
+    for group_version, rows in served.items():
+        root = _root(group_version)
+        tag = etag(group_version, rows, descriptions=descriptions)
+        paths[root] = {"serverRelativeURL": f"/openapi/v3/{root}?hash={tag}"}
+    return {"paths": paths}
+
+
+def etag(group_version: str, rows: Sequence[KindRow], *, descriptions: bool = True) -> str:
+    """The hash of a document, computed from what it is made of; the document itself need not exist."""
+    has_sentences = descriptions and _sentences_file() is not None
+    source = orjson.dumps([group_version, [tuple(row) for row in rows], has_sentences])
+    return hashlib.sha256(_built_in_digest() + source).hexdigest().upper()
+
+
+@cache
+def _built_in_digest() -> bytes:
+    return hashlib.sha256(orjson.dumps(published())).digest()
+
+
+# The last document of each group and version, with and without sentences, and the hash it was built under.
+_built: dict[tuple[str, bool], tuple[str, bytes]] = {}
+
+
+def document(group_version: str, rows: Sequence[KindRow], *, descriptions: bool = True) -> bytes:
+    """The body of `/openapi/v3/<api|apis>/<group_version>`, as JSON."""
+    tag = etag(group_version, rows, descriptions=descriptions)
+    built = _built.get((group_version, descriptions))
+    if built is None or built[0] != tag:
+        built = _built[group_version, descriptions] = tag, orjson.dumps(_build(rows, descriptions))
+    return built[1]
+
+
+def _build(rows: Sequence[KindRow], descriptions: bool) -> Json:
+    custom = {name: schema for row in rows if row.schema is not None for name, schema in _custom_schemas(row)}
+    sentences = _sentences() if descriptions else {}
+    schemas = {
+        name: custom[name] if name in custom else _described(published()[name], sentences.get(name, {}))
+        for name in sorted(_reachable(rows, custom))
+    }
+    return {
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": KUBERNETES_VERSION},
+        "paths": {row.path: {"patch": _patch_operation(row)} for row in rows},
+        "components": {"schemas": schemas},
+    }
+
+
+def _root(group_version: str) -> str:
+    return f"apis/{group_version}" if "/" in group_version else f"api/{group_version}"
+
+
+def _patch_operation(row: KindRow) -> Json:
+    names = ("dryRun", "fieldManager", "fieldValidation", "force", "pretty")
+    types = _PATCH_TYPES if row.schema is not None else (*_PATCH_TYPES, _STRATEGIC)
+    body = {"schema": {"$ref": f"{REF}{META}Patch"}}
+    answer = {"application/json": {"schema": {"$ref": REF + row.definition}}}
+    return {
+        "operationId": f"patch{row.group.partition('.')[0].title()}{row.version.title()}{row.kind}",
+        "parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names],
+        "requestBody": {"required": True, "content": dict.fromkeys(types, body)},
+        "responses": {"200": {"description": "OK", "content": answer}},
+        "x-kubernetes-action": "patch",
+        GVK: {"group": row.group, "version": row.version, "kind": row.kind},
+    }
+
+
+def _custom_schemas(row: KindRow) -> Iterator[tuple[str, Json]]:
+    """A custom kind's schema and that of its list."""
+    source = row.schema or {}
+    gvk = {"group": row.group, "version": row.version, "kind": row.kind}
+    properties = {**source.get("properties", {}), **RESOURCE_PROPERTIES}
+    yield row.definition, {**source, "type": "object", "properties": properties, GVK: [gvk]}
+    items = {"type": "array", "items": {"$ref": REF + row.definition}}
+    properties = {**RESOURCE_PROPERTIES, "metadata": {"$ref": f"{REF}{META}ListMeta"}, "items": items}
+    listed = {"type": "object", "required": ["items"], "properties": properties}
+    yield row.definition + "List", {**listed, GVK: [{**gvk, "kind": row.kind + "List"}]}
+
+
+def _reachable(rows: Sequence[KindRow], custom: Mapping[str, Json]) -> set[str]:
+    """The names of all schemas that the kinds, their lists and the operations on them mention."""
+    waiting = [f"{META}{name}" for name in ("DeleteOptions", "Patch", "Status")]
+    for row in rows:
+        waiting.append(row.definition)
+        if row.schema is not None or row.definition + "List" in published():
+            waiting.append(row.definition + "List")
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(_references(custom.get(name) or published()[name]))
+    return found
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        reference = node.get("$ref")
+        if isinstance(reference, str) and reference.startswith(REF):
+            yield reference.removeprefix(REF)
+        for child in node.values():
+            yield from _references(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _references(child)
+
+
+def _described(node: Any, sentences: Any) -> Any:
+    """The node with the sentences about it, word for word; both have the same shape."""
+    result: Json = {}
+    for word, value in node.items():
+        theirs = sentences.get(word, {})
+        if word == "properties":
+            result[word] = {name: _described(child, theirs.get(name, {})) for name, child in value.items()}
+        elif word in ("items", "additionalProperties") and isinstance(value, dict):
+            result[word] = _described(value, theirs)
+        else:
+            result[word] = value
+    sentence = sentences.get("description")
+    if isinstance(sentence, str):
+        result["description"] = sentence
+    return _wrapped(result)
+
+
+def _wrapped(node: Json) -> Json:
+    """OpenAPI 3.0 ignores what stands beside a `$ref`, so a reference with company moves into `allOf`."""
+    if isinstance(node.get("$ref"), str) and len(node) > 1:
+        return {**{word: value for word, value in node.items() if word != "$ref"}, "allOf": [{"$ref": node["$ref"]}]}
+    return node
+
+
+def _sentences() -> Json:
+    """Kubernetes' descriptions, by definition. Read again for each document: they would take 10 MB to keep."""
+    file = _sentences_file()
+    definitions: Json = orjson.loads(file.read_bytes())["$defs"] if file else {}
+    return definitions
+
+
+@cache
+def _sentences_file() -> Path | None:
+    # Importing the package would load jsonschema; only its location is needed.
+    spec = importlib.util.find_spec("kubernetes_validate")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        file = Path(folder) / "kubernetes-json-schema" / f"{KUBERNETES_VERSION}-local" / "_definitions.json"
+        if file.exists():
+            return file
+    return None
