@@ -1,0 +1,119 @@
+"""WorkQueue: which objects need a plan. Each key waits at most once, and never do two workers hold the same key.
+
+    queue.add("shop/web")
+    key = await queue.get()
+    try: ...                                   # add("shop/web") now means: once more, after this worker is done
+    finally: queue.done(key)
+
+The queue holds keys, not changes, so ten changes of an object cost one plan, and its size is bounded by the number
+of objects. Everything but `get` is synchronous; all of it belongs to one event loop.
+
+Kubernetes: client-go `workqueue`, with its per-item exponential rate limiter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from wherry.client import backoff
+
+# client-go's first delay; its cap of 1000 s is replaced by one from which a cluster recovers within a minute of an
+# outage.
+FIRST_RETRY_SECONDS = 0.005
+MOST_RETRY_SECONDS = 30.0
+
+
+class WorkQueue:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[str] = deque()
+        self._dirty: set[str] = set()  # waiting, or to be added again when done
+        self._held: set[str] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._failures: dict[str, int] = {}
+        self._getters: deque[asyncio.Future[None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no key waits, is held or has failed; keys that wait for a time of their own choice do not count."""
+        return not self._dirty and not self._held and not self._failures
+
+    def add(self, key: str) -> None:
+        """Ask for a plan, as soon as a worker is free."""
+        if key in self._dirty:
+            return
+        self._dirty.add(key)
+        if key not in self._held:
+            self._push(key)
+
+    def add_after(self, key: str, seconds: float) -> None:
+        """Ask for a plan in a while; of several such requests the earliest counts."""
+        if seconds <= 0:
+            self.add(key)
+            return
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(key)
+        if timer is not None and timer.when() <= loop.time() + seconds:
+            return
+        if timer is not None:
+            timer.cancel()
+        self._timers[key] = loop.call_later(seconds, self._ring, key)
+
+    def add_rate_limited(self, key: str, at_least_seconds: float = 0.0) -> None:
+        """Ask for a plan after a failure: later each time, until `forget`."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        self.add_after(key, max(at_least_seconds, backoff.delay(failures, FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)))
+
+    def forget(self, key: str) -> None:
+        """The plan went well: its failures no longer count."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> str:
+        """The next key; it belongs to the caller until `done`."""
+        while not self._waiting:
+            getter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._getters.append(getter)
+            try:
+                await getter
+            except asyncio.CancelledError:
+                # A wake-up that came together with the cancellation belongs to another worker.
+                if getter.done() and not getter.cancelled():
+                    self._wake()
+                raise
+        key = self._waiting.popleft()
+        self._dirty.discard(key)
+        self._held.add(key)
+        return key
+
+    def done(self, key: str) -> None:
+        """The worker is through with the key."""
+        self._held.discard(key)
+        if key in self._dirty:
+            self._push(key)
+
+    def close(self) -> None:
+        """Nobody works here any more: drop the timers."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _push(self, key: str) -> None:
+        self._waiting.append(key)
+        self._wake()
+
+    def _ring(self, key: str) -> None:
+        del self._timers[key]
+        self.add(key)
+
+    def _wake(self) -> None:
+        while self._getters:
+            getter = self._getters.popleft()
+            if not getter.done():
+                getter.set_result(None)
+                return
