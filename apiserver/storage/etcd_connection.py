@@ -87,6 +87,7 @@ class EtcdConnection:
         self._options = options
         credentials = _credentials(options) if options.is_encrypted else None
         self._channels = [_channel(endpoint, credentials) for endpoint in options.endpoints]
+        self._watches: list[set[Any]] = [set() for _ in self._channels]
         self._member = 0
         self._token = ""
         self._renewal = asyncio.Lock()
@@ -125,6 +126,8 @@ class EtcdConnection:
             _WATCH.path, _WATCH.request.SerializeToString, _WATCH.answer.FromString
         )(_kept_open(messages.WatchRequest(create_request=request)), metadata=self._metadata())
         responses = aiter(call)
+        watches = self._watches[member]
+        watches.add(call)
 
         async def read() -> Any:
             with self._translated(member):
@@ -133,12 +136,17 @@ class EtcdConnection:
         try:
             yield read
         finally:
+            watches.discard(call)
             call.cancel()
 
     def leave(self, member: int | None = None) -> None:
-        """Turn to the next member, unless somebody else did so already."""
-        if member in (None, self._member):
-            self._member = (self._member + 1) % len(self._channels)
+        """Turn to the next member, unless somebody else did so already; watches on the old one end Unanswered."""
+        if member not in (None, self._member) or len(self._channels) == 1:
+            return
+        # A stopped member holds its streams open and silent; to resume them elsewhere is cheap.
+        for call in self._watches[self._member]:
+            call.cancel()
+        self._member = (self._member + 1) % len(self._channels)
 
     async def close(self) -> None:
         self._closed = True
@@ -183,11 +191,12 @@ class EtcdConnection:
             self.leave(member)
             raise Unanswered(f"{endpoint}: the watch was ended") from None
         except asyncio.CancelledError:
-            # Closing a channel cancels its calls, which is not a cancellation of the task that waits for one.
+            # gRPC says the same when the call was cancelled, by `leave` or `close`, and the task was not.
             task = asyncio.current_task()
-            if self._closed and not (task and task.cancelling()):
-                raise closed() from None
-            raise
+            if task and task.cancelling():
+                raise
+            self._check_open()
+            raise Unanswered(f"{endpoint}: given up for another member") from None
 
     def _check_open(self) -> None:
         if self._closed:

@@ -86,7 +86,11 @@ class Log:
         """
         _create_private(path)
         log = cls(path, _connect(path))
-        log._prepare()
+        try:
+            log._prepare()
+        except BaseException:
+            log.close()
+            raise
         return log
 
     @classmethod

@@ -51,6 +51,11 @@ class EtcdServer:
         except (OSError, urllib.error.URLError):
             return False
 
+    @property
+    def is_leader(self) -> bool:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=2) as answer:
+            return b"\netcd_server_is_leader 1" in answer.read()
+
 
 @contextlib.contextmanager
 def start_etcd(folder: Path, *flags: str) -> Iterator[EtcdServer]:

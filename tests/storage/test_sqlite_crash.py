@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from apiserver.storage import Change, Compacted, Store, open_store
 from tests.storage.store_client import take
-from tests.storage.write_storm import is_whole
+from tests.storage.write_storm import REPOSITORY, is_whole
 
-REPOSITORY = Path(__file__).parents[2]
 CRASHES = 25
 CUTS = 60
 

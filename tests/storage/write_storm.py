@@ -9,9 +9,11 @@ import asyncio
 import os
 import sys
 import zlib
+from pathlib import Path
 
 from apiserver.storage import Store, open_store
 
+REPOSITORY = Path(__file__).parents[2]
 WRITERS = 24
 KEPT_REVISIONS = 300
 
