@@ -1,0 +1,133 @@
+"""Services and EndpointSlices in, rules out: who may answer for whom on this node.
+
+Kubernetes: kube-proxy's ServiceChangeTracker, EndpointsChangeTracker and CategorizeEndpoints. Differs: IPv4 only;
+topology hints, load balancer source ranges and health check node ports are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kubeproxy.rules import Route, Rules, Target
+from wherry.api.core.service import Service, ServicePort
+from wherry.api.discovery.endpoint_slice import Endpoint, EndpointSlice
+
+# Services with this label are some other proxy's. Kubernetes: LabelServiceProxyName.
+OTHER_PROXY = "service.kubernetes.io/service-proxy-name"
+# What our own DNS routes are called: no service has a name without a namespace.
+DNS_SERVICE = "cluster-dns"
+DNS_PORT = 53
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where the rules will be in force. Queries to `dns_address` go to `dns_target`, this node's own DNS server."""
+
+    node_name: str
+    dns_address: str = ""
+    dns_target: Target | None = None
+
+
+class _Candidate(NamedTuple):
+    """An endpoint of one service port."""
+
+    target: Target
+    is_ready: bool
+    is_draining: bool
+    is_here: bool
+
+
+def plan(services: Iterable[Service], slices: Iterable[EndpointSlice], here: Here) -> Rules:
+    """What this node should do with traffic to services."""
+    by_service: dict[str, list[EndpointSlice]] = {}
+    for slice in slices:
+        if slice.address_type == "IPv4":
+            by_service.setdefault(slice.service_key, []).append(slice)
+
+    routes = [
+        _route(service, port, by_service.get(service.key, []), here)
+        for service in services
+        if cluster_ips(service) and OTHER_PROXY not in service.metadata.labels
+        for port in service.spec.ports
+    ]
+    return Rules(tuple(sorted(_with_own_dns(routes, here))))
+
+
+def cluster_ips(service: Service) -> tuple[str, ...]:
+    """The IPv4 addresses of a service; none for headless ones and for names of something outside."""
+    spec = service.spec
+    if spec.type == "ExternalName" or spec.is_headless:
+        return ()
+    return _ipv4(spec.cluster_ips or (spec.cluster_ip,))
+
+
+def is_ready(endpoint: Endpoint) -> bool:
+    """Whether traffic may go there; unset means yes."""
+    return endpoint.conditions.ready is not False
+
+
+def _route(service: Service, port: ServicePort, slices: list[EndpointSlice], here: Here) -> Route:
+    spec = service.spec
+    candidates = sorted(_candidates(port, slices, here.node_name))
+    internal_is_local = spec.internal_traffic_policy == "Local"
+    external_is_local = spec.external_traffic_policy == "Local" and _is_external(service)
+    sticky = spec.session_affinity == "ClientIP"
+    balancers = tuple(ingress.ip for ingress in service.status.load_balancer.ingress)
+    return Route(
+        service=service.key,
+        port_name=port.name,
+        protocol=port.protocol,
+        port=port.port,
+        cluster_ips=cluster_ips(service),
+        external_ips=_ipv4((*spec.external_ips, *balancers)),
+        node_port=port.node_port,
+        everywhere=_usable(candidates),
+        here=_usable([c for c in candidates if c.is_here]) if internal_is_local or external_is_local else (),
+        internal_is_local=internal_is_local,
+        external_is_local=external_is_local,
+        affinity_seconds=spec.session_affinity_config.client_ip.timeout_seconds if sticky else 0,
+    )
+
+
+def _is_external(service: Service) -> bool:
+    return service.spec.type in ("NodePort", "LoadBalancer") or bool(service.spec.external_ips)
+
+
+def _candidates(port: ServicePort, slices: list[EndpointSlice], node_name: str) -> Iterator[_Candidate]:
+    for slice in slices:
+        numbers = [p.port for p in slice.ports if p.name == port.name and p.protocol == port.protocol and p.port]
+        for endpoint in slice.endpoints:
+            for number in numbers if endpoint.addresses else ():
+                yield _candidate(endpoint, Target(endpoint.addresses[0], number), node_name)
+
+
+def _candidate(endpoint: Endpoint, target: Target, node_name: str) -> _Candidate:
+    conditions = endpoint.conditions
+    # Kubernetes: an unset `serving` is what `ready` is.
+    serving = is_ready(endpoint) if conditions.serving is None else conditions.serving
+    is_here = endpoint.node_name == node_name
+    return _Candidate(target, is_ready(endpoint), serving and conditions.terminating is True, is_here)
+
+
+def _usable(candidates: list[_Candidate]) -> tuple[Target, ...]:
+    """The ready ones; if there is none, those that shut down but still serve. Kubernetes: ProxyTerminatingEndpoints."""
+    chosen = [c for c in candidates if c.is_ready] or [c for c in candidates if c.is_draining]
+    return tuple(dict.fromkeys(c.target for c in chosen))
+
+
+def _with_own_dns(routes: list[Route], here: Here) -> list[Route]:
+    """This node answers at the cluster's DNS address, unless a service there has endpoints of its own."""
+    if not here.dns_address or here.dns_target is None:
+        return routes
+    taken = {r.protocol: r for r in routes if here.dns_address in r.cluster_ips and r.port == DNS_PORT}
+    for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP")):
+        if protocol not in taken or not taken[protocol].everywhere:
+            own = Route(DNS_SERVICE, name, protocol, DNS_PORT, (here.dns_address,), everywhere=(here.dns_target,))
+            routes = [*(r for r in routes if r is not taken.get(protocol)), own]
+    return routes
+
+
+def _ipv4(addresses: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({address for address in addresses if address and ":" not in address}))
