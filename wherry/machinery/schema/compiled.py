@@ -14,6 +14,7 @@ from wherry.machinery.schema.defaults import Defaults, Rule, fresh
 from wherry.machinery.schema.definitions import MICRO_TIME, QUANTITY, RAW_EXTENSION, TIME, Schema
 from wherry.machinery.schema.findings import DEPTH_EXCEEDED, MAX_DEPTH, Path, Run, weigh
 
+Json = dict[str, Any]
 Walker = Callable[[Any, Path, Run], Any]
 
 
@@ -99,10 +100,15 @@ def _struct(schema: Schema, defaults: Defaults | None) -> Walker:
         for name, child in schema.properties.items()
     }
     extra = _extra_fields(schema, defaults)
+    missing = {name: child.default for name, child in schema.properties.items() if defaults and child.has_default}
+    rules = defaults.rules(schema.name) if defaults and schema.name else []
+    fill = _filling(schema, defaults, rules, missing)
 
     def walk_struct(value: Any, path: Path, run: Run) -> Any:
         if type(value) is not dict:
-            return run.zero_or_mismatch(value, path, {})
+            if value is not None:
+                return run.mismatch(value, path)
+            value = {}
         run.keys += len(value)
         result = {}
         for name, item in value.items():
@@ -118,36 +124,33 @@ def _struct(schema: Schema, defaults: Defaults | None) -> Walker:
                 result[name] = item
             elif item is not None or not null_is_unset:
                 result[name] = walker(item, (path, name), run)
+        # The list is live: rules may be registered after this closure was built.
+        if (rules or missing) and not run.errors:
+            fill(result, value, path, run)
         return result
 
-    if defaults is None:
-        return walk_struct
-    missing = {name: child.default for name, child in schema.properties.items() if child.has_default}
-    return _filling(
-        walk_struct, {name: field[1] for name, field in fields.items()}, missing, defaults.rules(schema.name)
-    )
+    return walk_struct
 
 
-def _filling(walk_struct: Walker, children: dict[str, Walker], missing: dict[str, Any], rules: list[Rule]) -> Walker:
-    """Fill a struct's defaults once it and its children are walked."""
+def _filling(
+    schema: Schema, defaults: Defaults | None, rules: list[Rule], missing: Json
+) -> Callable[[Json, Json, Path, Run], None]:
+    """What fills a struct's defaults once it and its children are walked."""
+    children = schema.properties
 
-    def walk_and_fill(value: Any, path: Path, run: Run) -> Any:
-        result = walk_struct(value, path, run)
-        if not (rules or missing) or run.errors:
-            return result
+    def fill(result: Json, source: Json, path: Path, run: Run) -> None:
         for name, default in missing.items():
             if name not in result:
                 result[name] = fresh(default)
         for rule in rules:
             rule(result)
-        keys, source = run.keys, value or {}
+        keys = run.keys
         for name in [name for name in result if source.get(name) is None]:
             if name in children and isinstance(result[name], dict | list):
-                result[name] = children[name](result[name], (path, name), run)
+                result[name] = compiled(children[name], defaults)(result[name], (path, name), run)
         run.keys = keys
-        return result
 
-    return walk_and_fill
+    return fill
 
 
 def _extra_fields(schema: Schema, defaults: Defaults | None) -> Walker | None:

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import binascii
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 from wherry.machinery.quantity import canonical
+from wherry.machinery.time import micro_time_text, parse_time, time_text
 
 INT32, INT64 = 2**31, 2**63
 BOUNDS = {"int32": INT32, "int64": INT64, "": INT64}
 
-QUANTITY_SYNTAX = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-
 _SECONDS = "2006-01-02T15:04:05Z07:00"
 _MICROSECONDS = "2006-01-02T15:04:05.000000Z07:00"
-_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII)
+_SIX_DIGITS = re.compile(r"\.\d{6}(?!\d)", re.ASCII)
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 
@@ -52,8 +51,6 @@ def quantity(value: Any) -> str:
     >>> quantity("1024Mi"), quantity(0.5)
     ('1Gi', '500m')
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise Unreadable(QUANTITY_SYNTAX)
     try:
         return canonical(value)
     except ValueError as error:
@@ -98,7 +95,7 @@ def time(value: Any) -> str:
     >>> time("2026-11-22T18:57:38.9+01:00")
     '2026-11-22T17:57:38Z'
     """
-    return _instant(value, _SECONDS).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time_text(_instant(value, _SECONDS))
 
 
 def micro_time(value: Any) -> str:
@@ -107,27 +104,20 @@ def micro_time(value: Any) -> str:
     >>> micro_time("2026-11-22T17:57:38.000120Z")
     '2026-11-22T17:57:38.000120Z'
     """
-    return _instant(value, _MICROSECONDS).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, str) and not _SIX_DIGITS.search(value):
+        raise _no_time(value, _MICROSECONDS)
+    return micro_time_text(_instant(value, _MICROSECONDS))
 
 
 def _instant(value: Any, layout: str) -> datetime:
     if not isinstance(value, str):
         raise Unreadable(f"json: cannot unmarshal {json_type(value)} into Go value of type string")
-    match = _TIME.fullmatch(value)
-    if not match or (layout is _MICROSECONDS and len(match[7] or "") != 6):
-        raise Unreadable(f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"')
     try:
-        return _to_utc(match)
-    except (ValueError, OverflowError):
-        raise Unreadable(f'parsing time "{value}": day, hour, minute or second out of range') from None
+        return parse_time(value)
+    except ValueError:
+        raise _no_time(value, layout) from None
 
 
-def _to_utc(match: re.Match[str]) -> datetime:
-    numbers = [int(part) for part in match.groups()[:6]]
-    microseconds = int((match[7] or "0").ljust(6, "0")[:6])
-    offset = timedelta(0)
-    if match[8]:
-        offset = timedelta(hours=int(match[9]), minutes=int(match[10])) * (-1 if match[8] == "-" else 1)
-    year, month, day, hour, minute, second = numbers
-    local = datetime(year, month, day, hour, minute, second, microseconds, timezone(offset))
-    return local.astimezone(UTC)
+def _no_time(text: str, layout: str) -> Unreadable:
+    shown = text[:64]
+    return Unreadable(f'parsing time "{shown}" as "{layout}": cannot parse "{shown}" as "2006"')
