@@ -24,6 +24,7 @@ class EtcdServer:
 
     command: list[str]
     url: str
+    metrics_url: str
     log: Path
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -46,28 +47,28 @@ class EtcdServer:
     def is_healthy(self) -> bool:
         """Whether it answers a linearizable read, that is: it runs and knows a leader."""
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.metrics_url}/health", timeout=2) as answer:
                 return b'"true"' in answer.read()
         except (OSError, urllib.error.URLError):
             return False
 
     @property
     def is_leader(self) -> bool:
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=2) as answer:
+        with urllib.request.urlopen(f"{self.metrics_url}/metrics", timeout=2) as answer:
             return b"\netcd_server_is_leader 1" in answer.read()
 
 
 @contextlib.contextmanager
-def start_etcd(folder: Path, *flags: str) -> Iterator[EtcdServer]:
+def start_etcd(folder: Path, *flags: str, scheme: str = "http") -> Iterator[EtcdServer]:
     """One member that is a whole cluster."""
-    with start_cluster(folder, 1, *flags) as (server,):
+    with start_cluster(folder, 1, *flags, scheme=scheme) as (server,):
         yield server
 
 
 @contextlib.contextmanager
-def start_cluster(folder: Path, members: int, *flags: str) -> Iterator[list[EtcdServer]]:
+def start_cluster(folder: Path, members: int, *flags: str, scheme: str = "http") -> Iterator[list[EtcdServer]]:
     """A cluster that answers, killed at the end. Skips the test where there is no etcd binary."""
-    servers = _members(folder, members, flags)
+    servers = _members(folder, members, flags, scheme)
     try:
         for server in servers:
             server.start()
@@ -97,19 +98,19 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _members(folder: Path, count: int, flags: tuple[str, ...]) -> list[EtcdServer]:
+def _members(folder: Path, count: int, flags: tuple[str, ...], scheme: str) -> list[EtcdServer]:
     binary = shutil.which("etcd")
     if binary is None:
         pytest.skip("no etcd binary on this machine: apt-get install etcd-server")
-    ports = free_ports(2 * count)
-    peers = [f"http://127.0.0.1:{port}" for port in ports[:count]]
-    clients = [f"http://127.0.0.1:{port}" for port in ports[count:]]
+    ports = iter(free_ports(3 * count))
+    peers = [f"http://127.0.0.1:{next(ports)}" for _ in range(count)]
     cluster = ",".join(f"m{index}={peer}" for index, peer in enumerate(peers))
     servers = []
-    for index, (peer, client) in enumerate(zip(peers, clients, strict=True)):
+    for index, peer in enumerate(peers):
+        client, metrics = f"{scheme}://127.0.0.1:{next(ports)}", f"http://127.0.0.1:{next(ports)}"
         command = [binary, "--name", f"m{index}", "--data-dir", str(folder / f"m{index}")]
         command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", cluster]
-        command += ["--listen-client-urls", client, "--advertise-client-urls", client]
+        command += ["--listen-client-urls", client, "--advertise-client-urls", client, "--listen-metrics-urls", metrics]
         command += ["--max-request-bytes", str(MAX_REQUEST_BYTES), *flags]
-        servers.append(EtcdServer(command, client, folder / f"m{index}.log"))
+        servers.append(EtcdServer(command, client, metrics, folder / f"m{index}.log"))
     return servers
