@@ -1,7 +1,7 @@
 """OpenAPI v3, one document for each group and version: what `kubectl explain`, `apply` and client-side validation read.
 
-    index({"apps/v1": [KindRow("apps", "v1", "Deployment", "deployments", True)]})
-    document("apps/v1", rows, descriptions=True)
+    index({"apis/apps/v1": [KindRow("apps", "v1", "Deployment", "deployments", True)]})
+    document("apis/apps/v1", rows, descriptions=True)
 
 The schemas are the walker's own data. Kubernetes' sentences about its fields are not part of Wherry; where the
 `explain` extra (`kubernetes-validate`) is installed they are read from there, else `kubectl explain` shows names and
@@ -50,7 +50,12 @@ class KindRow(NamedTuple):
     def path(self) -> str:
         """The path of one object of this kind."""
         scope = "/namespaces/{namespace}" if self.namespaced else ""
-        return f"/{_root(self.api_version)}{scope}/{self.plural}/{{name}}"
+        return f"/{self.root}{scope}/{self.plural}/{{name}}"
+
+    @property
+    def root(self) -> str:
+        """Where this kind's group and version begins."""
+        return f"apis/{self.group}/{self.version}" if self.group else f"api/{self.version}"
 
     @property
     def api_version(self) -> str:
@@ -65,19 +70,21 @@ class KindRow(NamedTuple):
 
 
 def index(served: Mapping[str, Sequence[KindRow]], *, descriptions: bool = True) -> Json:
-    """The body of `/openapi/v3`: where each document is, under a hash that changes with its content."""
+    """The body of `/openapi/v3`: where each document is, under a hash that changes with its content.
+
+    Keys are the roots of the groups' versions, without a leading slash: `api/v1`, `apis/apps/v1`.
+    """
     paths = {}
-    for group_version, rows in served.items():
-        root = _root(group_version)
-        tag = etag(group_version, rows, descriptions=descriptions)
+    for root, rows in served.items():
+        tag = etag(root, rows, descriptions=descriptions)
         paths[root] = {"serverRelativeURL": f"/openapi/v3/{root}?hash={tag}"}
     return {"paths": paths}
 
 
-def etag(group_version: str, rows: Sequence[KindRow], *, descriptions: bool = True) -> str:
+def etag(root: str, rows: Sequence[KindRow], *, descriptions: bool = True) -> str:
     """The hash of a document, computed from what it is made of; the document itself need not exist."""
     has_sentences = descriptions and _sentences_file() is not None
-    source = orjson.dumps([group_version, [tuple(row) for row in rows], has_sentences])
+    source = orjson.dumps([root, [tuple(row) for row in rows], has_sentences])
     return hashlib.sha256(_built_in_digest() + source).hexdigest().upper()
 
 
@@ -90,12 +97,12 @@ def _built_in_digest() -> bytes:
 _built: dict[tuple[str, bool], tuple[str, bytes]] = {}
 
 
-def document(group_version: str, rows: Sequence[KindRow], *, descriptions: bool = True) -> bytes:
-    """The body of `/openapi/v3/<api|apis>/<group_version>`, as JSON."""
-    tag = etag(group_version, rows, descriptions=descriptions)
-    built = _built.get((group_version, descriptions))
+def document(root: str, rows: Sequence[KindRow], *, descriptions: bool = True) -> bytes:
+    """The body of `/openapi/v3/<root>`, as JSON."""
+    tag = etag(root, rows, descriptions=descriptions)
+    built = _built.get((root, descriptions))
     if built is None or built[0] != tag:
-        built = _built[group_version, descriptions] = tag, orjson.dumps(_build(rows, descriptions))
+        built = _built[root, descriptions] = tag, orjson.dumps(_build(rows, descriptions))
     return built[1]
 
 
@@ -112,10 +119,6 @@ def _build(rows: Sequence[KindRow], descriptions: bool) -> Json:
         "paths": {row.path: {"patch": _patch_operation(row)} for row in rows},
         "components": {"schemas": schemas},
     }
-
-
-def _root(group_version: str) -> str:
-    return f"apis/{group_version}" if "/" in group_version else f"api/{group_version}"
 
 
 def _patch_operation(row: KindRow) -> Json:

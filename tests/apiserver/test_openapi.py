@@ -24,15 +24,15 @@ BOAT_SCHEMA = {
     "properties": {"spec": {"type": "object", "properties": {"oars": {"type": "integer", "description": "How many."}}}},
 }
 BOAT = KindRow("river.example.com", "v1", "Boat", "boats", True, BOAT_SCHEMA)
-SERVED = {"v1": [POD], "apps/v1": [DEPLOYMENT], "authorization.k8s.io/v1": [REVIEW], "river.example.com/v1": [BOAT]}
+SERVED = {row.root: [row] for row in (POD, DEPLOYMENT, REVIEW, BOAT)}
 
 
 def built(row: KindRow, **options) -> dict:
-    return json.loads(document(row.api_version, [row], **options))
+    return json.loads(document(row.root, [row], **options))
 
 
 def test_the_index_names_every_document_under_its_hash():
-    tag = etag("apps/v1", [DEPLOYMENT])
+    tag = etag("apis/apps/v1", [DEPLOYMENT])
 
     assert index(SERVED)["paths"]["apis/apps/v1"] == {"serverRelativeURL": f"/openapi/v3/apis/apps/v1?hash={tag}"}
     assert set(index(SERVED)["paths"]) == {
@@ -46,15 +46,15 @@ def test_the_index_names_every_document_under_its_hash():
 def test_the_hash_changes_with_the_schema():
     taller = BOAT._replace(schema={**BOAT_SCHEMA, "description": "taller"})
 
-    assert etag("river.example.com/v1", [BOAT]) != etag("river.example.com/v1", [taller])
-    assert document("river.example.com/v1", [BOAT]) != document("river.example.com/v1", [taller])
+    assert etag("apis/river.example.com/v1", [BOAT]) != etag("apis/river.example.com/v1", [taller])
+    assert document("apis/river.example.com/v1", [BOAT]) != document("apis/river.example.com/v1", [taller])
 
 
 @pytest.mark.parametrize("descriptions", [True, False])
 def test_every_reference_leads_somewhere(descriptions):
     rows = [KindRow("", "v1", kind, kind.lower(), True) for version, kind in kinds() if version == "v1"]
 
-    text = document("v1", rows, descriptions=descriptions).decode()
+    text = document("api/v1", rows, descriptions=descriptions).decode()
 
     schemas = json.loads(text)["components"]["schemas"]
     mentioned = {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}
@@ -116,19 +116,16 @@ class Stub(BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = self.path.partition("?")[0].strip("/")
-        versions = {"v1": "api/v1", **{version: f"apis/{version}" for version in SERVED if "/" in version}}
-        found = next((version for version, root in versions.items() if path.removeprefix("openapi/v3/") == root), None)
+        root = path.removeprefix("openapi/v3/")
         if path == "api":
             return self.answer({"kind": "APIVersions", "versions": ["v1"]})
         if path == "apis":
-            groups = [a_group(version) for version in SERVED if "/" in version]
+            groups = [a_group(rows[0]) for rows in SERVED.values() if rows[0].group]
             return self.answer({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         if path == "openapi/v3":
             return self.answer(index(SERVED))
-        if found and path.startswith("openapi"):
-            return self.answer(json.loads(document(found, SERVED[found])))
-        if found:
-            return self.answer(resources(found))
+        if root in SERVED:
+            return self.answer(resources(root) if path == root else json.loads(document(root, SERVED[root])))
         return (
             self.answer(self.deployment) if path.endswith("deployments/web") else self.answer({"kind": "Status"}, 404)
         )
@@ -149,18 +146,15 @@ class Stub(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
 
-def a_group(version: str) -> dict:
-    name, _, number = version.partition("/")
-    return {"name": name, "versions": [{"groupVersion": version, "version": number}]}
+def a_group(row: KindRow) -> dict:
+    return {"name": row.group, "versions": [{"groupVersion": row.api_version, "version": row.version}]}
 
 
-def resources(version: str) -> dict:
-    rows = [
-        {"name": row.plural, "singularName": row.kind.lower(), "namespaced": row.namespaced, "kind": row.kind}
-        for row in SERVED[version]
-    ]
-    listed = [{**row, "verbs": ["create", "get", "list", "patch"]} for row in rows]
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": listed}
+def resources(root: str) -> dict:
+    row = SERVED[root][0]
+    listed = {"name": row.plural, "singularName": row.kind.lower(), "namespaced": row.namespaced, "kind": row.kind}
+    listed["verbs"] = ["create", "get", "list", "patch"]
+    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": row.api_version, "resources": [listed]}
 
 
 def a_deployment(image: str) -> dict:
