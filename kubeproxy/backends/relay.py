@@ -29,48 +29,50 @@ class TcpRelay:
         self._network = network
         self._balancer = Balancer()
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def open(self, listener: socket.socket) -> None:
         """Accept clients on a bound socket, which is ours from now on."""
-        self._server = await asyncio.start_server(self._serve, sock=listener)
+        self._server = await asyncio.start_server(self._accept, sock=listener)
 
     def stop_listening(self) -> None:
         """Accept nobody any more."""
         if self._server is not None:
             self._server.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Accept nobody any more, and end what runs."""
         self.stop_listening()
-        for writer in self._connections:
-            writer.transport.abort()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     @property
     def is_busy(self) -> bool:
         """Whether connections run through it."""
-        return bool(self._connections)
+        return bool(self._serving)
 
     def route_changed(self, route: Route) -> None:
         """New connections follow `route` from now on."""
         self.route = route
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections.add(writer)
         try:
-            connection = await self._reach(writer.get_extra_info("peername")[0])
-            if connection is None:
+            upstream = await self._reach(writer.get_extra_info("peername")[0])
+            if upstream is None:
                 return
-            self._connections.add(connection[1])
             try:
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(_pump(reader, connection[1]))
-                    group.create_task(_pump(connection[0], writer))
+                    group.create_task(_pump(reader, upstream[1]))
+                    group.create_task(_pump(upstream[0], writer))
             finally:
-                self._connections.discard(connection[1])
-                connection[1].close()
+                upstream[1].close()
         finally:
-            self._connections.discard(writer)
             writer.close()
 
     async def _reach(self, client: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
@@ -119,12 +121,12 @@ class UdpRelay(asyncio.DatagramProtocol):
         """Serve clients on a bound socket, which is ours from now on."""
         self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=listener)
 
-    def stop_listening(self) -> None:
-        """The same as `close`: a conversation needs the socket that the client knows."""
-        self.close()
-
-    def close(self) -> None:
+    async def close(self) -> None:
         """End everything."""
+        self.stop_listening()
+
+    def stop_listening(self) -> None:
+        """End everything, because a conversation needs the socket that its client knows."""
         if self._transport is not None:
             self._transport.abort()
         for client in list(self._clients):

@@ -34,6 +34,7 @@ class UserspaceBackend:
     ) -> None:
         # An address label starts with its device and has at most 15 characters; it is how we know ours again.
         self._label = "lo:w" + hashlib.sha256(f"{cluster} {services}".encode()).hexdigest()[:10]
+        self._services = str(services)
         self._network = network or Network()
         self._owns_addresses = owns_addresses
         self._lock = asyncio.Lock()
@@ -63,11 +64,12 @@ class UserspaceBackend:
         await self.close()
         if self._owns_addresses:
             await self._network.command("ip", "address", "flush", "dev", "lo", "label", self._label, check=False)
+            await self._network.command("ip", "route", "delete", "unreachable", self._services, check=False)
         self._addresses = None
 
     async def close(self) -> None:
         for relay in (*self._relays.values(), *self._retired):
-            relay.close()
+            await relay.close()
         self._relays.clear()
         self._retired.clear()
         self.published.clear()
@@ -116,6 +118,9 @@ class UserspaceBackend:
     async def _hold_addresses(self, wanted: frozenset[str]) -> None:
         if not self._owns_addresses or wanted == self._addresses:
             return
+        if self._addresses is None:
+            # What dials an address that no service has is told so, instead of waiting for a far-away router.
+            await self._network.command("ip", "route", "replace", "unreachable", self._services)
         held = self._addresses if self._addresses is not None else await self._addresses_on_lo()
         add = [f"address add {a}/32 dev lo label {self._label}" for a in sorted(wanted - held)]
         remove = [f"address del {a}/32 dev lo" for a in sorted(held - wanted)]
