@@ -111,8 +111,10 @@ class EtcdStore:
         check_size(key, value)
         operation = messages.RequestOp(request_put=messages.PutRequest(key=key.encode(), value=value))
         turn = self._turn(key)
+        before = turn.won
         async with turn.lock:
-            if turn.won and turn.won.revision > expected:
+            # Only what happened while we waited is news; what happened before may be history by now.
+            if turn.won and turn.won is not before and turn.won.revision > expected:
                 raise Conflict(key, expected, turn.won)
             turn.won = await self._swap(key, value, expected, operation)
             return turn.won
@@ -145,12 +147,16 @@ class EtcdStore:
                         response = await read()
                     if response.compact_revision:
                         raise Compacted(response.compact_revision)
-                    raise Unanswered(response.cancel_reason or "the watch was cancelled")
+                    reason = response.cancel_reason
+                    self._connection.log_out()
             except TimeoutError:
-                self._connection.leave()
                 reason = "no answer"
+                self._connection.leave()
             except Unanswered as error:
                 reason = str(error)
+            except Refused as refusal:
+                reason = refusal.details
+                self._connection.log_out()
             log.warning("etcd watch resumes", prefix=prefix, since=since, reason=reason)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -139,6 +139,10 @@ class EtcdConnection:
             watches.discard(call)
             call.cancel()
 
+    def log_out(self) -> None:
+        """Use another token next time: a watch does not always tell that ours is the reason why it ended."""
+        self._token = ""
+
     def leave(self, member: int | None = None) -> None:
         """Turn to the next member, unless somebody else did so already; watches on the old one end Unanswered."""
         if member not in (None, self._member) or len(self._channels) == 1:

@@ -96,6 +96,21 @@ async def test_a_user_works_on_after_the_server_has_forgotten_all_tokens(guarded
     await store.close()
 
 
+async def test_a_watch_alone_gets_itself_a_new_token(guarded: EtcdServer) -> None:
+    store = await open_store(EtcdOptions(endpoints=(guarded.url,), user="root", password="secret"))
+    (a,) = await create(store, "/registry/", "a")
+    watch = asyncio.create_task(take(1, store.watch("/registry/", since=a.revision)))
+    await asyncio.sleep(0)
+
+    guarded.kill()
+    guarded.start()
+    await asyncio.to_thread(wait_until_healthy, [guarded])
+    await asyncio.to_thread(etcdctl, guarded, "--user=root:secret", "put", "/registry/b", "from elsewhere")
+
+    assert [(change.key, change.value) for change in await watch] == [("/registry/b", b"from elsewhere")]
+    await store.close()
+
+
 @pytest.mark.parametrize(
     ("user", "password", "reason"),
     [("root", "wrong", "invalid user ID or password"), ("", "", "user name is empty")],

@@ -3,13 +3,14 @@
 import asyncio
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from apiserver.storage import Change, Conflict, Entry, EtcdOptions, Store, StoreUnavailable, open_store
 from tests.storage.cable import cables
-from tests.storage.etcd_server import EtcdServer, start_cluster, wait_until_healthy
+from tests.storage.etcd_server import EtcdServer, start_cluster, start_etcd, wait_until_healthy
 from tests.storage.store_client import take
 
 WRITERS = 16
@@ -106,6 +107,17 @@ async def test_a_killed_follower_costs_no_acknowledged_write_and_no_event(cluste
         wait_until_healthy(cluster)
 
     await survive(urls, follower.kill, restart)
+
+
+async def test_a_lonely_server_that_is_killed_has_kept_what_it_acknowledged(tmp_path: Path) -> None:
+    with start_etcd(tmp_path) as server:
+
+        def crash() -> None:
+            server.kill()
+            server.start()
+            wait_until_healthy([server])
+
+        await survive([server.url], crash, crash)
 
 
 @pytest.mark.parametrize("role", ["leader", "follower"])
