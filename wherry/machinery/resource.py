@@ -5,8 +5,8 @@
         status: ReplicaSetStatus = ReplicaSetStatus()
         columns = (Column("Desired", lambda rs: rs.spec.replicas, type="integer"), ...)
 
-The class statement registers itself. Routes, discovery, OpenAPI and `kubectl get` derive from it; which fields the objects may
-have comes from the schema (`wherry.machinery.schema`), not from the view.
+The class statement registers itself. Routes, discovery, OpenAPI and `kubectl get` derive from it; which fields the
+objects may have comes from the schema (`wherry.machinery.schema`), not from the view.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
-import msgspec
-
 from wherry.machinery.field_errors import FieldError
 from wherry.machinery.meta import ObjectMeta
-from wherry.machinery.view import View
+from wherry.machinery.view import View, ViewMeta
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -73,7 +71,7 @@ class Kind(NamedTuple):
         return "/".join(part for part in (*parts, self.plural, name, subresource) if part)
 
 
-class _ResourceMeta(msgspec.StructMeta):
+class _ResourceMeta(ViewMeta):
     """Takes the wire identity from the class statement and registers the class."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], /, **identity: Any) -> Any:

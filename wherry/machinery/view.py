@@ -6,15 +6,16 @@
 
     spec = ReplicaSetSpec.read(b'{"selector": {}, "replicas": 3, "fieldsWeDoNotKnow": 1}')
 
-A view names only the fields that Wherry reads. Opening one costs microseconds and ignores everything else, so a view is for
-reading and never for writing back: a write is an action (create from a template, a patch, a status), and no field that Wherry
-does not know is ever lost. What must be written again whole, such as a pod template, is a `Verbatim`.
+A view names only the fields that Wherry reads. Opening one costs microseconds and ignores everything else, so a view
+is for reading and never for writing back: a write is an action (create from a template, a patch, a status), and no
+field that Wherry does not know is ever lost. What must be written again whole, such as a pod template, is a
+`Verbatim`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, dataclass_transform
 
 import msgspec
 
@@ -35,8 +36,8 @@ def wire_name(name: str) -> str:
 class Verbatim:
     """A part of an object kept whole, unknown fields included, because it will be written again.
 
-    Subclasses add the readings they need as properties over `raw`. The raw value is shared by everyone who reads the same
-    object: copy before changing. Two are equal when their JSON is.
+    Subclasses add the readings they need as properties over `raw`. The raw value is shared by everyone who reads the
+    same object: copy before changing. Two are equal when their JSON is.
     """
 
     __slots__ = ("raw",)
@@ -54,14 +55,19 @@ class Verbatim:
         return f"{type(self).__name__}({self.raw!r})"
 
 
-class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=wire_name):
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
+class ViewMeta(msgspec.StructMeta):
+    """Tells type checkers that every view, not only `View` itself, is immutable and takes keywords."""
+
+
+class View(msgspec.Struct, metaclass=ViewMeta, frozen=True, kw_only=True, omit_defaults=True, rename=wire_name):
     """Base of every view: fields in snake_case here, camelCase on the wire, unknown fields ignored."""
 
     _decoder: ClassVar[msgspec.json.Decoder[Any] | None] = None
 
     @classmethod
     def read(cls, value: bytes | Mapping[str, Any]) -> Self:
-        """Open a view on JSON bytes or on decoded JSON; raises `msgspec.ValidationError` naming the field that does not fit."""
+        """Open a view on JSON bytes or decoded JSON; `msgspec.ValidationError` names a field that does not fit."""
         if isinstance(value, bytes):
             decoder = cls.__dict__.get("_decoder")
             if decoder is None:

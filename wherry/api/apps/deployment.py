@@ -1,4 +1,4 @@
-"""Deployment: ReplicaSets, one per version of the template, rolled from old to new. Behaviour: controllers/deployment.py."""
+"""Deployment: ReplicaSets, one per version of the template, rolled from old to new; see controllers/deployment.py."""
 
 from __future__ import annotations
 

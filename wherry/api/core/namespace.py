@@ -22,7 +22,9 @@ class NamespaceStatus(View):
     conditions: Conditions = ()
 
 
-class Namespace(Resource, version="v1", scope="Cluster", short=("ns",), subresources=("finalize", "status"), verbs=VERBS):
+class Namespace(
+    Resource, version="v1", scope="Cluster", short=("ns",), subresources=("finalize", "status"), verbs=VERBS
+):
     """A room for names."""
 
     spec: NamespaceSpec = NamespaceSpec()

@@ -1,7 +1,7 @@
 """Pod: containers that share a network and a fate. Behaviour: `kubelet`, placed by `scheduler`.
 
-`spec.py` and `status.py` are the views, `defaults.py` and `validation.py` the rules, `columns.py` what `kubectl get` shows;
-`resource.py` puts them together.
+`spec.py` and `status.py` are the views, `defaults.py` and `validation.py` the rules, `columns.py` what `kubectl get`
+shows; `resource.py` puts them together.
 """
 
 from wherry.api.core.pod.container import Container, ContainerPort, EnvVar, Probe, Resources, VolumeMount

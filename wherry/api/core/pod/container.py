@@ -1,9 +1,13 @@
-"""Views on a container: image, command, environment, resources, probes, security. Kubernetes: core/v1 Container."""
+"""Views on a container: image, command, environment, resources, probes, security. Kubernetes: core/v1 Container.
+
+They know every field of the schema, also those Wherry does nothing with, because an update of a pod is judged by
+comparing views. `tests/house/test_views_match_schema.py` checks it.
+"""
 
 from __future__ import annotations
 
 from wherry.machinery.quantity import Quantity
-from wherry.machinery.view import View
+from wherry.machinery.view import Verbatim, View
 
 IntOrString = int | str
 
@@ -48,6 +52,7 @@ class EnvSource(View):
     resource_field_ref: ResourceFieldRef | None = None
     config_map_key_ref: KeyRef | None = None
     secret_key_ref: KeyRef | None = None
+    file_key_ref: Verbatim | None = None
 
 
 class EnvVar(View):
@@ -82,6 +87,15 @@ class VolumeMount(View):
     sub_path_expr: str = ""
     read_only: bool = False
     mount_propagation: str = ""
+    recursive_read_only: str = ""
+    bind_mount_options: tuple[str, ...] = ()
+
+
+class VolumeDevice(View):
+    """Where a volume of the pod appears in the container as a raw block device."""
+
+    name: str = ""
+    device_path: str = ""
 
 
 class ResourceClaimUse(View):
@@ -120,6 +134,7 @@ class HttpGetAction(View):
     host: str = ""
     scheme: str = "HTTP"
     http_headers: tuple[HttpHeader, ...] = ()
+    protocol: str = ""
 
 
 class TcpSocketAction(View):
@@ -134,6 +149,7 @@ class GrpcAction(View):
 
     port: int = 0
     service: str = ""
+    mode: str = ""
 
 
 class SleepAction(View):
@@ -148,7 +164,9 @@ class Action(View):
     exec: ExecAction | None = None
     http_get: HttpGetAction | None = None
     tcp_socket: TcpSocketAction | None = None
+    # Probes only.
     grpc: GrpcAction | None = None
+    # Lifecycle hooks only.
     sleep: SleepAction | None = None
 
 
@@ -196,7 +214,18 @@ class SecurityContext(View):
     allow_privilege_escalation: bool | None = None
     capabilities: Capabilities | None = None
     seccomp_profile: SeccompProfile | None = None
+    # The same two fields as a seccomp profile has.
+    app_armor_profile: SeccompProfile | None = None
     proc_mount: str = ""
+    se_linux_options: Verbatim | None = None
+    windows_options: Verbatim | None = None
+
+
+class ResizePolicy(View):
+    """Whether a change of cpu or memory restarts the container."""
+
+    resource_name: str = ""
+    restart_policy: str = ""
 
 
 class Container(View):
@@ -212,7 +241,9 @@ class Container(View):
     env: tuple[EnvVar, ...] = ()
     env_from: tuple[EnvFrom, ...] = ()
     resources: Resources = Resources()
+    resize_policy: tuple[ResizePolicy, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
+    volume_devices: tuple[VolumeDevice, ...] = ()
     liveness_probe: Probe | None = None
     readiness_probe: Probe | None = None
     startup_probe: Probe | None = None
@@ -221,6 +252,7 @@ class Container(View):
     termination_message_path: str = "/dev/termination-log"
     termination_message_policy: str = "File"
     restart_policy: str = ""
+    restart_policy_rules: tuple[Verbatim, ...] = ()
     stdin: bool = False
     stdin_once: bool = False
     tty: bool = False
@@ -229,3 +261,9 @@ class Container(View):
     def is_sidecar(self) -> bool:
         """An init container that keeps running beside the others."""
         return self.restart_policy == "Always"
+
+
+class EphemeralContainer(Container):
+    """A container added to a running pod for debugging, in the namespaces of another one."""
+
+    target_container_name: str = ""

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+from wherry.api.core.pod import defaults as defaults  # registers the rules
+from wherry.api.core.pod.columns import COLUMNS, finished_conditions
+from wherry.api.core.pod.qos import qos_class
 from wherry.api.core.pod.spec import PodSpec
 from wherry.api.core.pod.status import PodStatus
+from wherry.api.core.pod.validation import (
+    check_ephemeral_containers_update,
+    check_pod,
+    check_pod_status,
+    check_pod_update,
+)
+from wherry.machinery.field_errors import FieldError, forbidden
 from wherry.machinery.meta import ObjectMeta, controller_reference
 from wherry.machinery.resource import Resource
 from wherry.machinery.view import Verbatim
 
-SUBRESOURCES = ("attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "resize", "status")
+SUBRESOURCES = (
+    *("attach", "binding", "ephemeralcontainers", "eviction", "exec"),
+    *("log", "portforward", "proxy", "resize", "status"),
+)
+_GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
 
 
-class Pod(
-    Resource, version="v1", short=("po",), categories=("all",), subresources=SUBRESOURCES
-):
+class Pod(Resource, version="v1", short=("po",), categories=("all",), subresources=SUBRESOURCES):
     """Containers that share a network and a fate."""
 
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 
+    columns = COLUMNS
     counts_generations = True
     delete_returns_object = True
     selectable = {
@@ -32,8 +51,41 @@ class Pod(
         "spec.hostNetwork": lambda pod: str(pod.spec.host_network).lower(),
         "status.phase": lambda pod: pod.status.phase,
         "status.podIP": lambda pod: pod.status.pod_ip,
+        "status.podIPs": lambda pod: pod.status.pod_ip,
         "status.nominatedNodeName": lambda pod: pod.status.nominated_node_name,
     }
+
+    @classmethod
+    def prepare_create(cls, draft: dict[str, Any]) -> None:
+        """A new pod is Pending; its quality of service is settled for good."""
+        spec = draft.get("spec") or {}
+        draft["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
+        if spec.get("schedulingGates"):
+            draft["status"]["conditions"] = [dict(_GATED)]
+
+    def validate(self, old: Pod | None) -> Iterator[FieldError]:
+        """Every broken rule of a pod; on update nearly nothing may change."""
+        yield from check_pod(self)
+        if old is not None:
+            yield from check_pod_update(self, old)
+            return
+        if self.spec.ephemeral_containers:
+            yield forbidden("spec.ephemeralContainers", "cannot be set on create")
+        if self.spec.node_name and self.spec.scheduling_gates:
+            yield forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")
+
+    def validate_status(self, old: Pod) -> Iterator[FieldError]:
+        """Every broken rule of a status report."""
+        return check_pod_status(self, old)
+
+    def validate_ephemeral_containers(self, old: Pod) -> Iterator[FieldError]:
+        """Every broken rule of a write through `/ephemeralcontainers`."""
+        yield from check_pod(self)
+        yield from check_ephemeral_containers_update(self, old)
+
+    def row_conditions(self) -> list[dict[str, Any]]:
+        """Finished pods say so."""
+        return finished_conditions(self)
 
     @property
     def is_finished(self) -> bool:
@@ -63,7 +115,7 @@ class PodTemplate(Verbatim):
 
 
 def pod_from(template: PodTemplate, owner: Resource, *, name: str = "") -> dict[str, Any]:
-    """A new pod, as JSON, made from a template: owned by `owner`, in its namespace, named after it unless `name` is given."""
+    """A new pod, as JSON, made from a template: owned by `owner`, in its namespace, named after it or `name`."""
     metadata = {**(template.raw.get("metadata") or {}), "namespace": owner.metadata.namespace}
     metadata.pop("name", None)
     metadata |= {"name": name} if name else {"generateName": f"{owner.metadata.name}-"}

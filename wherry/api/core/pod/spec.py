@@ -1,8 +1,13 @@
-"""Views on a pod's desired state. Kubernetes: core/v1 PodSpec."""
+"""Views on a pod's desired state. Kubernetes: core/v1 PodSpec.
+
+They know every field of the schema, for the reason that `container.py` gives.
+"""
 
 from __future__ import annotations
 
-from wherry.api.core.pod.container import Container, Resources, SeccompProfile
+import msgspec
+
+from wherry.api.core.pod.container import Container, EphemeralContainer, Resources, SeccompProfile
 from wherry.api.meta import LocalReference, Selector
 from wherry.machinery.quantity import Quantity
 from wherry.machinery.view import Verbatim, View
@@ -74,6 +79,8 @@ class PodAffinityTerm(View):
     label_selector: Selector | None = None
     namespaces: tuple[str, ...] = ()
     namespace_selector: Selector | None = None
+    match_label_keys: tuple[str, ...] = ()
+    mismatch_label_keys: tuple[str, ...] = ()
 
 
 class WeightedPodAffinityTerm(View):
@@ -106,6 +113,9 @@ class TopologySpreadConstraint(View):
     when_unsatisfiable: str = "DoNotSchedule"
     label_selector: Selector | None = None
     min_domains: int | None = None
+    match_label_keys: tuple[str, ...] = ()
+    node_affinity_policy: str | None = None
+    node_taints_policy: str | None = None
 
 
 class Sysctl(View):
@@ -125,6 +135,12 @@ class PodSecurityContext(View):
     supplemental_groups: tuple[int, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()
     seccomp_profile: SeccompProfile | None = None
+    app_armor_profile: SeccompProfile | None = None
+    fs_group_change_policy: str | None = None
+    supplemental_groups_policy: str | None = None
+    se_linux_change_policy: str | None = None
+    se_linux_options: Verbatim | None = None
+    windows_options: Verbatim | None = None
 
 
 class HostAlias(View):
@@ -155,11 +171,26 @@ class ReadinessGate(View):
     condition_type: str = ""
 
 
+class PodResourceClaim(View):
+    """A claim on devices, under the name that containers use for it."""
+
+    name: str = ""
+    resource_claim_name: str | None = None
+    resource_claim_template_name: str | None = None
+
+
+class PodOS(View):
+    """The operating system the pod is made for."""
+
+    name: str = ""
+
+
 class PodSpec(View):
     """The desired state of a pod."""
 
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
+    ephemeral_containers: tuple[EphemeralContainer, ...] = ()
     volumes: tuple[Volume, ...] = ()
     node_name: str = ""
     node_selector: dict[str, str] = {}
@@ -175,16 +206,20 @@ class PodSpec(View):
     termination_grace_period_seconds: int = 30
     active_deadline_seconds: int | None = None
     service_account_name: str = ""
+    # The old name of the field; always the same value.
+    service_account: str = ""
     automount_service_account_token: bool | None = None
     image_pull_secrets: tuple[LocalReference, ...] = ()
     security_context: PodSecurityContext = PodSecurityContext()
     host_network: bool = False
+    host_users: bool | None = None
     host_pid: bool = False
     host_ipc: bool = False
     share_process_namespace: bool = False
     hostname: str = ""
     subdomain: str = ""
-    set_hostname_as_fqdn: bool = False
+    hostname_override: str | None = None
+    set_hostname_as_fqdn: bool = msgspec.field(name="setHostnameAsFQDN", default=False)
     host_aliases: tuple[HostAlias, ...] = ()
     dns_policy: str = "ClusterFirst"
     dns_config: DnsConfig = DnsConfig()
@@ -192,4 +227,8 @@ class PodSpec(View):
     readiness_gates: tuple[ReadinessGate, ...] = ()
     overhead: dict[str, Quantity] = {}
     resources: Resources | None = None
+    resource_claims: tuple[PodResourceClaim, ...] = ()
     runtime_class_name: str = ""
+    os: PodOS | None = None
+    scheduling_group: Verbatim | None = None
+    eviction_responders: tuple[Verbatim, ...] = ()
