@@ -205,9 +205,6 @@ class _Parser:
 
     def _set(self) -> list[str]:
         self._take("'('", lambda token: token == "(")
-        if self._peek() == ")":
-            self._next += 1
-            return []
         values = [self._member()]
         while self._take("',' or ')'", lambda token: token in (",", ")")) == ",":
             values.append(self._member())
