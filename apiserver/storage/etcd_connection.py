@@ -22,7 +22,7 @@ from apiserver.storage.store import StoreUnavailable
 ATTEMPT_SECONDS = 3.0
 # All attempts of one request: etcd elects a new leader within about 2 s.
 REQUEST_SECONDS = 12.0
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 1.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.25
 
 _CHANNEL_OPTIONS = [
     # Answers are bounded by our own page sizes, not by gRPC's 4 MiB.
@@ -33,7 +33,7 @@ _CHANNEL_OPTIONS = [
     ("grpc.keepalive_timeout_ms", 2000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 300),
     # Members are told apart by address: no proxy from the environment, no connection shared with another store.
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),

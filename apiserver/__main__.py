@@ -1,0 +1,177 @@
+"""`python -m apiserver`: one API server, as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import ssl
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import structlog
+
+log = structlog.get_logger()
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+# How long connections may take to finish after SIGTERM.
+DRAIN_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line."""
+
+    store: str
+    bind_addresses: tuple[str, ...]
+    port: int
+    tls_cert: Path
+    tls_key: Path
+    client_ca: Path
+    service_account_key: Path
+    service_cidr: str
+    advertise_address: str
+    kubelet_ca: Path | None
+    kubelet_cert: Path | None
+    kubelet_key: Path | None
+    etcd_ca: Path | None
+    etcd_cert: Path | None
+    etcd_key: Path | None
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--store", required=True, help="memory, sqlite:PATH, or etcd:URL[,URL...]")
+@click.option(
+    "--bind-address", "bind_addresses", multiple=True, default=("127.0.0.1",), help="Repeat to listen on several."
+)
+@click.option("--port", default=6443)
+@click.option("--tls-cert", type=FILE, required=True, help="This server's certificate.")
+@click.option("--tls-key", type=FILE, required=True)
+@click.option("--client-ca", type=FILE, required=True, help="Who signs the certificates of clients.")
+@click.option("--service-account-key", type=FILE, required=True, help="EC private key (PEM) that signs pods' tokens.")
+@click.option("--service-cidr", default="10.96.0.0/16", help="Where cluster addresses of services come from.")
+@click.option(
+    "--advertise-address", default="", help="How pods reach this server; the last --bind-address if not given."
+)
+@click.option("--kubelet-ca", type=FILE, help="Who signs the kubelets' serving certificates.")
+@click.option("--kubelet-cert", type=FILE, help="Client certificate towards kubelets.")
+@click.option("--kubelet-key", type=FILE)
+@click.option("--etcd-ca", type=FILE, help="Who signs etcd's certificates.")
+@click.option("--etcd-cert", type=FILE)
+@click.option("--etcd-key", type=FILE)
+def main(**values: object) -> None:
+    """Serve the Kubernetes API from a store."""
+    import uvloop
+
+    options = Options(**values)  # type: ignore[arg-type]
+    # Cyclic garbage is rare here and the cache is large: collect seldom, so that a request never waits for it.
+    gc.set_threshold(50_000, 50, 100)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            sys.exit(runner.run(serve(options)))
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def tls_context(options: Options) -> ssl.SSLContext:
+    """TLS 1.2 and newer; a client certificate is asked for, not required, since tokens are as good."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(options.tls_cert, options.tls_key)
+    context.load_verify_locations(options.client_ca)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def serve(options: Options) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit status."""
+    import uvicorn
+
+    from apiserver.app import App
+    from apiserver.protocols import HttpProtocol, WebSocketProtocol
+    from apiserver.server import Server, Settings
+    from apiserver.storage import EtcdOptions, open_store
+
+    where: str | EtcdOptions = options.store
+    if options.store.startswith("etcd:") and options.etcd_ca:
+        endpoints = tuple(options.store.removeprefix("etcd:").split(","))
+        where = EtcdOptions(
+            endpoints=endpoints, ca_file=options.etcd_ca, cert_file=options.etcd_cert, key_file=options.etcd_key
+        )
+    store = await open_store(where)
+    settings = Settings(
+        service_account_key=options.service_account_key,
+        service_cidr=options.service_cidr,
+        advertise_address=options.advertise_address or options.bind_addresses[-1],
+        port=options.port,
+        kubelet_ca=options.kubelet_ca,
+        kubelet_cert=options.kubelet_cert,
+        kubelet_key=options.kubelet_key,
+    )
+    server = Server(store, settings)
+    config = uvicorn.Config(
+        App(server),  # type: ignore[arg-type]
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=90,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        h11_max_incomplete_event_size=None,
+    )
+    config.load()
+    config.ssl = tls_context(options)  # type: ignore[assignment]
+    web = uvicorn.Server(config)
+    web.capture_signals = _no_signals  # type: ignore[method-assign]  # ours end the watches first
+    sockets = [_listen(address, options.port) for address in options.bind_addresses]
+
+    running = asyncio.ensure_future(server.run())
+    serving = asyncio.ensure_future(web.serve(sockets=sockets))
+
+    def stop() -> None:
+        server.end_watches()
+        web.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop)
+    await asyncio.wait((running, serving), return_when=asyncio.FIRST_COMPLETED)
+    status = 0
+    if running.done() and not serving.done():
+        log.error("the watch cache stopped", error=repr(running.exception()))
+        status = 1
+        stop()
+    await serving
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await server.kubelets.close()
+    await store.close()
+    return status
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((address, port))
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on {address}:{port}: {error.strerror}") from None
+    listening.listen(2048)
+    listening.setblocking(False)
+    return listening
+
+
+class _no_signals:  # noqa: N801  # stands in for a context manager method
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m apiserver")

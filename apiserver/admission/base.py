@@ -1,0 +1,72 @@
+"""The chain of admission plugins, and what a plugin is."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from apiserver.rest import Write
+    from apiserver.server import Server
+
+Draft = dict[str, Any]
+
+
+class AdmissionPlugin:
+    """One rule. `kinds` are resources such as `pods`; empty means every kind. `old` is None at creation."""
+
+    kinds: ClassVar[tuple[str, ...]] = ()
+    operations: ClassVar[tuple[str, ...]] = ("CREATE", "UPDATE")
+    order: ClassVar[int] = 100
+
+    registry: ClassVar[list[type[AdmissionPlugin]]] = []
+
+    def __init_subclass__(cls) -> None:
+        AdmissionPlugin.registry.append(cls)
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    async def mutate(self, draft: Draft, old: Draft | None, write: Write) -> None:
+        """Change the draft, or raise an ApiError."""
+
+    async def validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
+        """Raise an ApiError if the write must not happen."""
+
+
+class Admission:
+    """Every plugin, asked in order about the writes it cares for."""
+
+    def __init__(self, server: Server) -> None:
+        package = importlib.import_module("apiserver.admission")
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"apiserver.admission.{module.name}")
+        ordered = sorted(AdmissionPlugin.registry, key=lambda plugin: (plugin.order, plugin.__name__))
+        self._plugins = [plugin(server) for plugin in ordered]
+        self._mutating: dict[tuple[str, str], list[AdmissionPlugin]] = {}
+        self._validating: dict[tuple[str, str], list[AdmissionPlugin]] = {}
+
+    async def mutate(self, draft: Draft, old: Draft | None, write: Write) -> None:
+        """Let every plugin that changes such objects do so."""
+        for plugin in self._concerned(self._mutating, "mutate", write):
+            await plugin.mutate(draft, old, write)
+
+    async def validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
+        """Ask every plugin that judges such objects."""
+        for plugin in self._concerned(self._validating, "validate", write):
+            await plugin.validate(draft, old, write)
+
+    def _concerned(
+        self, known: dict[tuple[str, str], list[AdmissionPlugin]], method: str, write: Write
+    ) -> list[AdmissionPlugin]:
+        place = (write.cls.kind.resource, write.operation)
+        if place not in known:
+            known[place] = [
+                plugin
+                for plugin in self._plugins
+                if getattr(type(plugin), method) is not getattr(AdmissionPlugin, method)
+                and (not plugin.kinds or place[0] in plugin.kinds)
+                and place[1] in plugin.operations
+            ]
+        return known[place]

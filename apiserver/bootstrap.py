@@ -1,0 +1,93 @@
+"""What a new cluster begins with: namespaces, roles, priority classes, and the `kubernetes` service. Runs at every start.
+
+Objects that exist are left alone, except the addresses of the `kubernetes` service, which follow this server.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+from apiserver.bootstrap_policy import policy_objects
+from apiserver.decoding import accept
+from apiserver.request import SERVER_ITSELF
+from apiserver.rest import Write
+from wherry.api.core.endpoints import Endpoints
+from wherry.api.discovery.endpoint_slice import SERVICE_NAME, EndpointSlice
+from wherry.machinery.errors import AlreadyExists
+from wherry.machinery.resource import kind_named
+
+if TYPE_CHECKING:
+    from apiserver.server import Server
+
+Draft = dict[str, Any]
+
+NAMESPACES = ("kube-system", "default", "kube-public", "kube-node-lease")
+# Kubernetes: the two classes for what the cluster itself cannot live without.
+PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+
+
+async def bootstrap(server: Server) -> None:
+    """Create what is missing."""
+    for name in NAMESPACES:
+        await _ensure(server, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}})
+    for draft in policy_objects():
+        await _ensure(server, draft)
+    for name, value in PRIORITIES.items():
+        draft = {"kind": "PriorityClass", "apiVersion": "scheduling.k8s.io/v1", "metadata": {"name": name}}
+        await _ensure(server, {**draft, "value": value, "description": "Used for system critical pods."})
+    await _ensure(server, _kubernetes_service(server))
+    for draft in _kubernetes_endpoints(server):
+        await _ensure(server, draft, overwrite=True)
+
+
+async def _ensure(server: Server, draft: Draft, *, overwrite: bool = False) -> None:
+    cls = kind_named(draft["apiVersion"], draft["kind"])
+    if cls is None:
+        raise RuntimeError(f"bootstrap: {draft['apiVersion']} {draft['kind']} is not a kind of ours")
+    namespace, name = draft["metadata"].get("namespace", ""), draft["metadata"]["name"]
+    exists = server.cache.of(cls).get(namespace, name) is not None
+    if exists and not overwrite:
+        return
+    wanted = accept(draft, cls, validation="Strict", warnings=[])
+    write = Write(cls, "UPDATE" if exists else "CREATE", namespace, name, SERVER_ITSELF)
+    rest = server.rest(cls)
+    try:
+        await (rest.update(lambda _: wanted, write) if exists else rest.create(wanted, write))
+    except AlreadyExists:
+        return  # another server of the same cluster was faster
+    await server.cache.fresh()
+
+
+def _kubernetes_service(server: Server) -> Draft:
+    address = str(next(ipaddress.ip_network(server.settings.service_cidr).hosts()))
+    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": server.settings.port}
+    return {
+        "kind": "Service",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {"type": "ClusterIP", "clusterIP": address, "ports": [port], "sessionAffinity": "None"},
+    }
+
+
+def _kubernetes_endpoints(server: Server) -> list[Draft]:
+    address, port = server.settings.advertise_address, server.settings.port
+    if ipaddress.ip_address(address).is_loopback:
+        return []  # reachable from this machine only; a pod could not use it
+    labels = {"endpointslice.kubernetes.io/skip-mirror": "true"}
+    metadata = {"name": "kubernetes", "namespace": "default", "labels": labels}
+    ports = [{"name": "https", "port": port, "protocol": "TCP"}]
+    endpoints = {"kind": Endpoints.kind.name, "apiVersion": Endpoints.kind.api_version, "metadata": metadata}
+    piece: Draft = {
+        "kind": EndpointSlice.kind.name,
+        "apiVersion": EndpointSlice.kind.api_version,
+        "addressType": "IPv4",
+    }
+    piece["ports"] = ports
+    piece["metadata"] = {"name": "kubernetes", "namespace": "default", "labels": {SERVICE_NAME: "kubernetes"}}
+    piece["endpoints"] = [{"addresses": [address], "conditions": {"ready": True}}]
+    return [{**endpoints, "subsets": [{"addresses": [{"ip": address}], "ports": ports}]}, piece]

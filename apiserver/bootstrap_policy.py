@@ -1,0 +1,213 @@
+"""The roles and bindings every cluster begins with. Kubernetes: bootstrappolicy, the part that Wherry's own components and its
+users need; each component may do what it does and no more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Rule = dict[str, Any]
+
+READ = ["get", "list", "watch"]
+WRITE = ["create", "delete", "deletecollection", "patch", "update"]
+ALL = ["*"]
+_GROUP = "rbac.authorization.k8s.io"
+
+_VIEWED = {
+    "": [
+        "configmaps",
+        "endpoints",
+        "events",
+        "namespaces",
+        "namespaces/status",
+        "persistentvolumeclaims",
+        "persistentvolumeclaims/status",
+        "pods",
+        "pods/log",
+        "pods/status",
+        "replicationcontrollers",
+        "replicationcontrollers/scale",
+        "replicationcontrollers/status",
+        "limitranges",
+        "resourcequotas",
+        "resourcequotas/status",
+        "serviceaccounts",
+        "services",
+        "services/status",
+    ],
+    "apps": [
+        "controllerrevisions",
+        *(
+            f"{kind}{sub}"
+            for kind in ("daemonsets", "deployments", "replicasets", "statefulsets")
+            for sub in ("", "/status")
+        ),
+        *(f"{kind}/scale" for kind in ("deployments", "replicasets", "statefulsets")),
+    ],
+    "batch": ["cronjobs", "cronjobs/status", "jobs", "jobs/status"],
+    "autoscaling": ["horizontalpodautoscalers", "horizontalpodautoscalers/status"],
+    "policy": ["poddisruptionbudgets", "poddisruptionbudgets/status"],
+    "networking.k8s.io": ["ingresses", "ingresses/status", "networkpolicies"],
+    "discovery.k8s.io": ["endpointslices"],
+    "events.k8s.io": ["events"],
+}
+_EDITED = {
+    "": [
+        "configmaps",
+        "events",
+        "persistentvolumeclaims",
+        "pods",
+        "pods/attach",
+        "pods/eviction",
+        "pods/exec",
+        "pods/portforward",
+        "pods/proxy",
+        "replicationcontrollers",
+        "replicationcontrollers/scale",
+        "secrets",
+        "serviceaccounts",
+        "services",
+        "services/proxy",
+    ],
+    "apps": [
+        "daemonsets",
+        "deployments",
+        "deployments/scale",
+        "replicasets",
+        "replicasets/scale",
+        "statefulsets",
+        "statefulsets/scale",
+    ],
+    "batch": ["cronjobs", "jobs"],
+    "autoscaling": ["horizontalpodautoscalers"],
+    "policy": ["poddisruptionbudgets"],
+    "networking.k8s.io": ["ingresses", "networkpolicies"],
+}
+
+
+def _rule(verbs: list[str], resources: str | list[str], group: str = "", **more: Any) -> Rule:
+    names = resources.split() if isinstance(resources, str) else resources
+    return {"verbs": verbs, "apiGroups": [group], "resources": names, **more}
+
+
+def _paths(verbs: list[str], *paths: str) -> Rule:
+    return {"verbs": verbs, "nonResourceURLs": list(paths)}
+
+
+_VIEW = [_rule(READ, resources, group) for group, resources in _VIEWED.items()]
+_EDIT = [
+    *(_rule(WRITE, resources, group) for group, resources in _EDITED.items()),
+    _rule(READ, "secrets pods/attach pods/exec pods/portforward pods/proxy services/proxy"),
+    _rule(["create"], "serviceaccounts/token"),
+    _rule(["impersonate"], "serviceaccounts"),
+    _rule([*READ, *WRITE], "leases", "coordination.k8s.io"),
+]
+_ADMIN = [
+    _rule([*READ, *WRITE], "roles rolebindings", _GROUP),
+    _rule(["create"], "localsubjectaccessreviews", "authorization.k8s.io"),
+]
+_RECORD_EVENTS = [
+    _rule(["create", "patch", "update"], "events"),
+    _rule(["create", "patch", "update"], "events", "events.k8s.io"),
+]
+_LEAD = [_rule(["create", "get", "list", "update", "watch", "patch"], "leases", "coordination.k8s.io")]
+
+CLUSTER_ROLES: dict[str, list[Rule]] = {
+    "cluster-admin": [_rule(ALL, ["*"], "*"), _paths(ALL, "*")],
+    "admin": [*_ADMIN, *_EDIT, *_VIEW],
+    "edit": [*_EDIT, *_VIEW],
+    "view": _VIEW,
+    "system:discovery": [
+        _paths(
+            ["get"], "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz"
+        ),
+        _paths(["get"], "/version", "/version/"),
+    ],
+    "system:basic-user": [
+        _rule(["create"], "selfsubjectaccessreviews selfsubjectrulesreviews", "authorization.k8s.io"),
+        _rule(["create"], "selfsubjectreviews", "authentication.k8s.io"),
+    ],
+    "system:public-info-viewer": [_paths(["get"], "/healthz", "/livez", "/readyz", "/version", "/version/")],
+    "system:service-account-issuer-discovery": [
+        _paths(["get"], "/.well-known/openid-configuration", "/openid/v1/jwks")
+    ],
+    "system:monitoring": [_paths(["get"], "/metrics", "/healthz", "/livez", "/readyz")],
+    "system:kube-scheduler": [
+        *_RECORD_EVENTS,
+        *_LEAD,
+        _rule([*READ, "delete"], "pods"),
+        _rule(["create"], "bindings pods/binding"),
+        _rule(["patch", "update"], "pods/status"),
+        _rule(READ, "nodes namespaces persistentvolumes persistentvolumeclaims services replicationcontrollers"),
+        _rule(READ, "replicasets statefulsets", "apps"),
+        _rule(READ, "poddisruptionbudgets", "policy"),
+        _rule(READ, "storageclasses", "storage.k8s.io"),
+        _rule(READ, "priorityclasses", "scheduling.k8s.io"),
+    ],
+    # Controllers delete what belongs to whatever is gone, and empty namespaces: they need every kind, but no more verbs.
+    "system:kube-controller-manager": [
+        *_RECORD_EVENTS,
+        *_LEAD,
+        _rule([*READ, "delete", "deletecollection", "patch", "update"], ["*"], "*"),
+        _rule(
+            ["create"],
+            "pods pods/eviction endpoints configmaps serviceaccounts serviceaccounts/token persistentvolumes",
+        ),
+        _rule(["create"], "replicasets controllerrevisions", "apps"),
+        _rule(["create"], "endpointslices", "discovery.k8s.io"),
+        _paths(["get"], "/api", "/api/*", "/apis", "/apis/*"),
+    ],
+    "system:node": [
+        *_RECORD_EVENTS,
+        _rule(["create", "get", "list", "watch", "patch", "update"], "nodes nodes/status"),
+        _rule(["create", "get", "patch", "update"], "leases", "coordination.k8s.io"),
+        _rule([*READ, "delete"], "pods"),
+        _rule(["get", "patch", "update"], "pods/status"),
+        _rule(READ, "services configmaps secrets persistentvolumeclaims persistentvolumes"),
+        _rule(["create"], "serviceaccounts/token"),
+        _rule(["create"], "tokenreviews", "authentication.k8s.io"),
+        _rule(["create"], "subjectaccessreviews", "authorization.k8s.io"),
+    ],
+    "system:node-proxier": [
+        *_RECORD_EVENTS,
+        _rule(READ, "services endpoints nodes"),
+        _rule(READ, "endpointslices", "discovery.k8s.io"),
+    ],
+}
+
+# binding -> (cluster role, subjects as (kind, name))
+CLUSTER_ROLE_BINDINGS: dict[str, tuple[str, list[tuple[str, str]]]] = {
+    "cluster-admin": ("cluster-admin", [("Group", "system:masters")]),
+    "system:discovery": ("system:discovery", [("Group", "system:authenticated")]),
+    "system:basic-user": ("system:basic-user", [("Group", "system:authenticated")]),
+    "system:public-info-viewer": (
+        "system:public-info-viewer",
+        [("Group", "system:authenticated"), ("Group", "system:unauthenticated")],
+    ),
+    "system:service-account-issuer-discovery": (
+        "system:service-account-issuer-discovery",
+        [("Group", "system:serviceaccounts")],
+    ),
+    "system:monitoring": ("system:monitoring", [("Group", "system:monitoring")]),
+    "system:kube-scheduler": ("system:kube-scheduler", [("User", "system:kube-scheduler")]),
+    "system:kube-controller-manager": ("system:kube-controller-manager", [("User", "system:kube-controller-manager")]),
+    "system:node": ("system:node", [("Group", "system:nodes")]),
+    "system:node-proxier": ("system:node-proxier", [("User", "system:kube-proxy")]),
+}
+
+
+def policy_objects() -> list[dict[str, Any]]:
+    """All of the above as objects."""
+    labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+    annotations = {"rbac.authorization.kubernetes.io/autoupdate": "true"}
+    objects: list[dict[str, Any]] = []
+    for name, rules in CLUSTER_ROLES.items():
+        metadata = {"name": name, "labels": labels, "annotations": annotations}
+        objects.append({"kind": "ClusterRole", "apiVersion": f"{_GROUP}/v1", "metadata": metadata, "rules": rules})
+    for name, (role, subjects) in CLUSTER_ROLE_BINDINGS.items():
+        metadata = {"name": name, "labels": labels, "annotations": annotations}
+        binding: dict[str, Any] = {"kind": "ClusterRoleBinding", "apiVersion": f"{_GROUP}/v1", "metadata": metadata}
+        binding["roleRef"] = {"apiGroup": _GROUP, "kind": "ClusterRole", "name": role}
+        binding["subjects"] = [{"kind": kind, "apiGroup": _GROUP, "name": subject} for kind, subject in subjects]
+        objects.append(binding)
+    return objects

@@ -1,0 +1,113 @@
+"""From a request body to a draft: JSON, YAML or protobuf in, a walked and defaulted dict out.
+
+Kubernetes: the codec's decode and default, with field validation (Strict, Warn, Ignore).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import orjson
+import yaml
+
+from wherry.machinery import protobuf
+from wherry.machinery.errors import BadRequest, UnsupportedMediaType
+from wherry.machinery.resource import Resource
+from wherry.machinery.schema import defaults, duplicate_fields, schema_for, walk
+
+Draft = dict[str, Any]
+
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML as JSON knows it: timestamps stay text, and aliases are refused because a few lines of them fill any memory."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases are not accepted")
+        return super().compose_node(parent, index)
+
+
+def media_type_of(content_type: str) -> str:
+    """The media type of a Content-Type header; absent means JSON."""
+    return content_type.partition(";")[0].strip().lower() or JSON
+
+
+def parse(body: bytes, content_type: str) -> Draft:
+    """Decode a body by its media type; raises `BadRequest` or `UnsupportedMediaType`."""
+    media_type = media_type_of(content_type)
+    try:
+        if media_type == JSON:
+            decoded = orjson.loads(body)
+        elif media_type == PROTOBUF:
+            decoded = protobuf.decode(body)
+        elif media_type == YAML:
+            decoded = yaml.load(body, _Loader)  # a subclass of the safe loader
+        else:
+            accepted = ", ".join((JSON, YAML, PROTOBUF))
+            text = "the body of the request was in an unknown format - accepted media types include: "
+            raise UnsupportedMediaType(text + accepted)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise BadRequest(f"the object provided is unrecognized: {error}") from None
+    if not isinstance(decoded, dict):
+        raise BadRequest(f"the object provided is unrecognized: expected an object, got {type(decoded).__name__}")
+    return decoded
+
+
+def check_kind(draft: Draft, cls: type[Resource]) -> None:
+    """Refuse a draft of something else than the URL says; a draft that does not say is taken at the URL's word."""
+    kind = cls.kind
+    given, version = draft.get("kind") or kind.name, draft.get("apiVersion") or kind.api_version
+    if version != kind.api_version:
+        text = f"the API version in the data ({version}) does not match the expected API version ({kind.api_version})"
+        raise BadRequest(text)
+    if given != kind.name:
+        raise BadRequest(f"the object provided is unrecognized: it is a {given}, but the URL is for a {kind.name}")
+
+
+class Source(NamedTuple):
+    """The text a draft was decoded from, to be searched for fields that stand in it twice."""
+
+    body: bytes
+    is_yaml: bool = False
+
+
+def source_of(body: bytes, content_type: str) -> Source | None:
+    """The source of a draft; None for protobuf, which has no way to say a thing twice."""
+    media_type = media_type_of(content_type)
+    return None if media_type == PROTOBUF else Source(body, media_type == YAML)
+
+
+def accept(
+    draft: Draft, cls: type[Resource], *, validation: str, warnings: list[str], source: Source | None = None
+) -> Draft:
+    """Walk a draft: types checked, unknown and duplicate fields reported as asked, defaults filled.
+
+    Unknown fields are dropped. Raises `BadRequest`.
+    """
+    kind = cls.kind
+    walked = walk(draft, schema_for(kind.api_version, kind.name), defaults=defaults)
+    if walked.errors:
+        raise BadRequest(walked.errors[0].message(kind.name, kind.version))
+    if validation != "Ignore":
+        problems = [f'unknown field "{path}"' for path in walked.unknown]
+        if source is not None:
+            twice = duplicate_fields(source.body, walked.key_count, is_yaml=source.is_yaml)
+            problems += [f'duplicate field "{path}"' for path in twice]
+        if problems and validation == "Strict":
+            texts = ", ".join(problems)
+            prefix = f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}'
+            raise BadRequest(f"{prefix}: strict decoding error: {texts}")
+        warnings += problems
+    result: Draft = walked.value
+    result["kind"], result["apiVersion"] = kind.name, kind.api_version
+    metadata = result.setdefault("metadata", {})
+    if not isinstance(metadata, dict):
+        raise BadRequest(f"metadata: expected an object, got {type(metadata).__name__}")
+    return result

@@ -1,0 +1,192 @@
+"""Discovery: which groups, versions, kinds and verbs are served, in the legacy and the aggregated form, and OpenAPI.
+
+Everything follows from the registries of kinds and subresources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from apiserver import openapi
+from apiserver.negotiation import aggregated_discovery
+from apiserver.request import Request, Response, json_response
+from apiserver.subresources import subresources_of
+from wherry.machinery.resource import Resource, all_kinds
+
+if TYPE_CHECKING:
+    from apiserver.server import Server
+
+Rows = tuple[type[Resource], ...]
+
+# Preference among groups, where names are ambiguous; what is not listed comes after, alphabetically.
+_ORDER = ("", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "autoscaling", "batch")
+_ORDER += ("certificates.k8s.io", "networking.k8s.io", "policy", "rbac.authorization.k8s.io", "storage.k8s.io")
+_ORDER += ("admissionregistration.k8s.io", "apiextensions.k8s.io", "scheduling.k8s.io", "coordination.k8s.io")
+_ORDER += ("node.k8s.io", "discovery.k8s.io", "resource.k8s.io", "flowcontrol.apiserver.k8s.io")
+
+# kubectl 1.27 and 1.28 want any decodable /openapi/v2 document; this is the smallest: swagger 2.0, titled K.
+_OPENAPI_V2 = bytes.fromhex("0a03322e3012070a014b120276314200" + "4a00")
+_OPENAPI_V2_TYPE = b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+
+@cache
+def group_versions() -> dict[str, dict[str, Rows]]:
+    """Served kinds by group and version, both in order of preference."""
+    found: dict[str, dict[str, list[type[Resource]]]] = {}
+    for cls in all_kinds():
+        if cls.kind.verbs:
+            found.setdefault(cls.kind.group, {}).setdefault(cls.kind.version, []).append(cls)
+    ranked = sorted(found, key=lambda group: (_ORDER.index(group) if group in _ORDER else len(_ORDER), group))
+    return {
+        group: {
+            version: tuple(sorted(kinds, key=lambda cls: cls.kind.plural)) for version, kinds in found[group].items()
+        }
+        for group in ranked
+    }
+
+
+def is_served(group: str, version: str) -> bool:
+    """Whether the group has that version."""
+    return version in group_versions().get(group, {})
+
+
+def serve(server: Server, request: Request) -> Response | None:
+    """Answer a discovery or OpenAPI request; None if there is nothing at that path."""
+    parts = [part for part in request.path.split("/") if part]
+    accept = request.header(b"accept")
+    if parts == ["api"]:
+        version = aggregated_discovery(accept)
+        return _aggregated(request, version, core=True) if version else json_response(_api_versions(server))
+    if parts == ["apis"]:
+        version = aggregated_discovery(accept)
+        return _aggregated(request, version, core=False) if version else json_response(_group_list())
+    if parts[:2] == ["openapi", "v3"]:
+        return _openapi_v3(request, parts[2:])
+    if parts == ["openapi", "v2"]:
+        return Response(200, _OPENAPI_V2, _OPENAPI_V2_TYPE)
+    if len(parts) == 2 and parts[0] == "apis" and parts[1] in group_versions() and parts[1]:
+        return json_response({"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1])})
+    if len(parts) == 2 and parts[0] == "api" and is_served("", parts[1]):
+        return json_response(_resource_list("", parts[1]))
+    if len(parts) == 3 and parts[0] == "apis" and is_served(parts[1], parts[2]):
+        return json_response({"apiVersion": "v1", **_resource_list(parts[1], parts[2])})
+    return None
+
+
+def _api_versions(server: Server) -> dict[str, Any]:
+    address = [{"clientCIDR": "0.0.0.0/0", "serverAddress": server.advertised}]
+    return {"kind": "APIVersions", "versions": list(group_versions()[""]), "serverAddressByClientCIDRs": address}
+
+
+def _group(group: str) -> dict[str, Any]:
+    versions = [{"groupVersion": f"{group}/{version}", "version": version} for version in group_versions()[group]]
+    return {"name": group, "versions": versions, "preferredVersion": versions[0]}
+
+
+def _group_list() -> dict[str, Any]:
+    groups = [_group(group) for group in group_versions() if group]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+
+def _resource_list(group: str, version: str) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
+    for cls in group_versions()[group][version]:
+        kind = cls.kind
+        row: dict[str, Any] = {"name": kind.plural, "singularName": kind.name.lower(), "namespaced": kind.namespaced}
+        row |= {"kind": kind.name, "verbs": list(kind.verbs)}
+        if kind.short_names:
+            row["shortNames"] = list(kind.short_names)
+        if kind.categories:
+            row["categories"] = list(kind.categories)
+        rows.append(row)
+        for sub in subresources_of(cls):
+            row = {"name": f"{kind.plural}/{sub.name}", "singularName": "", "namespaced": kind.namespaced}
+            response = sub.response_kind(cls)
+            if (response.group, response.version) != (kind.group, kind.version):
+                row |= {"group": response.group, "version": response.version}
+            rows.append({**row, "kind": response.kind, "verbs": list(sub.verbs)})
+    group_version = f"{group}/{version}" if group else version
+    return {"kind": "APIResourceList", "groupVersion": group_version, "resources": rows}
+
+
+def _aggregated(request: Request, version: str, *, core: bool) -> Response:
+    body = _aggregated_body(version, core)
+    etag = hashlib.sha256(body).hexdigest().upper()
+    headers = ((b"etag", f'"{etag}"'.encode()), (b"vary", b"Accept"), (b"cache-control", b"public"))
+    if request.header(b"if-none-match").strip('"') == etag:
+        return Response(304, b"", headers=headers)
+    content_type = f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList".encode()
+    return Response(200, body, content_type, headers)
+
+
+@cache
+def _aggregated_body(version: str, core: bool) -> bytes:
+    items = []
+    for group, versions in group_versions().items():
+        if (group == "") != core:
+            continue
+        listed = [
+            {"version": each, "resources": [_discovered(cls) for cls in kinds], "freshness": "Current"}
+            for each, kinds in versions.items()
+        ]
+        items.append({"metadata": {"name": group} if group else {}, "versions": listed})
+    head = {"kind": "APIGroupDiscoveryList", "apiVersion": f"apidiscovery.k8s.io/{version}", "metadata": {}}
+    return orjson.dumps({**head, "items": items})
+
+
+def _discovered(cls: type[Resource]) -> dict[str, Any]:
+    kind = cls.kind
+    row: dict[str, Any] = {
+        "resource": kind.plural,
+        "responseKind": {"group": "", "version": "", "kind": kind.name},
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "singularResource": kind.name.lower(),
+        "verbs": list(kind.verbs),
+    }
+    if kind.short_names:
+        row["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        row["categories"] = list(kind.categories)
+    subresources = [
+        {"subresource": sub.name, "responseKind": sub.response_kind(cls)._asdict(), "verbs": list(sub.verbs)}
+        for sub in subresources_of(cls)
+    ]
+    if subresources:
+        row["subresources"] = subresources
+    return row
+
+
+@cache
+def _openapi_rows() -> dict[str, tuple[openapi.KindRow, ...]]:
+    return {
+        f"apis/{group}/{version}" if group else f"api/{version}": tuple(
+            openapi.KindRow(group, version, cls.kind.name, cls.kind.plural, cls.kind.namespaced) for cls in kinds
+        )
+        for group, versions in group_versions().items()
+        for version, kinds in versions.items()
+    }
+
+
+def _openapi_v3(request: Request, path: list[str]) -> Response | None:
+    rows = _openapi_rows()
+    if not path:
+        return json_response(openapi.index(rows))
+    root = "/".join(path)
+    if root not in rows:
+        return None
+    tag = openapi.etag(root, rows[root])
+    headers = [(b"etag", f'"{tag}"'.encode()), (b"vary", b"Accept")]
+    if request.header(b"if-none-match").strip('"') == tag:
+        return Response(304, b"", headers=tuple(headers))
+    wanted = request.first("hash")
+    if wanted == tag:
+        headers.append((b"cache-control", b"public, immutable"))
+        headers.append((b"expires", b"Fri, 31 Dec 2060 23:59:59 GMT"))
+    elif wanted:
+        moved = (b"location", f"{request.path}?hash={tag}".encode())
+        return Response(301, b"", headers=(*headers, moved))
+    return Response(200, openapi.document(root, rows[root]), headers=tuple(headers))

@@ -1,0 +1,143 @@
+"""The API server's way to the kubelets: their HTTPS port, with a client certificate, for logs, exec and attach."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+import orjson
+
+from apiserver.request import Receive, Scope, Send
+from wherry.api.core.node import Node
+from wherry.machinery.errors import ApiError, BadRequest, InternalError, from_status
+
+if TYPE_CHECKING:
+    from apiserver.watch_cache import WatchCache
+
+_ADDRESS_TYPES = ("InternalIP", "Hostname", "ExternalIP")
+_CONNECT_SECONDS = 10
+
+
+class Kubelets:
+    """Finds the kubelet of a node. Certificates are checked against the cluster's CA."""
+
+    def __init__(self, cache: WatchCache, ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> None:
+        self._nodes = cache.of(Node)
+        self._tls: ssl.SSLContext | None = None
+        if ca_file and cert_file and key_file:
+            self._tls = ssl.create_default_context(cafile=str(ca_file))
+            self._tls.load_cert_chain(cert_file, key_file)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def on(self, node_name: str) -> Kubelet:
+        """The kubelet of a node; raises when the node is unknown or has no address."""
+        stored = self._nodes.get("", node_name)
+        node = Node.read(stored.item) if stored else None
+        port = node.status.daemon_endpoints.kubelet_endpoint.port if node else 0
+        address = next((a for a in map(node.status.address, _ADDRESS_TYPES) if a), "") if node else ""
+        if not address or not port or self._tls is None:
+            raise InternalError(f"Internal error occurred: node {node_name} has no kubelet that can be reached")
+        if self._session is None:
+            # One connection per stream and no limit: a follower must never wait for another one to finish.
+            connector = aiohttp.TCPConnector(limit=0, ssl=self._tls, force_close=True)
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        return Kubelet(self._session, f"https://{address}:{port}", node_name)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+
+class Kubelet:
+    """One node's kubelet."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, node: str) -> None:
+        self._session, self._url, self._node = session, url, node
+
+    async def stream(self, path: str) -> AsyncIterator[bytes]:
+        """The body of a GET, as it comes; raises what the kubelet answers instead."""
+        try:
+            response = await self._session.get(self._url + path)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(error) from None
+        if response.status >= 400:
+            raise _error_of(response.status, await response.read())
+        return _chunks(response)
+
+    def _unreachable(self, error: Exception) -> InternalError:
+        return InternalError(f"Internal error occurred: error dialing the kubelet of node {self._node}: {error}")
+
+    async def tunnel(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Join a client's WebSocket to the kubelet's, message by message, until either side closes."""
+        offered = tuple(scope.get("subprotocols") or ())
+        try:
+            backend = await self._session.ws_connect(self._url + path, protocols=offered, max_msg_size=0)
+        except aiohttp.WSServerHandshakeError as error:
+            await _refuse(send, receive, from_status({"message": error.message}, error.status))
+            return
+        except (aiohttp.ClientError, TimeoutError) as error:
+            await _refuse(send, receive, self._unreachable(error))
+            return
+        await receive()  # websocket.connect
+        await send({"type": "websocket.accept", "subprotocol": backend.protocol})
+        upstream = asyncio.ensure_future(_client_to_kubelet(receive, backend))
+        try:
+            await _kubelet_to_client(backend, send)
+        finally:
+            upstream.cancel()
+            await backend.close()
+
+
+async def _client_to_kubelet(receive: Receive, backend: aiohttp.ClientWebSocketResponse) -> None:
+    while True:
+        message = await receive()
+        if message["type"] != "websocket.receive":
+            await backend.close()
+            return
+        if message.get("bytes") is not None:
+            await backend.send_bytes(message["bytes"])
+        else:
+            await backend.send_str(message["text"])
+
+
+async def _kubelet_to_client(backend: aiohttp.ClientWebSocketResponse, send: Send) -> None:
+    async for message in backend:
+        if message.type == aiohttp.WSMsgType.BINARY:
+            await send({"type": "websocket.send", "bytes": message.data})
+        elif message.type == aiohttp.WSMsgType.TEXT:
+            await send({"type": "websocket.send", "text": message.data})
+    await send({"type": "websocket.close", "code": backend.close_code or 1000})
+
+
+async def _refuse(send: Send, receive: Receive, error: ApiError) -> None:
+    await receive()
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "websocket.http.response.start", "status": error.code, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": orjson.dumps(error.to_status())})
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except aiohttp.ClientError:
+        return  # the node went away in the middle; what came so far is all there is
+    finally:
+        response.close()
+
+
+def _error_of(status: int, body: bytes) -> ApiError:
+    try:
+        decoded = orjson.loads(body)
+        if isinstance(decoded, dict):
+            return from_status(decoded, status)
+    except orjson.JSONDecodeError:
+        pass
+    text = body.decode("utf-8", "replace").strip() or f"the kubelet answered {status}"
+    return BadRequest(text) if status == 400 else from_status({"message": text}, status)

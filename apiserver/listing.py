@@ -1,0 +1,234 @@
+"""LIST: selectors, pages, versions. Kubernetes: GetList, `resourceVersion` and `resourceVersionMatch` semantics.
+
+A list without continue token is answered from the watch cache once that is current. Later pages come from the store's history at
+the version of the first page, so all pages show one moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from apiserver import keys
+from apiserver.negotiation import Representation
+from apiserver.representation import many
+from apiserver.request import Request
+from apiserver.storage.store import Compacted
+from apiserver.stored import Stored
+from apiserver.watchers import Selection
+from wherry.machinery.errors import BadRequest, Expired, Timeout, invalid_object
+from wherry.machinery.field_errors import FieldError, forbidden, invalid, not_supported
+from wherry.machinery.resource import Resource
+from wherry.machinery.selectors import parse_field_selector, parse_label_selector
+
+if TYPE_CHECKING:
+    from apiserver.server import Server
+
+# How long a request for a version that does not exist yet waits. Kubernetes: 3 s.
+FUTURE_SECONDS = 3.0
+PAGE = 1000
+
+
+def selection_of(request: Request, cls: type[Resource], namespace: str) -> Selection:
+    """The selectors of a request; raises BadRequest for what cannot be selected by."""
+    try:
+        labels = parse_label_selector(request.first("labelSelector"))
+        fields = parse_field_selector(request.first("fieldSelector"))
+    except ValueError as error:
+        raise BadRequest(
+            f"unable to parse requirement: {error}".replace("unable to parse requirement: unable", "unable")
+        ) from None
+    known = {"metadata.name", "metadata.namespace", *cls.selectable}
+    for name in sorted(fields.names - known):
+        if cls.selectable:
+            raise BadRequest(f"field label not supported: {name}")
+        raise BadRequest(f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+    return Selection(namespace, labels, fields)
+
+
+def version_of(request: Request) -> int | None:
+    """The resourceVersion parameter: None when unset."""
+    text = request.first("resourceVersion")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
+        error = invalid("resourceVersion", text, f'strconv.ParseUint: parsing "{text[:64]}": invalid syntax')
+        raise BadRequest(f"Invalid value: {error.message}")
+    return int(text)
+
+
+async def wait_for(server: Server, version: int) -> None:
+    """Wait until the cache is at least at `version`; raises Timeout when nobody wrote it in time."""
+    if version <= server.cache.applied:
+        return
+    try:
+        await asyncio.wait_for(server.cache.reaches(version), FUTURE_SECONDS)
+    except TimeoutError:
+        current = server.cache.applied
+        causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+        message = f"Timeout: Too large resource version: {version}, current: {current}"
+        raise Timeout(message, {"causes": causes, "retryAfterSeconds": 1}) from None
+
+
+async def list_objects(server: Server, request: Request, cls: type[Resource], form: Representation) -> bytes:
+    """The body of a LIST."""
+    target = request.target
+    namespace = target.namespace if target and cls.kind.namespaced else ""
+    selection = selection_of(request, cls, namespace)
+    limit = _number(request, "limit")
+    token = request.first("continue")
+    match = request.first("resourceVersionMatch")
+    version = version_of(request)
+    _check(match, version, token, watching=False)
+
+    if token:
+        stored, metadata = await _page(server, cls, selection, limit, *_decode_token(token))
+    elif match == "Exact" or (version and limit and not match):
+        stored, metadata = await _page(server, cls, selection, limit, version or 0, "")
+    else:
+        stored, metadata = await _newest(server, cls, selection, limit, version)
+    items = (each.item for each in stored)
+    return many(cls, items, metadata, form, server.now(), request.first("includeObject"))
+
+
+async def _newest(
+    server: Server, cls: type[Resource], selection: Selection, limit: int, version: int | None
+) -> tuple[Iterable[Stored], dict[str, Any]]:
+    if version is None:
+        await server.cache.fresh()
+    elif version:
+        await wait_for(server, version)
+    revision = server.cache.applied
+    found = _selected(server, cls, selection)
+    if not limit or version == 0:
+        return found, {"resourceVersion": str(revision)}
+    page: list[Stored] = []
+    for each in found:
+        if len(page) == limit:
+            metadata = {"resourceVersion": str(revision), "continue": _token(revision, cls, page[-1])}
+            if selection.is_plain:
+                total = (
+                    len(server.cache.of(cls).list(selection.namespace))
+                    if selection.namespace
+                    else len(server.cache.of(cls))
+                )  # type: ignore[arg-type]
+                metadata["remainingItemCount"] = total - limit  # type: ignore[assignment]
+            return page, metadata
+        page.append(each)
+    return page, {"resourceVersion": str(revision)}
+
+
+def _selected(server: Server, cls: type[Resource], selection: Selection) -> Iterable[Stored]:
+    cache = server.cache.of(cls)
+    name = selection.fields.required("metadata.name")
+    if name is not None and (selection.namespace or not cls.kind.namespaced):
+        stored = cache.get(selection.namespace, name)
+        return [stored] if stored is not None and selection.matches(stored) else []
+    listed = cache.list(selection.namespace)
+    return listed if selection.is_plain else [stored for stored in listed if selection.matches(stored)]
+
+
+async def _page(
+    server: Server, cls: type[Resource], selection: Selection, limit: int, revision: int, after: str
+) -> tuple[list[Stored], dict[str, Any]]:
+    """A page out of history: everything as it was at `revision`."""
+    folder = keys.folder(cls.kind)
+    prefix = f"{folder}{selection.namespace}/" if selection.namespace else folder
+    page: list[Stored] = []
+    await wait_for(server, revision)
+    while True:
+        try:
+            read = await server.store.list(
+                prefix, after=after, limit=min(limit + 1, PAGE) if limit else PAGE, at=revision
+            )
+        except Compacted:
+            raise _expired(server, cls, after) from None
+        for entry in read.entries:
+            if limit and len(page) == limit:
+                return page, {"resourceVersion": str(revision), "continue": _token(revision, cls, page[-1])}
+            after = entry.key
+            stored = Stored(cls, entry.key, entry.value, entry.revision)
+            if selection.is_plain or selection.matches(stored):
+                page.append(stored)
+        if not read.more:
+            return page, {"resourceVersion": str(revision)}
+
+
+def _expired(server: Server, cls: type[Resource], after: str) -> Expired:
+    if not after:
+        return Expired("The resourceVersion for the provided list is too old.")
+    message = (
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+    )
+    message += (
+        "without the continue parameter, or use the continue token in this response to retrieve the remainder of "
+    )
+    message += "the results. Continuing with the provided token results in an inconsistent list."
+    error = Expired(message)
+    fresh = _encode_token(server.cache.applied, after.removeprefix(keys.folder(cls.kind)))
+    status = error.to_status()
+    status["metadata"] = {"continue": fresh}
+    error.to_status = lambda: status  # type: ignore[method-assign]
+    return error
+
+
+def _token(revision: int, cls: type[Resource], last: Stored) -> str:
+    return _encode_token(revision, last.key.removeprefix(keys.folder(cls.kind)))
+
+
+def _encode_token(revision: int, last: str) -> str:
+    raw = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": last + "\0", "cls": ""})
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _decode_token(token: str) -> tuple[int, str]:
+    try:
+        raw = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        revision, start = raw["rv"], raw["start"]
+        if raw["v"] != "meta.k8s.io/v1" or not isinstance(revision, int) or revision < 0 or not start.endswith("\0"):
+            raise ValueError
+        return revision, start[:-1]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadRequest(f"continue key is not valid: {token[:100]!r} is not a token of this server") from None
+
+
+def _number(request: Request, name: str) -> int:
+    text = request.first(name)
+    if not text:
+        return 0
+    try:
+        number = int(text[:20])
+    except ValueError:
+        raise BadRequest(f"{name}: expected an integer, got {text[:64]!r}") from None
+    if number < 0:
+        raise BadRequest(f"{name}: expected an integer of at least 0, got {number}")
+    return number
+
+
+def _check(match: str, version: int | None, token: str, *, watching: bool) -> None:
+    """Refuse combinations that have no meaning."""
+    errors: list[FieldError] = []
+    if token and version:
+        raise BadRequest("specifying resource version is not allowed when using continue")
+    if match:
+        if token:
+            errors.append(
+                forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
+            )
+        elif version is None and not watching:
+            errors.append(
+                forbidden(
+                    "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"
+                )
+            )
+        if match not in ("Exact", "NotOlderThan"):
+            errors.append(not_supported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]))
+        elif match == "Exact" and version == 0:
+            detail = 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'
+            errors.append(forbidden("resourceVersionMatch", detail))
+    if errors:
+        raise invalid_object("ListOptions.meta.k8s.io", "", errors)

@@ -1,0 +1,97 @@
+"""PATCH: from a body to a function on drafts. Kubernetes: endpoints/handlers/patch.
+
+Server-side apply (`application/apply-patch+yaml`) is not served yet; a client that insists gets a 415 that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from apiserver.decoding import accept, media_type_of
+from apiserver.patch import PatchError
+from apiserver.patch.json_patch import JsonPatchError, json_patch
+from apiserver.patch.merge import merge_patch
+from apiserver.patch.strategic import strategic_merge
+from apiserver.request import Request
+from wherry.machinery.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
+from wherry.machinery.resource import Resource
+from wherry.machinery.schema import schema_for
+
+Draft = dict[str, Any]
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+# Kubernetes: operations a JSON patch may have.
+MAX_OPERATIONS = 10_000
+# How deep a patch may nest; orjson encodes 254 levels, the object around it needs some.
+MAX_DEPTH = 200
+
+
+async def patch_function(request: Request, cls: type[Resource]) -> Callable[[Draft], Draft]:
+    """Read the patch in a request; what comes back turns the current draft into the wanted one."""
+    media_type = media_type_of(request.header(b"content-type"))
+    if media_type not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
+        accepted = ", ".join((JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH))
+        message = "the body of the request was in an unknown format - accepted media types include: " + accepted
+        raise UnsupportedMediaType(message)
+    body = await request.body()
+    patch = _parse(body, media_type)
+    validation = request.first("fieldValidation", "Warn")
+
+    def change(current: Draft) -> Draft:
+        del request.warnings[:]
+        patched = _apply(current, patch, media_type, cls)
+        for field in ("kind", "apiVersion"):
+            if patched.get(field) != current[field]:
+                raise BadRequest(
+                    f"{field}: a patch may not change it from {current[field]!r} to {patched.get(field)!r}"
+                )
+        if not isinstance(patched.get("metadata"), dict):
+            raise BadRequest("metadata: a patch may not remove it or make it anything but an object")
+        wanted = accept(patched, cls, validation=validation, warnings=request.warnings)
+        _check_identity(wanted, current)
+        return wanted
+
+    return change
+
+
+def _parse(body: bytes, media_type: str) -> Any:
+    try:
+        patch = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"error decoding patch: {error}") from None
+    expected = list if media_type == JSON_PATCH else dict
+    if not isinstance(patch, expected):
+        wanted = "a list of operations" if expected is list else "an object"
+        raise BadRequest(f"error decoding patch: expected {wanted}, got {type(patch).__name__}")
+    if media_type == JSON_PATCH and len(patch) > MAX_OPERATIONS:
+        raise TooLarge(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}")
+    return patch
+
+
+def _apply(current: Draft, patch: Any, media_type: str, cls: type[Resource]) -> Draft:
+    try:
+        if media_type == JSON_PATCH:
+            patched = json_patch(current, patch)
+        elif media_type == MERGE_PATCH:
+            patched = merge_patch(current, patch)
+        else:
+            patched = strategic_merge(current, patch, schema_for(cls.kind.api_version, cls.kind.name))
+    except JsonPatchError:
+        raise Invalid("the server rejected our request due to an error in our request", {}) from None
+    except (PatchError, RecursionError) as error:
+        raise BadRequest(f"error applying patch: {error or 'it nests too deeply'}") from None
+    if not isinstance(patched, dict):
+        raise Invalid("the server rejected our request due to an error in our request", {})
+    return patched
+
+
+def _check_identity(wanted: Draft, current: Draft) -> None:
+    for field in ("name", "namespace"):
+        if wanted["metadata"].get(field) != current["metadata"].get(field):
+            given, known = wanted["metadata"].get(field, ""), current["metadata"].get(field, "")
+            raise BadRequest(f"the {field} of the object ({given}) does not match the {field} on the URL ({known})")

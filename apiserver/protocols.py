@@ -1,0 +1,55 @@
+"""uvicorn's protocols, taught to tell the app which client certificate TLS has verified.
+
+They rely on uvicorn's internals, so pyproject pins its minor version, and `tests/apiserver/test_protocols.py` holds them to it.
+WebSockets use the wsproto implementation: the `websockets` package refuses the subprotocol of `kubectl port-forward`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+
+
+def _tls_of(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
+    """The peer's certificate, read once per connection."""
+    tls = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return None
+    return {"client_cert_der": tls.getpeercert(True)}
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with the `tls` extension in every scope."""
+
+    _tls: dict[str, Any] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Remember the certificate of this connection."""
+        super().connection_made(transport)
+        self._tls = _tls_of(transport)
+
+    def on_message_begin(self) -> None:
+        """Put it into the scope of each request."""
+        super().on_message_begin()
+        if self._tls is not None:
+            self.scope["extensions"] = {**(self.scope.get("extensions") or {}), "tls": self._tls}
+
+
+class WebSocketProtocol(WSProtocol):
+    """WebSocket with the `tls` extension in the scope."""
+
+    _tls: dict[str, Any] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Remember the certificate of this connection."""
+        super().connection_made(transport)
+        self._tls = _tls_of(transport)
+
+    def handle_connect(self, event: Any) -> None:
+        """The scope exists now; the app's task has not run yet."""
+        super().handle_connect(event)
+        if self._tls is not None and hasattr(self, "scope"):
+            self.scope["extensions"] = {**(self.scope.get("extensions") or {}), "tls": self._tls}

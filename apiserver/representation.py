@@ -1,0 +1,126 @@
+"""The forms in which objects leave: themselves, rows of a Table, metadata only; one at a time, in lists and in watches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import orjson
+
+from apiserver.negotiation import Representation
+from apiserver.stored import Stored, head_of
+from apiserver.table import table_columns, table_rows
+from apiserver.watchers import Frame, json_frame
+from wherry.machinery.resource import Resource
+
+
+class _WithMetadata(msgspec.Struct):
+    metadata: msgspec.Raw
+
+
+_metadata_of = msgspec.json.Decoder(_WithMetadata).decode
+
+
+def partial(item: bytes, representation: Representation) -> bytes:
+    """A PartialObjectMetadata made of an object's JSON."""
+    version = representation.api_version.encode()
+    return b'{"kind":"PartialObjectMetadata","apiVersion":"%s","metadata":%s}' % (version, _metadata_of(item).metadata)
+
+
+def one(cls: type[Resource], whole: bytes, representation: Representation, now: datetime, include: str = "") -> bytes:
+    """One object in the wanted form."""
+    if representation.form == "Table":
+        metadata = orjson.loads(_metadata_of(whole).metadata)
+        rows = table_rows(cls, [whole], representation, now, include)
+        return _table(cls, rows, {"resourceVersion": metadata.get("resourceVersion", "")}, representation)
+    return partial(whole, representation) if representation.is_partial else whole
+
+
+def many(
+    cls: type[Resource],
+    items: Iterable[bytes],
+    metadata: dict[str, Any],
+    representation: Representation,
+    now: datetime,
+    include: str = "",
+) -> bytes:
+    """A list in the wanted form. Items are the stored bytes, joined, not decoded."""
+    if representation.form == "Table":
+        return _table(cls, table_rows(cls, items, representation, now, include), metadata, representation)
+    kind, version = f"{cls.kind.name}List", cls.kind.api_version
+    if representation.is_partial:
+        kind, version = "PartialObjectMetadataList", representation.api_version
+        items = (partial(item, representation) for item in items)
+    head = b'{"kind":"%s","apiVersion":"%s","metadata":' % (kind.encode(), version.encode())
+    return head + orjson.dumps(metadata) + b',"items":[' + b",".join(items) + b"]}"
+
+
+def _table(
+    cls: type[Resource], rows: list[dict[str, Any]], metadata: dict[str, Any], representation: Representation
+) -> bytes:
+    return orjson.dumps(
+        {
+            "kind": "Table",
+            "apiVersion": representation.api_version,
+            "metadata": metadata,
+            "columnDefinitions": table_columns(cls),
+            "rows": rows,
+        }
+    )
+
+
+def watch_frame(cls: type[Resource], representation: Representation, now: Any, include: str = "") -> Frame:
+    """How events are framed for a watch in this form. `now` is a function: rows say how old things are."""
+    if representation.form == "Table":
+        return _TableFrame(cls, representation, now, include)
+    if representation.is_partial:
+
+        def frame(type: str, stored: Stored) -> bytes:
+            return b'{"type":"%s","object":%s}\n' % (type.encode(), partial(stored.item, representation))
+
+        return frame
+    return json_frame(cls.kind)
+
+
+class _TableFrame:
+    """Events as one-row Tables; only the first of a stream names the columns, so frames are not shared."""
+
+    def __init__(self, cls: type[Resource], representation: Representation, now: Any, include: str) -> None:
+        self.cls, self.representation, self.now, self.include = cls, representation, now, include
+        self._first = True
+
+    def __call__(self, type: str, stored: Stored) -> bytes:
+        whole = stored.whole(self.cls.kind)
+        table = {
+            "kind": "Table",
+            "apiVersion": self.representation.api_version,
+            "metadata": {"resourceVersion": str(stored.revision)},
+            "columnDefinitions": table_columns(self.cls) if self._first else None,
+            "rows": table_rows(self.cls, [whole], self.representation, self.now(), self.include),
+        }
+        self._first = False
+        return orjson.dumps({"type": type, "object": table}) + b"\n"
+
+
+def bookmark(cls: type[Resource], revision: int, representation: Representation, *, initial: bool = False) -> bytes:
+    """A BOOKMARK event: everything up to `revision` has been sent; `initial` marks the end of the initial events."""
+    metadata: dict[str, Any] = {"resourceVersion": str(revision)}
+    if initial:
+        metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
+    if representation.form == "Table":
+        row = {"kind": "PartialObjectMetadata", "apiVersion": representation.api_version, "metadata": metadata}
+        shown: dict[str, Any] = {"kind": "Table", "apiVersion": representation.api_version}
+        shown |= {"metadata": {"resourceVersion": str(revision)}, "columnDefinitions": None}
+        shown["rows"] = [{"cells": [], "object": row}] if initial else []
+    elif representation.is_partial:
+        shown = {"kind": "PartialObjectMetadata", "apiVersion": representation.api_version, "metadata": metadata}
+    else:
+        shown = {"kind": cls.kind.name, "apiVersion": cls.kind.api_version, "metadata": metadata}
+    return orjson.dumps({"type": "BOOKMARK", "object": shown}) + b"\n"
+
+
+def whole_of(item: bytes, cls: type[Resource]) -> bytes:
+    """A list item as a GET answers it."""
+    return head_of(cls.kind)[:-12] + item[1:]

@@ -1,0 +1,147 @@
+"""A request as the pipeline sees it, and the three forms an answer can take."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+import orjson
+
+from wherry.machinery.errors import BadRequest, TooLarge
+
+BODY_LIMIT_BYTES = 3 * 1024 * 1024  # Kubernetes: the apiserver's limit for resource requests
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class User(NamedTuple):
+    """Who is asking. Kubernetes: user.Info."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
+# The server's own writes, when it bootstraps or keeps a promise of one request in another object.
+SERVER_ITSELF = User("system:apiserver", ("system:masters", "system:authenticated"))
+
+
+class Target(NamedTuple):
+    """What a resource request is about; `subresource` may hold a path for proxies."""
+
+    group: str
+    version: str
+    plural: str
+    namespace: str
+    name: str
+    subresource: str
+
+    @property
+    def resource(self) -> str:
+        """`pods`, `deployments.apps`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+@dataclass(slots=True)
+class Request:
+    """One request. The steps of the pipeline fill in `target`, `verb` and `user` as they learn them."""
+
+    scope: Scope
+    receive: Receive
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[bytes, bytes]
+    target: Target | None = None
+    verb: str = ""
+    user: User = ANONYMOUS
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, scope: Scope, receive: Receive) -> Request:
+        """Read an ASGI scope, HTTP or WebSocket."""
+        raw = scope.get("query_string") or b""
+        query: dict[str, list[str]] = {}
+        if raw:
+            for key, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
+                query.setdefault(key, []).append(value)
+        headers = dict(scope["headers"])
+        return cls(scope, receive, scope.get("method", "GET"), scope["path"], query, headers)
+
+    def first(self, name: str, default: str = "") -> str:
+        """The first value of a query parameter."""
+        values = self.query.get(name)
+        return values[0] if values else default
+
+    def flag(self, name: str) -> bool:
+        """Whether a query parameter is given and true, as Go parses it."""
+        return self.first(name).lower() in ("1", "t", "true")
+
+    def header(self, name: bytes) -> str:
+        """A header's value, or an empty string."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    async def body(self) -> bytes:
+        """The whole body; raises `TooLarge` beyond the limit without reading further."""
+        chunks: list[bytes] = []
+        size = 0
+        if int(self.headers.get(b"content-length", b"0") or 0) > BODY_LIMIT_BYTES:
+            raise too_large()
+        while True:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                raise BadRequest("the client closed the connection before the body was complete")
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > BODY_LIMIT_BYTES:
+                raise too_large()
+            chunks.append(chunk)
+            if not message.get("more_body"):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def too_large() -> TooLarge:
+    """The answer to a body over the limit."""
+    return TooLarge(f"Request entity too large: limit is {BODY_LIMIT_BYTES}")
+
+
+class Response(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    content_type: bytes = b"application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Stream(NamedTuple):
+    """An answer that goes on: headers at once, then chunks as they come."""
+
+    chunks: AsyncIterator[bytes]
+    content_type: bytes = b"application/json"
+    status: int = 200
+
+
+class Upgrade(NamedTuple):
+    """An answer that takes over the connection (WebSocket)."""
+
+    serve: Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+Answer = Response | Stream | Upgrade
+
+
+def json_response(value: Any, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Response:
+    """A JSON answer."""
+    return Response(status, orjson.dumps(value), headers=headers)
+
+
+def split_path(path: str) -> list[str]:
+    """Path segments, percent-decoded; empty ones dropped."""
+    return [unquote(part) for part in path.split("/") if part]

@@ -1,0 +1,273 @@
+"""The verbs on resources, as HTTP: from a request to the operations in `rest.py` and back. Kubernetes: endpoints/handlers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from apiserver.decoding import PROTOBUF, accept, check_kind, media_type_of, parse, source_of
+from apiserver.deletion import DeleteOptions
+from apiserver.listing import list_objects, selection_of
+from apiserver.negotiation import Representation, negotiate
+from apiserver.patching import patch_function
+from apiserver.representation import many, one
+from apiserver.request import Answer, Request, Response, Target
+from apiserver.rest import Write
+from apiserver.watching import watch_objects
+from wherry.machinery import protobuf
+from wherry.machinery.errors import (
+    ApiError,
+    BadRequest,
+    MethodNotAllowed,
+    NotFound,
+    invalid_object,
+    not_found,
+)
+from wherry.machinery.field_errors import FieldError, not_supported, too_long
+from wherry.machinery.resource import Resource
+
+if TYPE_CHECKING:
+    from apiserver.server import Server
+
+Draft = dict[str, Any]
+_VALIDATIONS = ("Ignore", "Warn", "Strict")
+
+
+def target_of(request: Request) -> Target:
+    """The target of a request that is known to have one."""
+    if request.target is None:
+        raise NotFound("the server could not find the requested resource", {})
+    return request.target
+
+
+def write_of(request: Request, cls: type[Resource], operation: str) -> Write:
+    """What is common to all writes; raises Invalid for bad options."""
+    target = target_of(request)
+    errors: list[FieldError] = []
+    dry_run = request.query.get("dryRun", [])
+    if any(value != "All" for value in dry_run):
+        errors.append(not_supported("dryRun", dry_run, ["All"]))
+    validation = request.first("fieldValidation")
+    if validation and validation not in _VALIDATIONS:
+        errors.append(not_supported("fieldValidation", validation, _VALIDATIONS))
+    if len(request.first("fieldManager")) > 128:
+        errors.append(too_long("fieldManager", 128))
+    if errors:
+        options = {"CREATE": "Create", "UPDATE": "Update", "DELETE": "Delete"}[operation]
+        options = "Patch" if request.method == "PATCH" else options
+        raise invalid_object(f"{options}Options.meta.k8s.io", "", errors)
+    subresource = target.subresource
+    return Write(
+        cls, operation, target.namespace, target.name, request.user, subresource, bool(dry_run), request.warnings
+    )
+
+
+async def read_draft(request: Request, cls: type[Resource]) -> Draft:
+    """The object in the body of a create or update."""
+    body = await request.body()
+    if not body.strip():
+        raise BadRequest(f"the body of the request is empty; expected a {cls.kind.name}")
+    content_type = request.header(b"content-type")
+    draft = parse(body, content_type)
+    check_kind(draft, cls)
+    validation = request.first("fieldValidation", "Warn")
+    source = source_of(body, content_type)
+    return accept(draft, cls, validation=validation, warnings=request.warnings, source=source)
+
+
+def form_of(request: Request) -> Representation:
+    """The representation the client wants."""
+    return negotiate(request.header(b"accept"))
+
+
+def respond(server: Server, request: Request, cls: type[Resource], whole: bytes, status: int = 200) -> Response:
+    """One object in the wanted form, with the warnings that came up."""
+    form = form_of(request)
+    if form.form or "pretty" in request.query:
+        whole = one(cls, whole, form, server.now(), request.first("includeObject"))
+    headers = tuple((b"warning", _warning(text)) for text in request.warnings)
+    return Response(status, _pretty(request, whole), headers=headers)
+
+
+def _pretty(request: Request, body: bytes) -> bytes:
+    if "pretty" not in request.query and not request.headers.get(b"user-agent", b"").startswith(
+        (b"curl", b"Wget", b"Mozilla/5.0")
+    ):
+        return body
+    if "pretty" in request.query and not request.flag("pretty"):
+        return body
+    return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def _warning(text: str) -> bytes:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
+    return f'299 - "{escaped}"'.encode("latin-1", "replace")
+
+
+async def get(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """GET of one object."""
+    target = target_of(request)
+    if request.first("resourceVersion") == "0":
+        stored = server.cache.of(cls).get(target.namespace if cls.kind.namespaced else "", target.name)
+        if stored is None:
+            raise not_found(cls.kind.resource, target.name)
+    else:
+        stored = await server.rest(cls).get(target.namespace, target.name)
+    return respond(server, request, cls, server.outward(cls, stored.whole(cls.kind)))
+
+
+async def list_(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """GET of a collection."""
+    form = form_of(request)
+    body = await list_objects(server, request, cls, form)
+    return Response(200, _pretty(request, body))
+
+
+async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """GET of a collection with `watch=true`."""
+    return await watch_objects(server, request, cls, form_of(request))
+
+
+async def create(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """POST to a collection."""
+    write = write_of(request, cls, "CREATE")
+    draft = await read_draft(request, cls)
+    whole = await server.rest(cls).create(draft, write)
+    return respond(server, request, cls, whole, 201)
+
+
+async def update(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """PUT of one object; some kinds are created if they are missing."""
+    write = write_of(request, cls, "UPDATE")
+    draft = await read_draft(request, cls)
+    check_name(draft, write)
+    try:
+        whole = await server.rest(cls).update(lambda _: _copied(draft), write)
+    except NotFound:
+        if not cls.create_on_update or write.subresource or draft["metadata"].get("uid"):
+            raise
+        write.operation = "CREATE"
+        draft["metadata"].pop("resourceVersion", None)
+        return respond(server, request, cls, await server.rest(cls).create(draft, write), 201)
+    return respond(server, request, cls, whole)
+
+
+def _copied(draft: Draft) -> Draft:
+    copy: Draft = orjson.loads(orjson.dumps(draft))
+    return copy
+
+
+def check_name(draft: Draft, write: Write) -> None:
+    """The body of an update must name the object of the URL, or none."""
+    metadata = draft["metadata"]
+    if metadata.setdefault("name", write.name) != write.name:
+        message = f"the name of the object ({metadata['name']}) does not match the name on the URL ({write.name})"
+        raise BadRequest(message)
+    namespace = metadata.get("namespace")
+    if namespace and write.cls.kind.namespaced and namespace != write.namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+
+
+async def patch(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """PATCH of one object."""
+    write = write_of(request, cls, "UPDATE")
+    change = await patch_function(request, cls)
+    return respond(server, request, cls, await server.rest(cls).update(change, write))
+
+
+async def delete_options(request: Request) -> DeleteOptions:
+    """The options of a DELETE: its body, or else its query."""
+    body = await request.body()
+    if body.strip():
+        content_type = request.header(b"content-type")
+        if media_type_of(content_type) == PROTOBUF:
+            try:
+                raw = protobuf.decode_delete_options(body)
+            except ValueError as error:
+                raise BadRequest(f"the object provided is unrecognized: {error}") from None
+        else:
+            raw = parse(body, content_type)
+        if raw.get("kind", "DeleteOptions") != "DeleteOptions":
+            raise BadRequest(f"the object provided is unrecognized: expected DeleteOptions, got {raw['kind']!r}")
+        return DeleteOptions.read(raw)
+    raw = {name: request.first(name) for name in ("propagationPolicy",) if name in request.query}
+    if "gracePeriodSeconds" in request.query:
+        text = request.first("gracePeriodSeconds")
+        try:
+            raw["gracePeriodSeconds"] = int(text[:20])  # type: ignore[assignment]
+        except ValueError:
+            raise BadRequest(f"gracePeriodSeconds: expected an integer, got {text[:64]!r}") from None
+    if "orphanDependents" in request.query:
+        raw["orphanDependents"] = request.flag("orphanDependents")  # type: ignore[assignment]
+    raw["dryRun"] = request.query.get("dryRun", [])  # type: ignore[assignment]
+    return DeleteOptions.read(raw)
+
+
+async def delete(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """DELETE of one object."""
+    options = await delete_options(request)
+    write = write_of(request, cls, "DELETE")
+    write.dry_run = write.dry_run or options.dry_run
+    whole, gone = await server.rest(cls).delete(options, write)
+    if cls.delete_returns_object or not gone:
+        return respond(server, request, cls, whole)
+    uid = orjson.loads(whole)["metadata"]["uid"]
+    details = {"name": write.name, "group": cls.kind.group, "kind": cls.kind.plural, "uid": uid}
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    status["details"] = {key: value for key, value in details.items() if value}
+    return Response(200, orjson.dumps(status))
+
+
+async def delete_collection(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """DELETE of everything selected; answers with what was there."""
+    options = await delete_options(request)
+    target = target_of(request)
+    namespace = target.namespace if cls.kind.namespaced else ""
+    selection = selection_of(request, cls, namespace)
+    revision = await server.cache.fresh()
+    chosen = [stored for stored in server.cache.of(cls).list(namespace) if selection.matches(stored)]
+    for stored in chosen:
+        write = write_of(request, cls, "DELETE")
+        write.namespace, write.name = stored.namespace, stored.name
+        write.dry_run = write.dry_run or options.dry_run
+        try:
+            await server.rest(cls).delete(options, write)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+    metadata = {"resourceVersion": str(revision)}
+    body = many(cls, (stored.item for stored in chosen), metadata, form_of(request), server.now())
+    return Response(200, body)
+
+
+async def serve(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """Answer a request for a resource (not a subresource)."""
+    target = target_of(request)
+    operation = _OPERATIONS.get(request.verb)
+    known = operation is not None and request.verb in cls.kind.verbs
+    across = cls.kind.namespaced and not target.namespace
+    if operation is None or not known or (across and (target.name or request.verb not in ("list", "watch"))):
+        raise method_not_allowed()
+    if target.namespace and not cls.kind.namespaced and cls.kind.plural != "namespaces":
+        raise NotFound("the server could not find the requested resource", {})
+    if len(target.name) > 512 or len(target.namespace) > 512 or "\0" in target.name + target.namespace:
+        raise not_found(cls.kind.resource, target.name[:64])
+    return await operation(server, request, cls)
+
+
+def method_not_allowed() -> MethodNotAllowed:
+    """The answer to a verb that the resource does not offer."""
+    return MethodNotAllowed("the server does not allow this method on the requested resource", {})
+
+
+_OPERATIONS = {
+    "get": get,
+    "list": list_,
+    "watch": watch,
+    "create": create,
+    "update": update,
+    "patch": patch,
+    "delete": delete,
+    "deletecollection": delete_collection,
+}

@@ -1,0 +1,232 @@
+"""Reading and writing objects of one kind: the path of every write, decode → default → admit → validate → store.
+
+Writes are compare-and-swap on the store's revision. A caller that names a resourceVersion gets a 409 when it is stale; one that
+does not is served by trying again on the newest version.
+
+Kubernetes: registry/generic/registry.Store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from apiserver import drafts, keys
+from apiserver.deletion import DeleteOptions, begin_deletion, is_ready_to_go
+from apiserver.request import User
+from apiserver.storage.store import Conflict as StaleWrite
+from apiserver.stored import Stored, encode, with_revision
+from wherry.machinery.errors import ApiError, Invalid, already_exists, conflict, invalid_object, not_found
+from wherry.machinery.field_errors import FieldError
+from wherry.machinery.resource import Resource
+from wherry.machinery.validation import validate_metadata
+
+if TYPE_CHECKING:
+    from apiserver.server import Server
+
+Draft = dict[str, Any]
+
+# How often a write that names no version starts over when others are faster. Kubernetes: patches try 5 times.
+TRIES = 20
+
+
+@dataclass(slots=True)
+class Write:
+    """Who writes what, and how: passed to admission with every draft."""
+
+    cls: type[Resource]
+    operation: str  # CREATE, UPDATE or DELETE
+    namespace: str
+    name: str
+    user: User
+    subresource: str = ""
+    dry_run: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Current:
+    """The version of an object that a write starts from."""
+
+    draft: Draft
+    value: bytes
+    revision: int
+
+
+class Rest:
+    """The operations on one kind."""
+
+    def __init__(self, server: Server, cls: type[Resource]) -> None:
+        self.server = server
+        self.cls = cls
+        self.kind = cls.kind
+        self.cache = server.cache.of(cls)
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    async def get(self, namespace: str, name: str) -> Stored:
+        """The newest version of an object; raises NotFound."""
+        await self.server.cache.fresh()
+        stored = self.cache.get(namespace if self.kind.namespaced else "", name)
+        if stored is None:
+            raise not_found(self.kind.resource, name)
+        return stored
+
+    async def current(self, namespace: str, name: str, *, from_store: bool = False) -> Current:
+        """An object to be changed: from the cache, or on a second try from the store itself."""
+        if not from_store:
+            stored = self.cache.get(namespace if self.kind.namespaced else "", name)
+            if stored is not None:
+                draft = stored.draft(self.kind)
+                return Current(draft, encode(draft, self.kind), stored.revision)
+        entry = await self.server.store.get(keys.key(self.kind, namespace, name))
+        if entry is None:
+            raise not_found(self.kind.resource, name)
+        draft = orjson.loads(entry.value)
+        draft["metadata"]["resourceVersion"] = str(entry.revision)
+        return Current(draft, entry.value, entry.revision)
+
+    # ---- writing -------------------------------------------------------------------------------------------------
+
+    async def create(self, draft: Draft, write: Write) -> bytes:
+        """Store a new object; returns its JSON. A clash of a generated name is tried again with another one."""
+        generated = not draft["metadata"].get("name") and bool(draft["metadata"].get("generateName"))
+        for attempt in range(8 if generated else 1):
+            fresh = orjson.loads(orjson.dumps(draft)) if attempt else draft
+            if generated:
+                fresh["metadata"].pop("name", None)
+            try:
+                return await self._create(fresh, write)
+            except ApiError as error:
+                if not generated or error.reason != "AlreadyExists" or attempt == 7:
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _create(self, draft: Draft, write: Write) -> bytes:
+        drafts.set_namespace(draft["metadata"], self.cls, write.namespace)
+        await self.server.admission.mutate(draft, None, write)
+        drafts.begin(draft, self.cls, write.namespace, self.server.now())
+        name = write.name = draft["metadata"].get("name", "")
+        with self.server.allocations.reserve(self.cls, draft, None, dry_run=write.dry_run) as reserved:
+            self._validate(draft, None)
+            await self.server.admission.validate(draft, None, write)
+            value = encode(draft, self.kind)
+            if write.dry_run:
+                if self.cache.get(write.namespace if self.kind.namespaced else "", name) is not None:
+                    raise already_exists(self.kind.resource, name)
+                return value
+            try:
+                entry = await self.server.store.put(keys.key(self.kind, write.namespace, name), value, expected=0)
+            except StaleWrite:
+                raise already_exists(self.kind.resource, name) from None
+            reserved.keep()
+        return with_revision(value, self.kind, entry.revision)
+
+    async def update(self, change: Callable[[Draft], Draft], write: Write) -> bytes:
+        """Change an object: `change` gets the current draft and returns the wanted one. Returns the object's JSON.
+
+        A resourceVersion in the wanted draft makes the write conditional.
+        """
+        for attempt in range(TRIES):
+            current = await self.current(write.namespace, write.name, from_store=attempt > 0)
+            wanted = change(orjson.loads(orjson.dumps(current.draft)))
+            version = wanted["metadata"].get("resourceVersion", "")
+            self._check_version(version, write)
+            if version and version != str(current.revision) and attempt == 0:
+                # The cache may be a moment behind; only the store can tell a stale caller.
+                current = await self.current(write.namespace, write.name, from_store=True)
+                wanted = change(orjson.loads(orjson.dumps(current.draft)))
+                version = wanted["metadata"].get("resourceVersion", "")
+            if version and version != str(current.revision):
+                raise conflict(self.kind.resource, write.name)
+            try:
+                return await self._replace(wanted, current, write)
+            except StaleWrite:
+                continue
+        raise conflict(self.kind.resource, write.name)
+
+    def _check_version(self, version: str, write: Write) -> None:
+        if not version and not self.cls.unconditional_update:
+            error = FieldError(
+                "metadata.resourceVersion", "FieldValueInvalid", "Invalid value: 0: must be specified for an update"
+            )
+            raise invalid_object(self.kind.qualified, write.name, [error])
+
+    async def _replace(self, wanted: Draft, current: Current, write: Write) -> bytes:
+        old = current.draft
+        metadata = wanted["metadata"]
+        metadata["name"] = write.name
+        drafts.set_namespace(metadata, self.cls, write.namespace)
+        if write.subresource == "status":
+            wanted = drafts.status_only(wanted, old, self.cls)
+        else:
+            drafts.carry_over(wanted, old, self.cls)
+        await self.server.admission.mutate(wanted, old, write)
+        with self.server.allocations.reserve(self.cls, wanted, old, dry_run=write.dry_run) as reserved:
+            self._validate(wanted, old, status=write.subresource == "status")
+            await self.server.admission.validate(wanted, old, write)
+            value = encode(wanted, self.kind)
+            if value == current.value:
+                return with_revision(value, self.kind, current.revision)
+            if write.dry_run:
+                return with_revision(value, self.kind, current.revision)
+            key = keys.key(self.kind, write.namespace, write.name)
+            if is_ready_to_go(wanted):
+                # Its last finalizer is gone: this update is the deletion. Watchers see DELETED, no MODIFIED.
+                entry = await self.server.store.delete(key, expected=current.revision)
+                self.server.allocations.release(self.cls, wanted)
+            else:
+                entry = await self.server.store.put(key, value, expected=current.revision)
+                reserved.keep()
+        return with_revision(value, self.kind, entry.revision)
+
+    def _validate(self, draft: Draft, old: Draft | None, *, status: bool = False) -> None:
+        """Raise `Invalid` with every broken rule."""
+        try:
+            view = self.cls.read(draft)
+        except ValueError as error:
+            raise Invalid(f'{self.kind.qualified} "{draft["metadata"].get("name", "")}" is invalid: {error}') from None
+        before = self.cls.read(old) if old is not None else None
+        errors = list(
+            validate_metadata(view.metadata, before.metadata if before else None, self.kind, self.cls.name_rule)
+        )
+        errors += view.validate_status(before) if status and before is not None else view.validate(before)
+        if errors:
+            raise invalid_object(self.kind.qualified, view.metadata.name, errors)
+
+    # ---- deleting ------------------------------------------------------------------------------------------------
+
+    async def delete(self, options: DeleteOptions, write: Write) -> tuple[bytes, bool]:
+        """Delete an object, or begin to: finalizers and a pod's grace period come first.
+
+        Returns its last JSON and whether it is gone for good.
+        """
+        for attempt in range(TRIES):
+            current = await self.current(write.namespace, write.name, from_store=attempt > 0)
+            if not options.holds_for(current.draft) and attempt == 0:
+                current = await self.current(write.namespace, write.name, from_store=True)
+            options.check(current.draft, self.kind)
+            await self.server.admission.validate(current.draft, current.draft, write)
+            pending = begin_deletion(current.draft, self.cls, options, self.server.now())
+            key = keys.key(self.kind, write.namespace, write.name)
+            try:
+                if pending is None:
+                    return await self._remove(key, current, write)
+                value = encode(pending, self.kind)
+                if value == current.value or write.dry_run:
+                    return with_revision(value, self.kind, current.revision), False
+                entry = await self.server.store.put(key, value, expected=current.revision)
+                return with_revision(value, self.kind, entry.revision), False
+            except StaleWrite:
+                continue
+        raise conflict(self.kind.resource, write.name)
+
+    async def _remove(self, key: str, current: Current, write: Write) -> tuple[bytes, bool]:
+        revision = current.revision
+        if not write.dry_run:
+            revision = (await self.server.store.delete(key, expected=current.revision)).revision
+            self.server.allocations.release(self.cls, current.draft)
+        return with_revision(current.value, self.kind, revision), True

@@ -1,0 +1,127 @@
+"""The API server's parts, put together: what every step of the pipeline and every operation finds at hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from apiserver.admission import Admission
+from apiserver.allocations import Allocations
+from apiserver.kubelets import Kubelets
+from apiserver.rbac import Authorizer
+from apiserver.request import Receive, Scope, Send
+from apiserver.rest import Rest
+from apiserver.storage.store import Store, StoreError
+from apiserver.tokens import TokenIssuer
+from apiserver.watch_cache import WatchCache
+from apiserver.watchers import Watcher
+from wherry.api import kinds
+from wherry.machinery.resource import Resource, all_kinds
+
+log = structlog.get_logger()
+
+# History kept for watches and pages that began in the past. Kubernetes: the compactor's five minutes.
+HISTORY_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator decides about an API server."""
+
+    service_account_key: Path
+    issuer: str = "https://kubernetes.default.svc"
+    audiences: tuple[str, ...] = ("https://kubernetes.default.svc",)
+    service_cidr: str = "10.96.0.0/16"
+    advertise_address: str = "127.0.0.1"
+    port: int = 6443
+    kubelet_ca: Path | None = None
+    kubelet_cert: Path | None = None
+    kubelet_key: Path | None = None
+
+
+@dataclass(slots=True)
+class Health:
+    """What must be done before the server is ready; names of steps not done yet."""
+
+    pending: list[str] = field(default_factory=lambda: ["watch-cache", "bootstrap"])
+    is_draining: bool = False
+
+    def done(self, step: str) -> None:
+        """One step less."""
+        self.pending.remove(step)
+
+
+async def _no_operations(scope: Scope, receive: Receive, send: Send) -> None:
+    raise RuntimeError("the operational endpoints are not wired")
+
+
+class Server:
+    """One API server on one store."""
+
+    def __init__(
+        self, store: Store, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        kinds.load()
+        self.store = store
+        self.settings = settings
+        self._now = now
+        self.cache = WatchCache(store, (cls for cls in all_kinds() if "list" in cls.kind.verbs))
+        self.authorizer = Authorizer(self.cache)
+        self.tokens = TokenIssuer(self.cache, settings.service_account_key, settings.issuer, settings.audiences)
+        self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)
+        self.allocations = Allocations(self.cache, settings.service_cidr)
+        self.admission = Admission(self)
+        self.watching: set[Watcher] = set()
+        self.health = Health()
+        self.operations: Callable[[Scope, Receive, Send], Awaitable[None]] = _no_operations
+        self._rests: dict[type[Resource], Rest] = {}
+
+    @property
+    def advertised(self) -> str:
+        """`host:port` as told to clients in discovery."""
+        return f"{self.settings.advertise_address}:{self.settings.port}"
+
+    def now(self) -> datetime:
+        """The time, in UTC."""
+        return self._now()
+
+    def rest(self, cls: type[Resource]) -> Rest:
+        """The operations on a kind."""
+        rest = self._rests.get(cls)
+        if rest is None:
+            rest = self._rests[cls] = Rest(self, cls)
+        return rest
+
+    async def run(self) -> None:
+        """Fill the cache, bootstrap, then follow the store until cancelled."""
+        from apiserver.bootstrap import bootstrap
+
+        await self.cache.fill()
+        self.allocations.rebuild()
+        self.health.done("watch-cache")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.cache.run())
+            await bootstrap(self)
+            self.health.done("bootstrap")
+            log.info("ready", address=self.advertised, revision=self.cache.applied)
+            tasks.create_task(self._compact_for_ever())
+
+    async def _compact_for_ever(self) -> None:
+        while True:
+            revision = self.cache.applied
+            await asyncio.sleep(HISTORY_SECONDS)
+            try:
+                await self.store.compact(revision)
+            except StoreError as error:
+                log.warning("compaction failed; trying again later", revision=revision, error=str(error))
+
+    def end_watches(self) -> None:
+        """End every stream, so that clients go to another server or come back after the restart."""
+        self.health.is_draining = True
+        for watcher in list(self.watching):
+            watcher.end()

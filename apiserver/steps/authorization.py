@@ -1,0 +1,56 @@
+"""May this user do this? Kubernetes: WithAuthorization."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apiserver.rbac import Attributes
+from apiserver.request import Answer, Request
+from wherry.machinery.errors import Forbidden, forbidden
+from wherry.machinery.selectors import parse_field_selector
+
+if TYPE_CHECKING:
+    from apiserver.pipeline import Proceed
+    from apiserver.server import Server
+
+_COLLECTION_VERBS = ("list", "watch", "deletecollection")
+
+
+async def authorize(server: Server, request: Request, proceed: Proceed) -> Answer:
+    """Go on only with what RBAC allows; a 403 says who may not do what."""
+    wanted = attributes_of(request)
+    if not server.authorizer.decide(request.user, wanted).allowed:
+        raise refusal(request, wanted)
+    return await proceed(server, request)
+
+
+def attributes_of(request: Request) -> Attributes:
+    """What the request wants, in the terms of RBAC."""
+    target = request.target
+    if target is None:
+        return Attributes(request.verb, path=request.path)
+    resource = f"{target.plural}/{target.subresource.partition('/')[0]}" if target.subresource else target.plural
+    name = target.name
+    if not name and request.verb in _COLLECTION_VERBS and "fieldSelector" in request.query:
+        name = _selected_name(request.first("fieldSelector"))
+    return Attributes(request.verb, target.group, resource, target.namespace, name)
+
+
+def _selected_name(selector: str) -> str:
+    try:
+        return parse_field_selector(selector).required("metadata.name") or ""
+    except ValueError:
+        return ""  # the selector is refused later, with its own message
+
+
+def refusal(request: Request, wanted: Attributes) -> Forbidden:
+    """Kubernetes' text of a 403."""
+    user = request.user.name
+    if request.target is None:
+        return Forbidden(f'forbidden: User "{user}" cannot {wanted.verb} path "{wanted.path}"', {})
+    place = f'in the namespace "{wanted.namespace}"' if wanted.namespace else "at the cluster scope"
+    group = wanted.group
+    why = f'User "{user}" cannot {wanted.verb} resource "{wanted.resource}" in API group "{group}" {place}'
+    plural, _, subresource = wanted.resource.partition("/")
+    named = f"{plural}.{group}" if group else plural
+    return forbidden(f"{named}/{subresource}" if subresource else named, request.target.name, why)

@@ -1,0 +1,39 @@
+"""Last step: find who answers. Kubernetes surface: by the registry of kinds; everything else: the operational FastAPI app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apiserver import discovery, resources
+from apiserver.request import Answer, Request, Response, Upgrade
+from apiserver.subresources import find_subresource
+from wherry.machinery.errors import NotFound
+from wherry.machinery.resource import kind_at
+
+if TYPE_CHECKING:
+    from apiserver.pipeline import Proceed
+    from apiserver.server import Server
+
+NO_SUCH_PATH = Response(404, b"404 page not found\n", b"text/plain; charset=utf-8")
+
+
+async def dispatch(server: Server, request: Request, proceed: Proceed) -> Answer:
+    """Answer the request."""
+    target = request.target
+    if target is None:
+        if request.path.startswith(("/api", "/apis", "/openapi")):
+            return discovery.serve(server, request) or NO_SUCH_PATH
+        return Upgrade(server.operations)
+    cls = kind_at(target.group, target.version, target.plural)
+    if cls is None:
+        if not discovery.is_served(target.group, target.version):
+            return NO_SUCH_PATH
+        raise NotFound("the server could not find the requested resource", {})
+    if not target.subresource:
+        return await resources.serve(server, request, cls)
+    found = find_subresource(cls, target.subresource)
+    if found is None or not target.name or (cls.kind.namespaced and not target.namespace):
+        raise NotFound("the server could not find the requested resource", {})
+    if request.scope["type"] == "http" and request.verb not in found.verbs and request.method not in found.methods:
+        raise resources.method_not_allowed()
+    return await found.serve(server, request, cls)

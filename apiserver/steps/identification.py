@@ -1,0 +1,58 @@
+"""What a request is about: which resource, object and subresource, and which verb. Kubernetes: RequestInfoFactory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apiserver.request import Answer, Request, Target, split_path
+
+if TYPE_CHECKING:
+    from apiserver.pipeline import Proceed
+    from apiserver.server import Server
+
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "GET": "get", "HEAD": "get", "DELETE": "delete"}
+# What follows /namespaces/NAME and is not a resource in that namespace but a subresource of the namespace itself.
+_NAMESPACE_SUBRESOURCES = ("status", "finalize")
+
+
+async def identify_request(server: Server, request: Request, proceed: Proceed) -> Answer:
+    """Fill in `request.target` and `request.verb`."""
+    request.target = target_of(request.path)
+    request.verb = _verb(request)
+    return await proceed(server, request)
+
+
+def target_of(path: str) -> Target | None:
+    """The target of a resource path; None for discovery, health and everything else.
+
+    >>> target_of("/apis/apps/v1/namespaces/shop/deployments/web/scale")
+    Target(group='apps', version='v1', plural='deployments', namespace='shop', name='web', subresource='scale')
+    """
+    parts = split_path(path)
+    if len(parts) >= 3 and parts[0] == "api":
+        group, version, rest = "", parts[1], parts[2:]
+    elif len(parts) >= 4 and parts[0] == "apis":
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) >= 2:
+        namespace = rest[1]
+        if len(rest) >= 3 and rest[2] not in _NAMESPACE_SUBRESOURCES:
+            rest = rest[2:]
+    name = rest[1] if len(rest) > 1 else ""
+    return Target(group, version, rest[0], namespace, name, "/".join(rest[2:]))
+
+
+def _verb(request: Request) -> str:
+    target = request.target
+    if target is None:
+        return request.method.lower()
+    verb = _VERBS.get(request.method, request.method.lower())
+    if request.scope["type"] == "websocket":
+        return "create"  # an exec by GET changes things as much as one by POST
+    if target.name:
+        return verb
+    if verb == "get":
+        return "watch" if request.flag("watch") else "list"
+    return "deletecollection" if verb == "delete" else verb

@@ -1,0 +1,48 @@
+"""First step: every error becomes an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from apiserver.request import Answer, Request, Response, json_response, too_large
+from apiserver.storage.store import Compacted, FutureRevision, StoreUnavailable
+from apiserver.storage.store import TooLarge as ValueTooLarge
+from wherry.machinery.errors import ApiError, Expired, InternalError, Unauthorized, Unavailable
+
+if TYPE_CHECKING:
+    from apiserver.pipeline import Proceed
+    from apiserver.server import Server
+
+log = structlog.get_logger()
+
+
+async def panics_become_500(server: Server, request: Request, proceed: Proceed) -> Answer:
+    """Turn API errors into their Status, store errors into the API error they mean, and bugs into a logged 500."""
+    try:
+        return await proceed(server, request)
+    except ApiError as error:
+        return status_response(error)
+    except Compacted:
+        return status_response(Expired("The resourceVersion for the provided list is too old."))
+    except ValueTooLarge:
+        return status_response(too_large())
+    except (StoreUnavailable, FutureRevision) as error:
+        return status_response(Unavailable(f"the store did not answer: {error}"))
+    except (asyncio.CancelledError, GeneratorExit):
+        raise
+    except Exception:
+        log.exception("request failed", method=request.method, path=request.path)
+        return status_response(InternalError("Internal error occurred: see the API server's log"))
+
+
+def status_response(error: ApiError) -> Response:
+    """An error as an HTTP answer."""
+    headers: list[tuple[bytes, bytes]] = []
+    if error.retry_after_seconds is not None and error.code in (429, 500, 503):
+        headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
+    if isinstance(error, Unauthorized):
+        headers.append((b"www-authenticate", b'Bearer realm="kubernetes"'))
+    return json_response(error.to_status(), error.code, tuple(headers))

@@ -1,0 +1,64 @@
+"""`pods/binding`: the scheduler's decision, taken once. Kubernetes: BindingREST."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wherry.api.core.binding import Binding
+
+from apiserver import resources
+from apiserver.request import Answer, Request, json_response
+from apiserver.subresources.base import subresource
+from wherry.machinery.errors import conflict, invalid_object
+from wherry.machinery.field_errors import invalid, required
+from wherry.machinery.resource import Resource
+from wherry.machinery.time import time_text
+
+if TYPE_CHECKING:
+    from apiserver.server import Server
+
+Draft = dict[str, Any]
+
+
+@subresource("pods/binding", verbs=("create",), kind=("", "v1", "Binding"))
+async def binding(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """POST: assign a pod to a node, if it has none yet."""
+    write = resources.write_of(request, cls, "UPDATE")
+    draft = await resources.read_draft(request, Binding)
+    target = draft.get("target") or {}
+    errors = []
+    if target.get("kind", "Node") not in ("", "Node"):
+        errors.append(invalid("target.kind", target["kind"], "must be empty or 'Node'"))
+    if not target.get("name"):
+        errors.append(required("target.name"))
+    if errors:
+        raise invalid_object("Binding", write.name, errors)
+    annotations = draft["metadata"].get("annotations") or {}
+    uid = draft["metadata"].get("uid", "")
+    now = time_text(server.now())
+
+    def bound(pod: Draft) -> Draft:
+        _check_bindable(pod, write.name, uid)
+        pod["spec"]["nodeName"] = target["name"]
+        if annotations:
+            pod["metadata"]["annotations"] = {**pod["metadata"].get("annotations", {}), **annotations}
+        status = pod.setdefault("status", {})
+        others = [each for each in status.get("conditions", []) if each.get("type") != "PodScheduled"]
+        status["conditions"] = [*others, {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}]
+        return pod
+
+    await server.rest(cls).update(bound, write)
+    return json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+
+
+def _check_bindable(pod: Draft, name: str, uid: str) -> None:
+    metadata, node = pod["metadata"], pod["spec"].get("nodeName")
+    if uid and metadata["uid"] != uid:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
+        raise conflict("pods/binding", name, why)
+    if "deletionTimestamp" in metadata:
+        raise conflict("pods/binding", name, f"pod {name} is being deleted, cannot be assigned to a host")
+    if node:
+        raise conflict("pods/binding", name, f'pod {name} is already assigned to node "{node}"')
+    if pod["spec"].get("schedulingGates"):
+        raise conflict("pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")

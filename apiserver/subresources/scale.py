@@ -1,0 +1,75 @@
+"""`/scale`: the number of replicas of anything that has them, in one shape. Kubernetes: autoscaling/v1 Scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from wherry.api.autoscaling.scale import Scale
+
+from apiserver import resources
+from apiserver.patching import patch_function
+from apiserver.request import Answer, Request, Response
+from apiserver.subresources.base import subresource
+from wherry.api.meta import Selector
+from wherry.machinery.errors import conflict, invalid_object
+from wherry.machinery.field_errors import invalid
+from wherry.machinery.resource import Resource
+
+if TYPE_CHECKING:
+    from apiserver.server import Server
+
+Draft = dict[str, Any]
+_CARRIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+def scale_of(parent: Draft) -> Draft:
+    """The Scale of an object."""
+    spec, status = parent.get("spec") or {}, parent.get("status") or {}
+    selector = spec.get("selector") or {}
+    text = str(Selector(selector)) if "matchLabels" in selector or "matchExpressions" in selector else ""
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: parent["metadata"][key] for key in _CARRIED if key in parent["metadata"]},
+        "spec": {"replicas": spec.get("replicas", 1)} if spec.get("replicas", 1) else {},
+        "status": {"replicas": status.get("replicas", 0), "selector": text},
+    }
+
+
+@subresource("*/scale", verbs=("get", "patch", "update"), kind=("autoscaling", "v1", "Scale"))
+async def scale(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """GET, PUT and PATCH of the scale."""
+    target = resources.target_of(request)
+    if request.verb == "get":
+        stored = await server.rest(cls).get(target.namespace, target.name)
+        return _respond(server, request, stored.draft(cls.kind))
+    write = resources.write_of(request, cls, "UPDATE")
+    write.subresource = ""
+    if request.verb == "patch":
+        change = await patch_function(request, Scale)
+    else:
+        wanted = await resources.read_draft(request, Scale)
+        resources.check_name(wanted, write)
+
+        def change(_: Draft) -> Draft:
+            return wanted
+
+    def scaled(parent: Draft) -> Draft:
+        before = scale_of(parent)
+        wished = change(before)
+        replicas = (wished.get("spec") or {}).get("replicas", 0)
+        version = wished["metadata"].get("resourceVersion")
+        if version and version != parent["metadata"]["resourceVersion"]:
+            raise conflict(cls.kind.resource, write.name)
+        if replicas < 0:
+            error = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+            raise invalid_object("Scale.autoscaling", write.name, [error])
+        parent.setdefault("spec", {})["replicas"] = replicas
+        return parent
+
+    return _respond(server, request, orjson.loads(await server.rest(cls).update(scaled, write)))
+
+
+def _respond(server: Server, request: Request, parent: Draft) -> Response:
+    return resources.respond(server, request, Scale, orjson.dumps(scale_of(parent)))

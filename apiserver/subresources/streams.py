@@ -1,0 +1,112 @@
+"""`pods/log`, `pods/exec`, `pods/attach`: asked of the node's kubelet and passed on.
+
+exec and attach travel as WebSocket on both legs (subprotocols v5 and v4 of the remote-command protocol), message by message.
+SPDY, which kubectl before 1.30 speaks, is not served.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from apiserver import resources
+from apiserver.request import Answer, Receive, Request, Response, Scope, Send, Stream, Upgrade
+from apiserver.subresources.base import subresource
+from wherry.api.core.pod import Pod
+from wherry.machinery.errors import BadRequest, Invalid, invalid_object
+from wherry.machinery.field_errors import FieldError, forbidden
+from wherry.machinery.resource import Resource
+
+if TYPE_CHECKING:
+    from apiserver.server import Server
+
+_LOG_PARAMETERS = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream")
+
+
+@subresource("pods/log", verbs=("get",))
+async def log(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """GET: what a container has written."""
+    target = resources.target_of(request)
+    pod = Pod.read((await server.rest(cls).get(target.namespace, target.name)).item)
+    _check_log_options(request, target.name)
+    container = container_of(pod, request.first("container"))
+    if not pod.spec.node_name:
+        return Response(204, b"", b"text/plain")
+    query = {name: request.first(name) for name in _LOG_PARAMETERS if name in request.query}
+    kubelet = await server.kubelets.on(pod.spec.node_name)
+    path = f"/containerLogs/{target.namespace}/{target.name}/{container}?{urlencode(query)}"
+    lines = await kubelet.stream(path)
+    return Stream(lines, b"text/plain")
+
+
+def _check_log_options(request: Request, name: str) -> None:
+    errors: list[FieldError] = []
+    if "sinceSeconds" in request.query and "sinceTime" in request.query:
+        errors.append(forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+    for field in ("tailLines", "sinceSeconds", "limitBytes"):
+        text = request.first(field)
+        if text and (not text.lstrip("-").isdigit() or len(text) > 18):
+            raise BadRequest(f"{field}: expected an integer, got {text[:64]!r}")
+        least = 0 if field == "tailLines" else 1
+        if text and int(text) < least:
+            detail = f"Invalid value: {text}: must be greater than " + ("or equal to 0" if not least else "0")
+            errors.append(FieldError(field, "FieldValueInvalid", detail))
+    if errors:
+        raise invalid_object("PodLogOptions", name, errors)
+
+
+def container_of(pod: Pod, wanted: str) -> str:
+    """The container that is meant: the one named, or the only one there is."""
+    spec = pod.spec
+    names = [each.name for each in (*spec.init_containers, *spec.containers)]
+    name = pod.metadata.name
+    if wanted:
+        if wanted not in names:
+            raise BadRequest(f"container {wanted} is not valid for pod {name}")
+        return wanted
+    default = pod.metadata.annotations.get("kubectl.kubernetes.io/default-container", "")
+    if default in names:
+        return default
+    if len(names) == 1:
+        return names[0]
+    inits = " ".join(each.name for each in spec.init_containers)
+    choices = " ".join(each.name for each in spec.containers)
+    text = f"a container name must be specified for pod {name}, choose one of: [{choices}]"
+    raise BadRequest(text + (f" or one of the init containers: [{inits}]" if inits else ""))
+
+
+@subresource("pods/exec", verbs=("create", "get"), methods=("GET", "POST"))
+async def exec_(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """Run a command in a container, over a WebSocket."""
+    if not request.first("command"):
+        raise invalid_object("PodExecOptions", "", [FieldError("command", "FieldValueRequired", "Required value")])
+    return await _tunnel(server, request, cls, "exec")
+
+
+@subresource("pods/attach", verbs=("create", "get"), methods=("GET", "POST"))
+async def attach(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """Join a container's own streams, over a WebSocket."""
+    return await _tunnel(server, request, cls, "attach")
+
+
+async def _tunnel(server: Server, request: Request, cls: type[Resource], verb: str) -> Answer:
+    target = resources.target_of(request)
+    pod = Pod.read((await server.rest(cls).get(target.namespace, target.name)).item)
+    container = container_of(pod, request.first("container"))
+    if not pod.spec.node_name:
+        raise BadRequest(f"pod {target.name} does not have a host assigned")
+    if request.scope["type"] != "websocket":
+        raise BadRequest("Upgrade request required")
+    if not any(request.flag(name) for name in ("stdin", "stdout", "stderr")):
+        raise Invalid("you must specify at least 1 of stdin, stdout, stderr", {})
+    query = [("command", word) for word in request.query.get("command", [])] if verb == "exec" else []
+    for ours, theirs in (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty")):
+        if request.flag(ours):
+            query.append((theirs, "1"))
+    kubelet = await server.kubelets.on(pod.spec.node_name)
+    path = f"/{verb}/{target.namespace}/{target.name}/{container}?{urlencode(query)}"
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await kubelet.tunnel(path, scope, receive, send)
+
+    return Upgrade(serve)

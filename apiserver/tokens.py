@@ -1,0 +1,136 @@
+"""Service-account tokens: signed statements of who a pod is, for how long, towards whom.
+
+Kubernetes: bound service-account tokens. Differs: signed with ES256, which is six times cheaper than RS256 and which every client
+of ours treats as opaque.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from apiserver.request import User
+from wherry.api.core.pod import Pod
+from wherry.api.core.secret import Secret
+from wherry.api.core.service_account import ServiceAccount
+from wherry.machinery.errors import Unauthorized
+
+if TYPE_CHECKING:
+    from apiserver.watch_cache import WatchCache
+
+DEFAULT_SECONDS = 3600
+_ALGORITHM = "ES256"
+
+
+class Bound(NamedTuple):
+    """The object a token dies with."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+class TokenIssuer:
+    """Makes and checks tokens with one key pair."""
+
+    def __init__(self, cache: WatchCache, key_file: Path, issuer: str, audiences: tuple[str, ...]) -> None:
+        key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError(f"{key_file}: expected an EC private key (P-256), got {type(key).__name__}")
+        self._private, self._public = key, key.public_key()
+        spki = self._public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        self._key_id = hashlib.sha256(spki).hexdigest()[:32]
+        self.issuer, self.audiences = issuer, audiences
+        self._cache = cache
+        self._verified: dict[str, dict[str, Any]] = {}
+
+    def issue(
+        self, account: ServiceAccount, now: datetime, seconds: int, audiences: list[str], bound: Bound | None
+    ) -> tuple[str, datetime]:
+        """A token for an account and the moment it expires."""
+        expires = now + timedelta(seconds=seconds)
+        meta = account.metadata
+        private: dict[str, Any] = {"namespace": meta.namespace, "serviceaccount": {"name": meta.name, "uid": meta.uid}}
+        if bound is not None:
+            private[bound.kind.lower()] = {"name": bound.name, "uid": bound.uid}
+        claims = {
+            "aud": audiences or list(self.audiences),
+            "exp": int(expires.timestamp()),
+            "iat": int(now.timestamp()),
+            "nbf": int(now.timestamp()),
+            "iss": self.issuer,
+            "jti": str(uuid.uuid4()),
+            "kubernetes.io": private,
+            "sub": f"system:serviceaccount:{meta.namespace}:{meta.name}",
+        }
+        return jwt.encode(claims, self._private, _ALGORITHM, headers={"kid": self._key_id}), expires
+
+    def authenticate(self, token: str, now: datetime, audiences: tuple[str, ...] = ()) -> User:
+        """Who holds the token; raises Unauthorized when it is forged, expired, meant for others, or its owner is gone."""
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        claims = self._verified.get(digest)
+        if claims is None:
+            claims = self._verify(token)
+            if len(self._verified) > 10_000:
+                self._verified.clear()
+            self._verified[digest] = claims
+        if not claims["nbf"] - 60 <= now.timestamp() < claims["exp"]:
+            raise Unauthorized()
+        if not set(audiences or self.audiences) & set(claims["aud"]):
+            raise Unauthorized()
+        return self._user(claims)
+
+    def _verify(self, token: str) -> dict[str, Any]:
+        checks = {"require": ["exp", "nbf", "aud", "sub", "iss"], "verify_aud": False, "verify_exp": False}
+        checks |= {"verify_nbf": False, "verify_iat": False}
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._public,
+                algorithms=[_ALGORITHM],
+                issuer=self.issuer,
+                options=checks,  # type: ignore[arg-type]
+            )
+        except jwt.PyJWTError:
+            raise Unauthorized() from None
+        if isinstance(claims["aud"], str):
+            claims["aud"] = [claims["aud"]]
+        return claims
+
+    def _user(self, claims: dict[str, Any]) -> User:
+        private = claims["kubernetes.io"]
+        namespace, account = private["namespace"], private["serviceaccount"]
+        stored = self._cache.of(ServiceAccount).get(namespace, account["name"])
+        if stored is None or _uid(stored.item) != account["uid"]:
+            raise Unauthorized()
+        extra = [("authentication.kubernetes.io/credential-id", (f"JTI={claims['jti']}",))]
+        for kind, cls in (("pod", Pod), ("secret", Secret)):
+            bound = private.get(kind)
+            if bound is None:
+                continue
+            holder = self._cache.of(cls).get(namespace, bound["name"])
+            if holder is None or _uid(holder.item) != bound["uid"]:
+                raise Unauthorized()
+            if kind == "pod":
+                extra.append(("authentication.kubernetes.io/pod-name", (bound["name"],)))
+                extra.append(("authentication.kubernetes.io/pod-uid", (bound["uid"],)))
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+        return User(claims["sub"], groups, account["uid"], tuple(extra))
+
+    def public_keys(self) -> dict[str, Any]:
+        """The JSON Web Key Set with which others check our tokens."""
+        import orjson
+
+        key = orjson.loads(jwt.algorithms.ECAlgorithm.to_jwk(self._public))
+        return {"keys": [{**key, "use": "sig", "kid": self._key_id, "alg": _ALGORITHM}]}
+
+
+def _uid(item: bytes) -> str:
+    return ServiceAccount.read(item).metadata.uid

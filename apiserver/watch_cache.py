@@ -1,0 +1,185 @@
+"""The watch cache: every object in memory, fed by one watch on the store, read at a revision known to be current.
+
+Reads wait until the cache has seen every write acknowledged so far, so they are as fresh as the store itself. Watchers are fed
+from here too: an event is framed once and the same bytes go to everyone. Recent changes are kept so that a watch can begin a
+little in the past; older ones are replayed from the store's own history.
+
+Kubernetes: the apiserver's Cacher. Differs: a restart does not make clients list again, since the store's history is replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+
+import structlog
+
+from apiserver import keys
+from apiserver.storage.store import Change, Store, StoreUnavailable
+from apiserver.stored import Stored
+from apiserver.watchers import Event, Watchers
+from wherry.machinery.resource import Resource
+
+log = structlog.get_logger()
+
+# Events kept per resource for watches that begin in the past. Kubernetes: 100 to 102,400, by age.
+HISTORY = 4096
+PAGE = 1000
+
+
+class ResourceCache:
+    """All objects of one kind, by namespace and name, and who watches them."""
+
+    def __init__(self, cls: type[Resource]) -> None:
+        self.cls = cls
+        self.watchers = Watchers(cls.kind)
+        self.revision = 0  # of the last change of this kind
+        self.history: deque[Event] = deque()
+        self.history_since = 0  # every change of this kind after this revision is in `history`
+        self._namespaces: dict[str, dict[str, Stored]] = {}
+        self._sorted: dict[str, list[Stored]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._namespaces.values()))
+
+    def get(self, namespace: str, name: str) -> Stored | None:
+        """One object, or None."""
+        return self._namespaces.get(namespace, {}).get(name)
+
+    def list(self, namespace: str = "") -> Iterable[Stored]:
+        """Objects of one namespace, or of all, in key order. Do not change the cache while iterating."""
+        if not self.cls.kind.namespaced or namespace:
+            return self._in_order(namespace)
+        return (stored for each in sorted(self._namespaces) for stored in self._in_order(each))
+
+    def _in_order(self, namespace: str) -> list[Stored]:
+        ordered = self._sorted.get(namespace)
+        if ordered is None:
+            objects = self._namespaces.get(namespace, {})
+            ordered = self._sorted[namespace] = [objects[name] for name in sorted(objects)]
+        return ordered
+
+    def apply(self, change: Change) -> None:
+        """Take in one change of the store and tell the watchers."""
+        event = self.event_of(change)
+        if event is None:
+            return
+        after = event.after
+        shown = after or event.before
+        if shown is None:
+            return
+        objects = self._namespaces.setdefault(shown.namespace, {})
+        if after is None:
+            objects.pop(shown.name, None)
+        else:
+            objects[after.name] = after
+        self._sorted.pop(shown.namespace, None)
+        self.revision = change.revision
+        self.history.append(event)
+        if len(self.history) > HISTORY:
+            self.history_since = self.history.popleft().revision
+        self.watchers.dispatch(event)
+
+    def begin(self, revision: int) -> None:
+        """Everything up to `revision` has been read; from here on changes are history."""
+        self.history.clear()
+        self.revision = self.history_since = revision
+
+    def event_of(self, change: Change) -> Event | None:
+        """A change with what was there before. A value that is no object of ours is left out, and said in the log."""
+        known = None
+        try:
+            if change.previous is not None:
+                # What the cache holds is the same state, already decoded, unless history is being replayed.
+                known = self._known_before(change) or Stored(self.cls, change.key, change.previous, 0)
+            after = Stored(self.cls, change.key, change.value, change.revision) if change.value is not None else None
+        except ValueError as error:
+            log.error("unreadable object in the store", key=change.key, revision=change.revision, error=str(error))
+            return None
+        return Event(change.revision, known, after)
+
+    def _known_before(self, change: Change) -> Stored | None:
+        *_, namespace, name = change.key.split("/")
+        held = self.get(namespace if self.cls.kind.namespaced else "", name)
+        return (
+            held if held is not None and held.revision < change.revision and change.revision > self.revision else None
+        )
+
+
+class WatchCache:
+    """The caches of all kinds, and the task that feeds them."""
+
+    def __init__(self, store: Store, kinds: Iterable[type[Resource]]) -> None:
+        self.store = store
+        self.applied = 0
+        self._caches: dict[str, ResourceCache] = {}
+        self._moved = asyncio.Event()
+        for cls in kinds:
+            self._caches.setdefault(keys.folder(cls.kind), ResourceCache(cls))
+
+    def of(self, cls: type[Resource]) -> ResourceCache:
+        """The cache of a kind."""
+        return self._caches[keys.folder(cls.kind)]
+
+    async def fill(self) -> None:
+        """Read everything there is; `run` goes on from here."""
+        page = await self.store.list(keys.ROOT, limit=PAGE)
+        revision = page.revision
+        while True:
+            for entry in page.entries:
+                self._apply(Change(entry.key, entry.value, entry.revision, None))
+            if not page.more:
+                break
+            page = await self.store.list(keys.ROOT, after=page.entries[-1].key, limit=PAGE, at=revision)
+        for cache in self._caches.values():
+            cache.begin(revision)
+        self.applied = revision
+
+    async def run(self) -> None:
+        """Follow the store until cancelled."""
+        while True:
+            try:
+                async for change in self.store.watch(keys.ROOT, since=self.applied):
+                    self._apply(change)
+                    self.applied = change.revision
+                    if self._moved:
+                        self._moved.set()
+                        self._moved.clear()
+            except StoreUnavailable as error:
+                log.warning("the store's watch ended; trying again", error=str(error))
+                await asyncio.sleep(0.2)
+
+    def _apply(self, change: Change) -> None:
+        parent = change.key.rsplit("/", 2)[0] + "/"
+        cache = self._caches.get(parent) or self._caches.get(change.key.rsplit("/", 1)[0] + "/")
+        if cache is not None:
+            cache.apply(change)
+
+    async def fresh(self) -> int:
+        """Wait until every write acknowledged so far is in the cache; returns the revision it is at."""
+        await self.reaches(await self.store.revision())
+        return self.applied
+
+    async def reaches(self, revision: int) -> None:
+        """Wait until the cache has applied `revision`."""
+        while self.applied < revision:
+            await self._moved.wait()
+
+    async def replay(self, cls: type[Resource], since: int, until: int) -> AsyncIterator[Event]:
+        """Events of a kind after `since` up to `until`, from memory or else from the store; raises `Compacted`."""
+        cache = self.of(cls)
+        if since >= cache.history_since:
+            for event in [event for event in cache.history if since < event.revision <= until]:
+                yield event
+            return
+        # All kinds are read, not just this one: only then is it certain to pass `until` without waiting for a change.
+        async for change in self.store.watch(keys.ROOT, since=since):
+            if change.revision > until:
+                return
+            if change.key.startswith(keys.folder(cls.kind)):
+                event = cache.event_of(change)
+                if event is not None:
+                    yield event
+            if change.revision == until:
+                return
