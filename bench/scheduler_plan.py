@@ -1,0 +1,73 @@
+"""How many pods per second the scheduler's plan places, without any I/O: JSON on stdout.
+
+    python bench/scheduler_plan.py [--pods 20000]
+
+Every line of figures is one size of cluster: identical pods (one shared answer) and pods that all differ (an answer each).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from itertools import count
+
+import click
+
+from scheduler.answers import Answers
+from scheduler.framework import Plugin, load_plugins
+from scheduler.pod_view import PodView
+from scheduler.snapshot import Snapshot
+from wherry.api.core.node import Node
+from wherry.api.core.pod import Pod
+
+SIZES = (100, 1000, 5000)
+
+
+def a_snapshot(size: int) -> Snapshot:
+    """Nodes of 64 cpus, 256 GiB and 110 pods."""
+    snapshot = Snapshot()
+    allocatable = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "110", "nvidia.com/gpu": "8"}
+    for index in range(size):
+        labels = {"kubernetes.io/hostname": f"node-{index}", "topology.kubernetes.io/zone": f"zone-{index % 3}"}
+        node = {"metadata": {"name": f"node-{index}", "labels": labels}, "status": {"allocatable": allocatable}}
+        snapshot.set_node(Node.read(node))
+    return snapshot
+
+
+def a_pod(number: int, millicores: int) -> PodView:
+    """A plain pod."""
+    resources = {"requests": {"cpu": f"{millicores}m", "memory": "256Mi"}}
+    spec = {"containers": [{"name": "main", "image": "web", "resources": resources}]}
+    metadata = {"name": f"pod-{number}", "namespace": "default", "uid": f"uid-{number}"}
+    return PodView(Pod.read({"metadata": metadata, "spec": spec}))
+
+
+def decisions_per_second(size: int, pods: list[PodView], plugins: list[Plugin]) -> float:
+    """Place all pods; the clock includes signatures, plans and the snapshot's bookkeeping."""
+    snapshot = a_snapshot(size)
+    answers = Answers(snapshot, plugins)
+    start = time.perf_counter()
+    for placed in count():
+        if placed == len(pods):
+            break
+        choice = answers.to(pods[placed]).best()
+        if choice is None:
+            break
+        snapshot.place(pods[placed], choice.node)
+    return placed / (time.perf_counter() - start)
+
+
+@click.command()
+@click.option("--pods", default=20_000, show_default=True, help="How many identical pods to place.")
+def main(pods: int) -> None:
+    """Print decisions per second at 100, 1000 and 5000 nodes."""
+    plugins = [plugin() for plugin in load_plugins().values()]
+    for size in SIZES:
+        same = decisions_per_second(size, [a_pod(number, 100) for number in range(min(pods, size * 100))], plugins)
+        different = decisions_per_second(size, [a_pod(number, 100 + number) for number in range(500)], plugins)
+        figures = {"nodes": size, "identical_pods_per_s": round(same), "different_pods_per_s": round(different)}
+        click.echo(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

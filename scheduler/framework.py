@@ -1,0 +1,134 @@
+"""Plugins: what keeps pods off nodes (`filter`) and what makes one node better than another (`score`).
+
+    class NodeUnschedulable(Plugin):
+        order = 10
+        reads = ("spec.tolerations",)
+        retry_when = (Added(Node), Changed(Node, "spec.unschedulable"))
+
+        def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
+            yield Verdict(~nodes.unschedulable, "node(s) were unschedulable")
+
+A plugin is a class in its own file in `scheduler/plugins/`, or in a folder of the user's; the class statement registers it under its
+name, and the methods it defines are its extension points. Pods that agree on everything all plugins read share one answer.
+
+Kubernetes: the scheduling framework's PreFilter + Filter, PreScore + Score and NormalizeScore.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+import scheduler.plugins
+from scheduler.columns import Columns, FloatArray, IntArray, Mask
+from scheduler.pod_view import PodView
+from scheduler.triggers import Trigger
+
+HIGHEST_SCORE = 100.0
+
+
+class Verdict(NamedTuple):
+    """Where a pod may go (`mask`), and why not elsewhere, in the words of `kubectl describe pod`.
+
+    A refusal for want of something adds the numbers: how much is `wanted`, and how much each node has `free`.
+    """
+
+    mask: Mask
+    reason: str
+    wanted: int = 0
+    free: IntArray | None = None
+
+
+class PluginArgs(BaseModel):
+    """Settings of one plugin, from `pluginConfig` in the configuration file; a plugin with settings declares its own `Args`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class Plugin:
+    """One reason for or against a node. Pure: it reads a pod and columns, and keeps nothing."""
+
+    # Filters are asked in this order; a node counts under the first that refuses it.
+    order: ClassVar[int] = 1000
+    weight: ClassVar[int] = 1
+    retry_when: ClassVar[tuple[Trigger, ...]] = ()
+    # What of the pod it looks at. Who does not say so is assumed to look at everything, which costs sharing.
+    reads: ClassVar[tuple[str, ...]] = ("metadata", "spec")
+    Args: ClassVar[type[PluginArgs]] = PluginArgs
+
+    name: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__name__
+        other = _registry.get(cls.name)
+        if other and (other.__module__ != cls.__module__):
+            raise TypeError(
+                f"scheduler plugin {cls.name} is declared twice: in {other.__module__} and {cls.__module__}"
+            )
+        _registry[cls.name] = cls
+
+    def __init__(self, args: Any = None) -> None:
+        self.args = args or self.Args()
+
+    def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
+        """Yield a verdict per reason this pod could have to stay away; a node must pass all of them."""
+        return iter(())
+
+    def score(self, pod: PodView, nodes: Columns) -> FloatArray | None:
+        """How good each node is, 0 to 100 after `normalize`. None: no opinion on this pod, whatever the nodes."""
+        return None
+
+    def normalize(self, scores: FloatArray) -> FloatArray:
+        """Bring the scores of the nodes that passed all filters to 0..100. Only for scores that compare nodes with each other."""
+        return scores
+
+    @classmethod
+    def defines(cls, method: str) -> bool:
+        """Whether the class has an own `filter`, `score` or `normalize`."""
+        return getattr(cls, method) is not getattr(Plugin, method)
+
+
+_registry: dict[str, type[Plugin]] = {}
+
+
+def normalize_to_highest(scores: FloatArray, *, reverse: bool = False) -> FloatArray:
+    """Scale so that the highest becomes 100, or, in reverse, 0. Kubernetes: DefaultNormalizeScore."""
+    highest = scores.max(initial=0.0)
+    if highest == 0:
+        return np.full_like(scores, HIGHEST_SCORE if reverse else 0.0)
+    scaled: FloatArray = scores * (HIGHEST_SCORE / highest)
+    return HIGHEST_SCORE - scaled if reverse else scaled
+
+
+def load_plugins(folder: Path | None = None) -> dict[str, type[Plugin]]:
+    """The plugins of `scheduler/plugins/` and of a user's folder by name, in the order their filters are asked.
+
+    Raises what the user's files raise, and TypeError when a name is declared twice.
+    """
+    modules = {module.name for module in pkgutil.iter_modules(scheduler.plugins.__path__, "scheduler.plugins.")}
+    for module in modules:
+        importlib.import_module(module)
+    if folder is not None:
+        modules |= set(_import_files(folder))
+    chosen = [plugin for plugin in _registry.values() if plugin.__module__ in modules]
+    return {plugin.name: plugin for plugin in sorted(chosen, key=lambda plugin: (plugin.order, plugin.name))}
+
+
+def _import_files(folder: Path) -> Iterator[str]:
+    if not folder.is_dir():
+        raise ImportError(f"{folder} is not a folder of scheduler plugins")
+    for file in sorted(folder.glob("[!_]*.py")):
+        name = f"user_plugins.{file.stem}"
+        spec = importlib.util.spec_from_file_location(name, file)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{file} cannot be imported as a scheduler plugin")
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        yield name

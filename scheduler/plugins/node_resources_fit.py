@@ -1,0 +1,70 @@
+"""Keep pods off nodes that cannot hold their requests; spread or pack the others. Kubernetes: NodeResourcesFit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from scheduler.columns import Columns, FloatArray
+from scheduler.framework import HIGHEST_SCORE, Plugin, PluginArgs, Verdict
+from scheduler.pod_view import PodView
+from scheduler.triggers import Added, Changed, Deleted
+from wherry.api.core.node import Node
+from wherry.api.core.pod import Pod
+
+
+class WeightedResource(PluginArgs):
+    """A resource that counts in a score."""
+
+    name: str
+    weight: int = Field(default=1, ge=1, le=100)
+
+
+CPU_AND_MEMORY = (WeightedResource(name="cpu"), WeightedResource(name="memory"))
+
+
+class ScoringStrategy(PluginArgs):
+    """LeastAllocated spreads pods over the nodes, MostAllocated packs them."""
+
+    type: Literal["LeastAllocated", "MostAllocated"] = "LeastAllocated"
+    resources: tuple[WeightedResource, ...] = CPU_AND_MEMORY
+
+
+class NodeResourcesFitArgs(PluginArgs):
+    """How to score the nodes that fit."""
+
+    scoring_strategy: ScoringStrategy = ScoringStrategy()
+
+
+class NodeResourcesFit(Plugin):
+    """Keep a pod off nodes that cannot hold its requests; score what would be left, or used, with it."""
+
+    order = 60
+    reads = ("requests", "estimates")
+    retry_when = (Added(Node), Changed(Node, "status.allocatable"), Changed(Pod, "spec.containers"), Deleted(Pod))
+    Args = NodeResourcesFitArgs
+
+    def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
+        for resource, wanted in pod.requests.items():
+            free = nodes.free(resource)
+            reason = "Too many pods" if resource == "pods" else f"Insufficient {resource}"
+            yield Verdict(free >= wanted, reason, wanted, free)
+
+    def score(self, pod: PodView, nodes: Columns) -> FloatArray:
+        packs = self.args.scoring_strategy.type == "MostAllocated"
+        total = np.zeros(len(nodes))
+        weights = np.zeros(len(nodes))
+        for resource in self.args.scoring_strategy.resources:
+            wanted = pod.estimates.get(resource.name) or pod.requests.get(resource.name, 0)
+            if not wanted and resource.name not in pod.estimates:
+                continue  # a GPU that a pod does not want says nothing about where it belongs
+            offered = nodes.allocatable(resource.name)
+            used = nodes.estimated(resource.name) + wanted
+            share = np.minimum(used / np.maximum(offered, 1), 1.0)
+            weight = resource.weight * (offered > 0)
+            total += weight * (share if packs else 1.0 - share)
+            weights += weight
+        return total * HIGHEST_SCORE / np.maximum(weights, 1)

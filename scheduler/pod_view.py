@@ -1,0 +1,91 @@
+"""PodView: a pod as the scheduler's plugins see it, with its arithmetic done once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from scheduler.requests import Amounts, pod_estimates, pod_requests
+from wherry.api.core.pod import Pod, PodSpec
+from wherry.machinery.meta import ObjectMeta
+from wherry.machinery.view import Verbatim
+
+ANY_ADDRESS = "0.0.0.0"
+
+
+class HostPort(NamedTuple):
+    """A port of the node that a container takes for itself."""
+
+    protocol: str
+    port: int
+    address: str
+
+    def collides_with(self, address: str) -> bool:
+        """Whether somebody on `address` with this protocol and port is in the way."""
+        return ANY_ADDRESS in (self.address, address) or self.address == address
+
+
+class PodView:
+    """A pod with what it asks of a node. Immutable; everything but the pod itself is worked out when first read."""
+
+    def __init__(self, pod: Pod) -> None:
+        self.pod = pod
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`."""
+        return self.pod.metadata.key
+
+    @property
+    def uid(self) -> str:
+        """The identity that survives a second pod of the same name."""
+        return self.pod.metadata.uid or self.key
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Name, namespace, labels."""
+        return self.pod.metadata
+
+    @property
+    def spec(self) -> PodSpec:
+        """The desired state."""
+        return self.pod.spec
+
+    @cached_property
+    def requests(self) -> Amounts:
+        """What must be free on its node, `pods: 1` included."""
+        return pod_requests(self.pod.spec)
+
+    @cached_property
+    def estimates(self) -> Amounts:
+        """Cpu and memory as scores count them."""
+        return pod_estimates(self.pod.spec)
+
+    @cached_property
+    def host_ports(self) -> tuple[HostPort, ...]:
+        """The ports it takes on its node."""
+        return tuple(_host_ports(self.pod.spec))
+
+    def signature(self, paths: Iterable[str]) -> bytes:
+        """Equal for two pods that have the same values at these attribute paths, such as `spec.tolerations`."""
+        values = [attrgetter(path)(self) for path in paths]
+        return msgspec.json.encode(values, enc_hook=_plain, order="sorted")
+
+    def __repr__(self) -> str:
+        return f"PodView({self.key})"
+
+
+def _host_ports(spec: PodSpec) -> Iterator[HostPort]:
+    sidecars = (container for container in spec.init_containers if container.is_sidecar)
+    for container in (*spec.containers, *sidecars):
+        for port in container.ports:
+            if port.host_port > 0:
+                yield HostPort(port.protocol or "TCP", port.host_port, port.host_ip or ANY_ADDRESS)
+
+
+def _plain(value: Any) -> Any:
+    return value.raw if isinstance(value, Verbatim) else str(value)

@@ -1,0 +1,93 @@
+"""What a pod asks of its node, as whole numbers: cpu in millicores, everything else in bytes or pieces.
+
+Containers run together, so their requests add up. Init containers run one after another before them, so only the largest
+counts; a sidecar (an init container that keeps running) adds to everything that starts after it. Requests of the pod as a whole win
+over that sum, and the overhead of its runtime comes on top.
+
+Kubernetes: component-helpers `resource.PodRequests`. Differs: during an in-place resize only the spec counts, not what the
+kubelet has allocated so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wherry.api.core.pod import PodSpec
+from wherry.api.core.pod.container import Container
+from wherry.machinery.quantity import Quantity
+
+Nanos = dict[str, int]
+Amounts = dict[str, int]
+
+# What scoring assumes of a container that asks for nothing. Kubernetes: DefaultMilliCPURequest, DefaultMemoryRequest.
+ASSUMED = {"cpu": Quantity.parse("100m").nanos, "memory": Quantity.parse("200Mi").nanos}
+
+_POD_LEVEL = ("cpu", "memory")
+_POD_LEVEL_PREFIX = "hugepages-"
+
+
+def amount(resource: str, quantity: Quantity) -> int:
+    """A quantity in the unit of its resource, rounded up.
+
+    >>> amount("cpu", Quantity.parse("1.5")), amount("memory", Quantity.parse("1Ki"))
+    (1500, 1024)
+    """
+    return quantity.millis if resource == "cpu" else quantity.value
+
+
+def pod_requests(spec: PodSpec) -> Amounts:
+    """What must be free on a node for the pod to fit, the place among the node's `pods` included; zeros are left out."""
+    return {"pods": 1} | {name: size for name, size in _total(spec, {}).items() if size > 0}
+
+
+def pod_estimates(spec: PodSpec) -> Amounts:
+    """Cpu and memory that scores count with: a container that asks for nothing is assumed to use a little."""
+    total = _total(spec, ASSUMED)
+    return {name: total.get(name, 0) for name in ASSUMED}
+
+
+def _total(spec: PodSpec, assumed: Mapping[str, int]) -> Amounts:
+    total = _sum_of_containers(spec, assumed)
+    if spec.resources is not None:
+        total |= {name: size.nanos for name, size in spec.resources.requests.items() if _is_pod_level(name)}
+    _add(total, _nanos(spec.overhead))
+    return {name: amount(name, Quantity(size)) for name, size in total.items()}
+
+
+def _sum_of_containers(spec: PodSpec, assumed: Mapping[str, int]) -> Nanos:
+    sidecars: Nanos = {}
+    peak: Nanos = {}
+    for container in spec.init_containers:
+        wanted = _container(container, assumed)
+        _add(wanted, sidecars)
+        if container.is_sidecar:
+            sidecars = wanted
+        _raise_to(peak, wanted)
+
+    together = dict(sidecars)
+    for container in spec.containers:
+        _add(together, _container(container, assumed))
+    _raise_to(together, peak)
+    return together
+
+
+def _container(container: Container, assumed: Mapping[str, int]) -> Nanos:
+    return {**assumed, **_nanos(container.resources.requests)}
+
+
+def _nanos(quantities: Mapping[str, Quantity]) -> Nanos:
+    return {name: quantity.nanos for name, quantity in quantities.items()}
+
+
+def _add(total: Nanos, more: Mapping[str, int]) -> None:
+    for name, size in more.items():
+        total[name] = total.get(name, 0) + size
+
+
+def _raise_to(total: Nanos, least: Mapping[str, int]) -> None:
+    for name, size in least.items():
+        total[name] = max(total.get(name, 0), size)
+
+
+def _is_pod_level(name: str) -> bool:
+    return name in _POD_LEVEL or name.startswith(_POD_LEVEL_PREFIX)

@@ -1,0 +1,134 @@
+"""Snapshot: which pods are, or are about to be, on which nodes; keeps the columns true, a row at a time.
+
+A pod counts on its node from the moment the scheduler chooses it (`place`), before the API server has heard of it. What the
+watch then reports replaces that; a binding that is refused takes it back (`remove`). So no capacity is given away twice, and after a
+restart the same sums follow from the watched pods alone.
+
+Kubernetes: scheduler cache with its assumed pods. Differs: an assumption never expires; the runner keeps asking until the API server
+has answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from scheduler.columns import Columns, Table
+from scheduler.pod_view import PodView
+from wherry.api.core.node import Node
+
+# A log longer than this is dropped; readers that have not kept up read all rows again.
+LONGEST_LOG = 20_000
+
+
+class Mark(NamedTuple):
+    """How far a reader has followed the snapshot's changes."""
+
+    epoch: int
+    position: int
+
+
+@dataclass(slots=True)
+class _Load:
+    """The pods of one node and their exact sums; the node itself may not be known yet, or no more."""
+
+    pods: dict[str, PodView] = field(default_factory=dict)
+    requested: dict[str, int] = field(default_factory=dict)
+    estimated: dict[str, int] = field(default_factory=dict)
+
+
+class Snapshot:
+    """Nodes and the pods placed on them, as columns."""
+
+    def __init__(self) -> None:
+        self._table = Table()
+        self._loads: dict[str, _Load] = {}
+        self._node_of: dict[str, str] = {}
+        # Rows in the order they changed; rows added or removed start a new epoch, because numbers of rows then mean something else.
+        self._log: list[int] = []
+        self._epoch = 0
+
+    @property
+    def columns(self) -> Columns:
+        """All nodes."""
+        return Columns(self._table)
+
+    @property
+    def mark(self) -> Mark:
+        """Now, for a later `rows_changed_since`."""
+        return Mark(self._epoch, len(self._log))
+
+    def rows_changed_since(self, mark: Mark) -> list[int] | None:
+        """Which rows to read again, perhaps twice; None means all."""
+        return self._log[mark.position :] if mark.epoch == self._epoch else None
+
+    def node_of(self, uid: str) -> str | None:
+        """Where a pod is placed."""
+        return self._node_of.get(uid)
+
+    def pods_on(self, node: str) -> Mapping[str, PodView]:
+        """The pods placed on a node, by uid."""
+        load = self._loads.get(node)
+        return load.pods if load else {}
+
+    def set_node(self, node: Node) -> None:
+        """Add a node or take over what it says of itself now."""
+        row = self._table.row_of.get(node.metadata.name)
+        if row is not None:
+            self._table.describe(row, node)
+            self._changed(row)
+            return
+        row = self._table.append(node)
+        self._start_epoch()
+        load = self._loads.get(node.metadata.name)
+        if load:
+            self._table.requested.set(row, load.requested)
+            self._table.estimated.set(row, load.estimated)
+
+    def remove_node(self, name: str) -> None:
+        """Forget a node; its pods stay known until they are removed themselves."""
+        row = self._table.row_of.get(name)
+        if row is not None:
+            self._table.delete(row)
+            self._start_epoch()
+
+    def place(self, pod: PodView, node: str) -> None:
+        """Count a pod on a node, instead of wherever it was counted before."""
+        self.remove(pod.uid)
+        self._node_of[pod.uid] = node
+        load = self._loads.setdefault(node, _Load())
+        load.pods[pod.uid] = pod
+        self._count(node, load, pod, 1)
+
+    def remove(self, uid: str) -> None:
+        """Count a pod no more: it is gone, finished, or could not be bound."""
+        node = self._node_of.pop(uid, None)
+        if node is None:
+            return
+        load = self._loads[node]
+        self._count(node, load, load.pods.pop(uid), -1)
+        if not load.pods:
+            del self._loads[node]
+
+    def _count(self, node: str, load: _Load, pod: PodView, sign: int) -> None:
+        for name, size in pod.requests.items():
+            load.requested[name] = load.requested.get(name, 0) + sign * size
+        for name, size in pod.estimates.items():
+            load.estimated[name] = load.estimated.get(name, 0) + sign * size
+        for port in pod.host_ports:
+            self._table.count_port(node, port, sign)
+        row = self._table.row_of.get(node)
+        if row is not None:
+            self._table.requested.set(row, load.requested)
+            self._table.estimated.set(row, load.estimated)
+            self._changed(row)
+
+    def _changed(self, row: int) -> None:
+        self._log.append(row)
+        if len(self._log) > LONGEST_LOG:
+            self._start_epoch()
+
+    def _start_epoch(self) -> None:
+        self._epoch += 1
+        self._log.clear()
