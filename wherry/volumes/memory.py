@@ -1,0 +1,36 @@
+"""Directories in memory: a tmpfs of its own where this process may mount one, else a folder of the machine's shared one.
+
+Differs: without the right to mount (a kubelet that is not root), a size limit is not enforced. The engine must share
+this process's view of mounts, which one that runs in a virtual machine does not.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+
+def make_memory_folder(path: Path, fallback: Path, *, size_bytes: int = 0, mode: int = 0o755) -> None:
+    """Put `path` in memory; `fallback`, a folder in the machine's shared memory, serves if we may not mount."""
+    if path.is_symlink() or path.is_mount():
+        return
+    path.mkdir(parents=True, exist_ok=True)
+    options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
+    if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+        return
+    fallback.mkdir(parents=True, exist_ok=True)
+    fallback.chmod(mode)
+    path.rmdir()
+    path.symlink_to(fallback)
+
+
+def drop_memory_folder(path: Path) -> None:
+    """Undo `make_memory_folder`; what is not there is no error."""
+    if path.is_symlink():
+        shutil.rmtree(path.resolve(), ignore_errors=True)
+        path.unlink()
+    elif path.is_mount():
+        # Lazily: a container that is just ending may still hold it.
+        subprocess.run(["umount", "-l", str(path)], capture_output=True, check=False)
