@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wherry.machinery import quantity
 from wherry.machinery.quantity import MAX_INT64, Quantity
+from wherry.machinery.view import View
 
 SUFFIXES = [
     "",
@@ -152,6 +153,16 @@ def test_a_sum_keeps_the_notation_of_its_first_nonzero_term():
     assert (nothing + binary).canonical() == "1Gi"
     assert (nothing - binary).canonical() == "-1Gi"
     assert (-binary).canonical() == "-1Gi"
+
+
+def test_a_view_reads_and_writes_quantities():
+    class Resources(View):
+        requests: dict[str, Quantity] = {}
+
+    resources = Resources.read(b'{"requests": {"cpu": "0.5", "pods": 10}}')
+
+    assert resources.requests == {"cpu": Quantity.from_millis(500), "pods": Quantity.from_value(10)}
+    assert resources.to_wire() == {"requests": {"cpu": "500m", "pods": "10"}}
 
 
 def test_equal_amounts_are_equal_in_any_notation():

@@ -8,17 +8,16 @@ amounts are.
 
 Kubernetes: apimachinery `resource.Quantity`, its rounding up to a billionth and its cap of 2^63-1 on powers of 1024
 included. Differs: other notations are capped as well, at 10^36, so that `9e999999999` costs nothing; what is too large
-for the largest suffix is printed with that suffix (`1000E`, which Kubernetes prints as `1`); texts over 256 characters
-are refused.
+for the largest suffix is printed with that suffix (`1000E`, which kubectl prints as `1`); `1E3`, `1e0`, `1.` and `+1` are
+printed as any other number instead of unchanged; a lone sign or point and texts over 256 characters are refused.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache
-from typing import Any, Self
+from functools import lru_cache, total_ordering
+from typing import Any, NoReturn, Self
 
 FORMAT_MESSAGE = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 SUFFIX_MESSAGE = "unable to parse quantity's suffix"
@@ -44,12 +43,42 @@ class Format(Enum):
     DECIMAL_EXPONENT = "DecimalExponent"
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@total_ordering
 class Quantity:
-    """An exact amount; `nanos` billionths. Compares by amount alone."""
+    """An exact amount; `nanos` billionths. Immutable; compares by amount alone.
 
-    nanos: int = 0
-    format: Format = field(default=Format.DECIMAL_SI, compare=False)
+    A plain class, because msgspec reads a dataclass as a JSON object before it would ask us to parse a quantity.
+    """
+
+    __slots__ = ("format", "nanos")
+
+    nanos: int
+    format: Format
+
+    def __init__(self, nanos: int = 0, format: Format = Format.DECIMAL_SI) -> None:
+        object.__setattr__(self, "nanos", nanos)
+        object.__setattr__(self, "format", format)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Quantity does not change; {name} stays {getattr(self, name, None)!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Quantity does not change; {name} stays {getattr(self, name, None)!r}")
+
+    def __reduce__(self) -> tuple[type[Quantity], tuple[int, Format]]:
+        return type(self), (self.nanos, self.format)
+
+    def __eq__(self, other: object) -> bool:
+        return self.nanos == other.nanos if isinstance(other, Quantity) else NotImplemented
+
+    def __lt__(self, other: Quantity) -> bool:
+        return self.nanos < other.nanos if isinstance(other, Quantity) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.nanos)
+
+    def __repr__(self) -> str:
+        return f"Quantity(nanos={self.nanos}, format={self.format})"
 
     @classmethod
     def parse(cls, value: str | int | float) -> Self:
