@@ -1,0 +1,1 @@
+"""The `autoscaling` group: how many replicas, in one shape for all that have them."""

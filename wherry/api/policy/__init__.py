@@ -1,0 +1,1 @@
+"""The `policy` group: how much disruption a workload bears."""
