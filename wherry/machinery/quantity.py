@@ -8,8 +8,8 @@ amounts are.
 
 Kubernetes: apimachinery `resource.Quantity`, its rounding up to a billionth and its cap of 2^63-1 on powers of 1024
 included. Differs: other notations are capped as well, at 10^36, so that `9e999999999` costs nothing; what is too large
-for the largest suffix is printed with that suffix (`1000E`, which kubectl prints as `1`); `1E3`, `1e0`, `1.` and `+1` are
-printed as any other number instead of unchanged; a lone sign or point and texts over 256 characters are refused.
+for the largest suffix is printed with that suffix (`1000E`, which kubectl prints as `1`); `1E3`, `1e0`, `1.` and `+1`
+are printed as any other number instead of unchanged; a lone sign or point and texts over 256 characters are refused.
 """
 
 from __future__ import annotations
