@@ -25,10 +25,10 @@ from wherry.api.core.namespace import Namespace
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.core.service import Service
-from wherry.client.clock import timestamp
 from wherry.client.world import TEST_NOW
 from wherry.machinery.meta import controller_reference
 from wherry.machinery.resource import Resource, kind_named
+from wherry.machinery.time import time_text
 from wherry.machinery.view import Verbatim, View, wire_name
 
 NOW = TEST_NOW
@@ -44,7 +44,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, Verbatim):
         return value.raw
     if isinstance(value, datetime):
-        return timestamp(value)
+        return time_text(value)
     if isinstance(value, Mapping):
         return {_field_name(key): to_json(part) for key, part in value.items()}
     return [to_json(part) for part in value] if isinstance(value, list | tuple) else value
@@ -87,7 +87,7 @@ def _metadata(kind: type[Resource], name: str, more: dict[str, Any]) -> dict[str
 def a_condition(type: str, status: bool | str = True, *, since: datetime = NOW, **more: str) -> dict[str, Any]:
     """A condition, as JSON."""
     text = status if isinstance(status, str) else str(status)
-    return {"type": type, "status": text, "lastTransitionTime": timestamp(since), **more}
+    return {"type": type, "status": text, "lastTransitionTime": time_text(since), **more}
 
 
 def a_container(name: str = "app", *, image: str = "app:1", requests: Any = None, **more: Any) -> dict[str, Any]:

@@ -55,21 +55,3 @@ def skewed(**offset: float) -> Iterator[None]:
         yield
     finally:
         _skew.reset(token)
-
-
-def timestamp(at: datetime) -> str:
-    """As metav1.Time is written.
-
-    >>> timestamp(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
-    '2026-01-02T03:04:05Z'
-    """
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def micro_timestamp(at: datetime) -> str:
-    """As metav1.MicroTime is written.
-
-    >>> micro_timestamp(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
-    '2026-01-02T03:04:05.000006Z'
-    """
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

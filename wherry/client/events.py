@@ -1,0 +1,119 @@
+"""EventRecorder: tells people what happened to objects, as Events, without ever making the teller wait.
+
+    recorder = EventRecorder(client, "kubelet", host="node-1")
+    group.create_task(recorder.run())
+    recorder.record(pod, "BackOff", "restarting failed container", "Warning")
+
+Events are hints, not facts to build on: when the API server is away for long or a queue is full they are lost, and
+the log says so. What is written at all is decided by `EventSeries`.
+
+Kubernetes: client-go `tools/record`, which writes core/v1 events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from wherry.api.events.event import Event
+from wherry.api.meta import reference_to
+from wherry.client import clock
+from wherry.client.backoff import Backoff
+from wherry.client.event_series import EventSeries, Told
+from wherry.client.http import Client
+from wherry.machinery.errors import AlreadyExists, ApiError, NotFound
+from wherry.machinery.resource import Resource
+from wherry.machinery.time import time_text
+
+log = structlog.get_logger()
+
+QUEUE_SIZE = 1000
+ATTEMPTS = 8
+TYPES = ("Normal", "Warning")
+# Kubernetes' limit for the text of an event.
+MOST_MESSAGE_BYTES = 1024
+
+
+class EventRecorder:
+    """See the module."""
+
+    def __init__(self, client: Client, component: str, *, host: str = "") -> None:
+        self._client, self._component, self._host = client, component, host
+        self._series = EventSeries()
+        self._queue: asyncio.Queue[Told] = asyncio.Queue(QUEUE_SIZE)
+        self.lost = 0
+
+    def record(self, obj: Resource, reason: str, message: str, type: str = "Normal", *, action: str = "") -> None:
+        """Tell what happened to an object; returns at once."""
+        if type not in TYPES:
+            raise ValueError(f"event type {type!r}: allowed are Normal and Warning")
+        message = message.encode()[:MOST_MESSAGE_BYTES].decode(errors="ignore")
+        told = self._series.told(reference_to(obj), reason, message, type, clock.now(), action=action)
+        if told is None:
+            self._lose(obj.key, reason, "too many events about this object")
+            return
+        try:
+            self._queue.put_nowait(told)
+        except asyncio.QueueFull:
+            self._lose(obj.key, reason, "the queue is full")
+
+    async def run(self) -> None:
+        """Write what was recorded, until cancelled."""
+        while True:
+            told = await self._queue.get()
+            await self._deliver(told)
+            self._queue.task_done()
+
+    async def flushed(self) -> None:
+        """Return when all that was recorded is written or lost."""
+        await self._queue.join()
+
+    async def _deliver(self, told: Told) -> None:
+        backoff = Backoff(0.2, 10.0)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await self._write(told)
+                return
+            except ApiError as error:
+                if error.retry != "backoff" or attempt == ATTEMPTS:
+                    self._lose(told.reference["name"], told.reason, error.message)
+                    return
+                await asyncio.sleep(max(backoff.next(), error.retry_after_seconds or 0))
+
+    async def _write(self, told: Told) -> None:
+        if told.count > 1:
+            change = {"count": told.count, "lastTimestamp": time_text(told.last_at), "message": told.message}
+            try:
+                await self._client.patch(Event, told.name, told.namespace, change)
+                return
+            except NotFound:
+                pass  # events expire: this one begins anew
+        try:
+            await self._client.create(self._manifest(told))
+        except AlreadyExists:
+            return  # an earlier attempt got through, though its answer was lost
+
+    def _manifest(self, told: Told) -> dict[str, Any]:
+        source = {"component": self._component, "host": self._host} if self._host else {"component": self._component}
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": told.name, "namespace": told.namespace},
+            "involvedObject": told.reference,
+            "reason": told.reason,
+            "message": told.message,
+            "type": told.type,
+            "source": source,
+            "count": told.count,
+            "firstTimestamp": time_text(told.first_at),
+            "lastTimestamp": time_text(told.last_at),
+            "reportingComponent": self._component,
+            "reportingInstance": self._host,
+            **({"action": told.action} if told.action else {}),
+        }
+
+    def _lose(self, name: str, reason: str, why: str) -> None:
+        self.lost += 1
+        log.warning("event lost", about=name, reason=reason, why=why)

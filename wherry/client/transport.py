@@ -1,0 +1,190 @@
+"""Transport: how requests travel. The one over aiohttp is used everywhere but in the simulator, which brings its own.
+
+Kubernetes: client-go `rest` and `transport`. Connections stay open, dead peers are noticed within half a minute by TCP
+keep-alive, and open watches take no place away from other requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import aiohttp
+import orjson
+
+from wherry.client.kubeconfig import Connection
+from wherry.machinery.errors import ApiError, Timeout, Unavailable, from_status
+
+# The server gives up on a request after 60 s; it should be the one who says so.
+REQUEST_SECONDS = 65.0
+CONNECT_SECONDS = 10.0
+CONCURRENT_REQUESTS = 64
+TOKEN_SECONDS = 60.0
+
+
+class Answer(NamedTuple):
+    """A whole HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """The seam between the client and the network; raises `Unavailable` or `Timeout` when no answer comes."""
+
+    async def request(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
+    ) -> Answer | tuple[int, Mapping[str, str], bytes]:
+        """Send a request; any status is an answer."""
+        ...
+
+    def stream(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
+    ) -> AsyncIterator[bytes]:
+        """The lines of an answer as they come; a status of 400 or more is raised (`error_from`)."""
+        ...
+
+
+def error_from(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
+    """The error that an answer stands for, whether or not its body is a `Status`."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict) or content.get("kind") != "Status":
+        content = {"message": body[:200].decode(errors="replace").strip()}
+    error = from_status(content, status)
+    retry_after = headers.get("Retry-After") or headers.get("retry-after") or ""
+    if retry_after.isdigit() and error.retry_after_seconds is None:
+        error.details = {**(error.details or {}), "retryAfterSeconds": int(retry_after)}
+    return error
+
+
+class HttpTransport:
+    """HTTP/1.1 over TLS. Opens its connections on first use, inside the running loop."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._tls = tls_context(connection)
+        self._session: aiohttp.ClientSession | None = None
+        self._places = asyncio.Semaphore(CONCURRENT_REQUESTS)
+        self._token, self._token_until = "", -1.0
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def request(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
+        """See `Transport`."""
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
+        with self._no_answer_raises(method, path):
+            async with self._places, self._send(method, path, query, headers, body, timeout) as response:
+                return Answer(response.status, response.headers, await response.read())
+
+    async def stream(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
+    ) -> AsyncIterator[bytes]:
+        """See `Transport`. The stream ends when the server ends it; a broken one raises `Unavailable`."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+        with self._no_answer_raises(method, path):
+            async with self._send(method, path, query, headers, body, timeout) as response:
+                if response.status >= 400:
+                    raise error_from(response.status, response.headers, await response.read())
+                async for line in _lines(response.content):
+                    yield line
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: aiohttp.ClientTimeout,
+    ) -> Any:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=0, ssl=self._tls, socket_factory=_socket)
+            self._session = aiohttp.ClientSession(connector=connector, auto_decompress=True)
+        token = self._current_token()
+        sent = {**headers, "Authorization": f"Bearer {token}"} if token else dict(headers)
+        url = self._connection.server + path
+        name = self._connection.server_name or None
+        return self._session.request(
+            method, url, params=query, headers=sent, data=body, timeout=timeout, server_hostname=name
+        )
+
+    def _current_token(self) -> str:
+        now = asyncio.get_running_loop().time()
+        if now >= self._token_until:
+            self._token, self._token_until = self._connection.current_token(), now + TOKEN_SECONDS
+        return self._token
+
+    @contextlib.contextmanager
+    def _no_answer_raises(self, method: str, path: str) -> Any:
+        try:
+            yield
+        except aiohttp.ServerTimeoutError as error:
+            raise Unavailable(f"{method} {self._connection.server}{path}: no connection in time") from error
+        except TimeoutError as error:
+            raise Timeout(
+                f"{method} {self._connection.server}{path}: no answer within {REQUEST_SECONDS:g} s"
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"{method} {self._connection.server}{path}: {error or type(error).__name__}") from error
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length: `StreamReader.readline` has a limit that a large object exceeds."""
+    rest: list[bytes] = []
+    async for chunk in content.iter_any():
+        *whole, tail = chunk.split(b"\n")
+        for line in whole:
+            yield b"".join((*rest, line))
+            rest.clear()
+        rest.append(tail)
+
+
+def tls_context(connection: Connection) -> ssl.SSLContext | bool:
+    """TLS as the connection asks for it."""
+    if not connection.server.startswith("https:"):
+        return True
+    context = ssl.create_default_context(cadata=connection.ca_data.decode() if connection.ca_data else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if connection.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if connection.cert_data and connection.key_data:
+        _load_certificate(context, connection.cert_data + b"\n" + connection.key_data)
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, pem: bytes) -> None:
+    # The ssl module reads certificates from files only; this one is ours alone and gone at once.
+    with tempfile.NamedTemporaryFile() as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(pem)
+        file.flush()
+        context.load_cert_chain(file.name)
+
+
+def _socket(address: Any) -> socket.socket:
+    """A socket that notices within half a minute when the other side is gone without a word."""
+    family, kind, protocol = address[:3]
+    made = socket.socket(family, kind, protocol)
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
