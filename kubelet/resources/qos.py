@@ -5,8 +5,11 @@ Kubernetes: GetPodQOS, GetContainerOOMScoreAdjust, MilliCPUToShares.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kubelet.runtime.base import Limits
 from wherry.api.core.pod import Container, PodSpec
+from wherry.machinery.quantity import Quantity
 
 _COMPUTE = ("cpu", "memory")
 _GUARANTEED_SCORE, _BEST_EFFORT_SCORE = -997, 1000
@@ -27,7 +30,7 @@ def qos_class(spec: PodSpec) -> str:
     return "Guaranteed" if is_guaranteed else "Burstable"
 
 
-def _positive(amounts: dict[str, object]) -> set[str]:  # type: ignore[type-arg]
+def _positive(amounts: Mapping[str, Quantity]) -> set[str]:
     return {name for name in _COMPUTE if amounts.get(name)}
 
 

@@ -25,5 +25,5 @@ class ClaimVolume(VolumeType):
         if spec.get("local"):
             return await HostPath(path=spec["local"].get("path", ""), type="Directory").mount(host, path)
         raise MountFailed(
-            f'claim "{self.claim_name}" is bound to a volume that this node cannot mount: hostPath and local are allowed'
+            f'claim "{self.claim_name}" is bound to a volume this node cannot mount: hostPath and local are allowed'
         )

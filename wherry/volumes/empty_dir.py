@@ -22,16 +22,16 @@ class EmptyDir(VolumeType):
 
     async def mount(self, host: Host, path: Path) -> Path:
         """Everyone in the pod may write; with an fsGroup, what is written belongs to that group."""
-        await asyncio.to_thread(self._make, host, path)
-        return path.resolve() if path.is_symlink() else path
+        return await asyncio.to_thread(self._make, host, path)
 
-    def _make(self, host: Host, path: Path) -> None:
+    def _make(self, host: Host, path: Path) -> Path:
         if self.medium == "Memory":
             size = self.size_limit.value if self.size_limit else 0
             make_memory_folder(path, host.memory_folder / path.name, size_bytes=size, mode=0o777)
         path.mkdir(parents=True, exist_ok=True)
         give_to_group(path, host.fs_group)
         path.chmod(0o777 if host.fs_group is None else 0o2777)
+        return path.resolve()
 
     async def unmount(self, path: Path) -> None:
         """Memory is given back."""

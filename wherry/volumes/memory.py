@@ -1,4 +1,4 @@
-"""Directories in memory: a tmpfs of its own where this process may mount one, else a folder of the machine's shared one.
+"""Directories in memory: a tmpfs of its own where this process may mount one, else one in the machine's shared memory.
 
 Differs: without the right to mount (a kubelet that is not root), a size limit is not enforced. The engine must share
 this process's view of mounts, which one that runs in a virtual machine does not.

@@ -54,10 +54,13 @@ class FileVolume(VolumeType):
     async def mount(self, host: Host, path: Path) -> Path:
         """A directory with the files."""
         files = await self.files(host)
+        return await asyncio.to_thread(self._make, host, path, files)
+
+    def _make(self, host: Host, path: Path, files: dict[str, File]) -> Path:
         if self.is_in_memory:
-            await asyncio.to_thread(make_memory_folder, path, host.memory_folder / path.name)
-        await asyncio.to_thread(write_atomically, path, files, host.fs_group)
-        return path.resolve() if path.is_symlink() else path
+            make_memory_folder(path, host.memory_folder / path.name)
+        write_atomically(path, files, host.fs_group)
+        return path.resolve()
 
     async def refresh(self, host: Host, path: Path) -> None:
         """Write again what changed; content that cannot be read now stays as it is."""
