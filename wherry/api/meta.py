@@ -60,7 +60,7 @@ def without_condition(conditions: Conditions, type: str) -> Conditions:
 
 
 class Selector(Verbatim):
-    """A LabelSelector. An empty one selects everything; a missing field is `NOTHING`."""
+    """A LabelSelector. An empty one selects everything; where there is none, `NOTHING` stands and selects nothing."""
 
     __slots__ = ("__dict__",)  # for the cached property
 
@@ -85,6 +85,20 @@ class Selector(Verbatim):
 
     def __str__(self) -> str:
         return str(self._requirements)
+
+
+class _NoSelector(Selector):
+    """What a field without a selector holds."""
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return "<none>"
+
+
+NOTHING: Selector = _NoSelector()
+"""No selector at all: it selects nothing."""
 
 
 class ObjectReference(View):

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from wherry.machinery.resource import Resource
+from collections.abc import Iterator
+
+from wherry.machinery.field_errors import FieldError
+from wherry.machinery.resource import Column, Resource
+from wherry.machinery.table_cells import AGE
+from wherry.machinery.validation import non_negative, unchanged
 from wherry.machinery.view import Verbatim
+
+
+def _controller(revision: ControllerRevision) -> str:
+    owner = revision.metadata.controller
+    if owner is None:
+        return "<none>"
+    group, _, _ = owner.api_version.rpartition("/")
+    return f"{owner.kind.lower()}.{group}/{owner.name}" if group else f"{owner.kind.lower()}/{owner.name}"
 
 
 class ControllerRevision(Resource, group="apps", version="v1"):
@@ -11,3 +24,15 @@ class ControllerRevision(Resource, group="apps", version="v1"):
 
     revision: int = 0
     data: Verbatim = Verbatim()
+
+    columns = (
+        Column("Controller", _controller),
+        Column("Revision", lambda revision: revision.revision),
+        AGE,
+    )
+
+    def validate(self, old: ControllerRevision | None) -> Iterator[FieldError]:
+        """Every broken rule; what was remembered stays as it was."""
+        yield from non_negative("revision", self.revision)
+        if old is not None:
+            yield from unchanged("data", self.data.raw, old.data.raw)
