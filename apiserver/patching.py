@@ -12,8 +12,8 @@ import orjson
 
 from apiserver.decoding import accept, media_type_of
 from apiserver.patch import PatchError
-from apiserver.patch.json_patch import JsonPatchError, json_patch
-from apiserver.patch.merge import merge_patch
+from apiserver.patch.json_patch import PatchFailed, json_patch
+from apiserver.patch.merge import json_merge
 from apiserver.patch.strategic import strategic_merge
 from apiserver.request import Request
 from wherry.machinery.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
@@ -78,10 +78,10 @@ def _apply(current: Draft, patch: Any, media_type: str, cls: type[Resource]) -> 
         if media_type == JSON_PATCH:
             patched = json_patch(current, patch)
         elif media_type == MERGE_PATCH:
-            patched = merge_patch(current, patch)
+            patched = json_merge(current, patch)
         else:
             patched = strategic_merge(current, patch, schema_for(cls.kind.api_version, cls.kind.name))
-    except JsonPatchError:
+    except PatchFailed:
         raise Invalid("the server rejected our request due to an error in our request", {}) from None
     except (PatchError, RecursionError) as error:
         raise BadRequest(f"error applying patch: {error or 'it nests too deeply'}") from None

@@ -14,6 +14,7 @@ from apiserver.patching import patch_function
 from apiserver.representation import many, one
 from apiserver.request import Answer, Request, Response, Target
 from apiserver.rest import Write
+from apiserver.reviews import review_of
 from apiserver.watching import watch_objects
 from wherry.machinery import protobuf
 from wherry.machinery.errors import (
@@ -114,7 +115,7 @@ async def get(server: Server, request: Request, cls: type[Resource]) -> Answer:
             raise not_found(cls.kind.resource, target.name)
     else:
         stored = await server.rest(cls).get(target.namespace, target.name)
-    return respond(server, request, cls, server.outward(cls, stored.whole(cls.kind)))
+    return respond(server, request, cls, stored.whole(cls.kind))
 
 
 async def list_(server: Server, request: Request, cls: type[Resource]) -> Answer:
@@ -130,9 +131,13 @@ async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer
 
 
 async def create(server: Server, request: Request, cls: type[Resource]) -> Answer:
-    """POST to a collection."""
+    """POST to a collection; a review is answered, not stored."""
     write = write_of(request, cls, "CREATE")
     draft = await read_draft(request, cls)
+    answer = review_of(cls.kind.name)
+    if answer is not None:
+        draft["status"] = await answer(server, request, draft)
+        return respond(server, request, cls, orjson.dumps(draft), 201)
     whole = await server.rest(cls).create(draft, write)
     return respond(server, request, cls, whole, 201)
 

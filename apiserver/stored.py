@@ -16,7 +16,7 @@ import orjson
 from wherry.machinery.resource import Kind, Resource
 
 
-class _Labels(msgspec.Struct):
+class _Labels(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
 
 

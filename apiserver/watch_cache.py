@@ -151,8 +151,9 @@ class WatchCache:
                 await asyncio.sleep(0.2)
 
     def _apply(self, change: Change) -> None:
-        parent = change.key.rsplit("/", 2)[0] + "/"
-        cache = self._caches.get(parent) or self._caches.get(change.key.rsplit("/", 1)[0] + "/")
+        cache = self._caches.get(change.key.rsplit("/", 2)[0] + "/")
+        if cache is None:
+            cache = self._caches.get(change.key.rsplit("/", 1)[0] + "/")
         if cache is not None:
             cache.apply(change)
 

@@ -27,9 +27,9 @@ from apiserver.storage.etcd_connection import (
     RANGE,
     TXN,
     EtcdConnection,
+    Patience,
     Refused,
     Unanswered,
-    attempts,
 )
 from apiserver.storage.opening import EtcdOptions
 from apiserver.storage.store import (
@@ -188,7 +188,8 @@ class EtcdStore:
         """Carry out `operation`, which leaves `value` under the key, if the key is at `expected`."""
         request = _transaction(key, expected, operation)
         unanswered: Unanswered | None = None
-        async for last in attempts():
+        patience = Patience()
+        while True:
             try:
                 answer = await self._connection.attempt(TXN, request)
             except Unanswered as error:
@@ -204,9 +205,9 @@ class EtcdStore:
                     raise Conflict(key, expected, found)
             if found and found.value == value and found.revision > expected:
                 return found
-            if last or (found.revision if found else 0) != expected:
-                break
-        raise StoreUnavailable(f"{key}: it is unknown whether the write happened: {unanswered}") from unanswered
+            if patience.is_over or (found.revision if found else 0) != expected:
+                raise StoreUnavailable(f"{key}: it is unknown whether the write happened: {unanswered}") from unanswered
+            await patience.pause()
 
     async def _range(self, start: str, prefix: str, limit: int, at: int) -> Any:
         end = end_of(prefix)

@@ -80,6 +80,24 @@ _WATCH = Method("/etcdserverpb.Watch/Watch", messages.WatchRequest, messages.Wat
 _AUTHENTICATE = Method("/etcdserverpb.Auth/Authenticate", messages.AuthenticateRequest, messages.AuthenticateResponse)
 
 
+class Patience:
+    """How long one request goes on trying, with longer and longer pauses."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + REQUEST_SECONDS
+        self._pause_seconds = FIRST_PAUSE_SECONDS
+
+    @property
+    def is_over(self) -> bool:
+        """Whether another attempt might end after the deadline."""
+        return self._loop.time() + ATTEMPT_SECONDS > self._deadline
+
+    async def pause(self) -> None:
+        await asyncio.sleep(self._pause_seconds)
+        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
+
+
 class EtcdConnection:
     """Channels to all members, the one in use, and the token that says who we are."""
 
@@ -108,13 +126,14 @@ class EtcdConnection:
 
     async def ask(self, method: Method, request: Any) -> Any:
         """Ask one member after the other, for requests that may be repeated. Raises Unanswered, Refused."""
-        async for last in attempts():
+        patience = Patience()
+        while True:
             try:
                 return await self.attempt(method, request)
             except Unanswered:
-                if last:
+                if patience.is_over:
                     raise
-        raise closed()
+            await patience.pause()
 
     @contextlib.asynccontextmanager
     async def watching(self, request: Any) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
@@ -171,10 +190,10 @@ class EtcdConnection:
 
     async def _log_in(self, stale: str = "") -> None:
         """Get a token if we need one, or another one than `stale`; who comes meanwhile waits and shares it."""
-        if not self._options.user or self._token != stale:
+        if not self._options.user or self._token not in ("", stale):
             return
         async with self._renewal:
-            if self._token != stale:
+            if self._token not in ("", stale):
                 return
             request = messages.AuthenticateRequest(name=self._options.user, password=self._options.password)
             self._token = ""
@@ -205,20 +224,6 @@ class EtcdConnection:
     def _check_open(self) -> None:
         if self._closed:
             raise closed()
-
-
-async def attempts() -> AsyncIterator[bool]:
-    """Pause longer and longer between attempts; the value says whether this is the last one."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + REQUEST_SECONDS
-    pause = FIRST_PAUSE_SECONDS
-    while True:
-        last = loop.time() + ATTEMPT_SECONDS > deadline
-        yield last
-        if last:
-            return
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
 async def _kept_open(request: Any) -> AsyncIterator[Any]:
