@@ -52,7 +52,7 @@ class Options:
     cleanup_on_exit: bool
 
 
-class _Cidr(click.ParamType):
+class _Cidr(click.ParamType[IPv4Network]):
     name = "cidr"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> IPv4Network:
@@ -64,7 +64,7 @@ class _Cidr(click.ParamType):
             self.fail(f"{error}: expected an IPv4 network such as 10.96.0.0/16", param, ctx)
 
 
-class _AddressAndPort(click.ParamType):
+class _AddressAndPort(click.ParamType[Target]):
     name = "address:port"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
@@ -80,7 +80,7 @@ class _AddressAndPort(click.ParamType):
         return target
 
 
-class _Address(click.ParamType):
+class _Address(click.ParamType[str]):
     name = "address"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:

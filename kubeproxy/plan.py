@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv4Address
 from typing import NamedTuple
 
 from kubeproxy.rules import Route, Rules, Target
@@ -99,7 +101,7 @@ def _candidates(port: ServicePort, slices: list[EndpointSlice], node_name: str) 
     for slice in slices:
         numbers = [p.port for p in slice.ports if p.name == port.name and p.protocol == port.protocol and p.port]
         for endpoint in slice.endpoints:
-            for number in numbers if endpoint.addresses else ():
+            for number in numbers if _ipv4(endpoint.addresses[:1]) else ():
                 yield _candidate(endpoint, Target(endpoint.addresses[0], number), node_name)
 
 
@@ -130,4 +132,13 @@ def _with_own_dns(routes: list[Route], here: Here) -> list[Route]:
 
 
 def _ipv4(addresses: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({address for address in addresses if address and ":" not in address}))
+    return tuple(sorted({address for address in addresses if _is_ipv4(address)}))
+
+
+@lru_cache(maxsize=65536)
+def _is_ipv4(address: str) -> bool:
+    try:
+        IPv4Address(address)
+    except AddressValueError:
+        return False
+    return True

@@ -24,6 +24,7 @@ from wherry.client.informer import Informer
 
 _log = structlog.get_logger()
 BATCH_SECONDS = 0.05
+RETRY_SECONDS = 1.0
 # Rules flushed by hand are back after at most this long.
 REPAIR_SECONDS = 10.0
 
@@ -83,8 +84,8 @@ class Proxy:
         try:
             await self._backend.apply(rules)
         except BackendError as error:
-            # The next change or the next round of `_watch_over` tries again.
-            _log.error("rules not in force", error=str(error))
+            _log.error("rules not in force", error=str(error), retry_seconds=RETRY_SECONDS)
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._changed.set)
             return
         _log.debug("rules in force", routes=len(rules.routes), targets=_targets(rules))
         self._in_force.set()

@@ -55,8 +55,8 @@ class NftablesBackend:
 
     async def apply(self, rules: Rules) -> None:
         async with self._lock:
+            await self._hold(rules)
             before, self._rules = self._rules, rules
-            await self._hold()
             await self._forget_stale_flows(before, rules)
 
     async def repair(self) -> bool:
@@ -65,7 +65,7 @@ class NftablesBackend:
             if self._table == table_of(self._rules, self._surroundings()) and await self._is_untouched():
                 return False
             self._table = None
-            await self._hold()
+            await self._hold(self._rules)
             return True
 
     async def clear(self) -> None:
@@ -79,16 +79,20 @@ class NftablesBackend:
     async def close(self) -> None:
         """Nothing is held: the rules are the kernel's."""
 
-    async def _hold(self) -> None:
-        """Make the kernel do what `self._rules` says, and the machine let it."""
+    async def _hold(self, rules: Rules) -> None:
+        """Make the kernel do what `rules` say, and the machine let it."""
         if self._table is None:
             await self._firewall.open()
         around = self._surroundings()
-        await self._install(table_of(self._rules, around))
+        try:
+            table = table_of(rules, around)
+        except ValueError as error:
+            raise BackendError(str(error)) from error
+        await self._install(table)
         # After the transaction, because its chain `guard` is what makes this safe.
         if around.routes_loopback and not self._network.write(_ROUTE_LOOPBACK.format(self._bridge), "1"):
             self._may_route_loopback = False
-            await self._install(table_of(self._rules, self._surroundings()))
+            await self._install(table_of(rules, self._surroundings()))
         if around.sees_bridged and self._bridge:
             await self._reflect_on_ports()
 
@@ -208,8 +212,8 @@ def stale_flows(before: Rules, after: Rules) -> Callable[[Flow], bool] | None:
         for address in (flow.dialled.address, ""):
             frontend = Frontend(address, "UDP", flow.dialled.port)
             if frontend in changed and flow.answers not in new.get(frontend, ()):
-                # Untranslated, as from before the service existed, or translated to a target that is gone.
-                return (flow.answers == flow.dialled and bool(address)) or flow.answers in old.get(frontend, ())
+                # A service's address has no other use; the number of a node port may have, on other machines.
+                return bool(address) or flow.answers in old.get(frontend, ())
         return False
 
     return is_stale

@@ -73,8 +73,12 @@ class DnsServer:
 
     async def answer_later(self, elsewhere: Elsewhere, *, tcp: bool) -> bytes:
         """The answer that others have."""
-        reply = await self._upstream.ask(elsewhere, tcp=tcp)
-        return with_aliases(elsewhere, reply)
+        try:
+            return with_aliases(elsewhere, await self._upstream.ask(elsewhere, tcp=tcp))
+        except Exception as error:
+            # A resolver's strange answer costs this client its name, and nobody else anything.
+            _log.warning("answer of a resolver not understood", name=str(elsewhere.name), error=repr(error))
+            return with_aliases(elsewhere, None)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One TCP connection: questions one after the other, until the client is silent or gone."""

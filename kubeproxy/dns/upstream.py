@@ -115,7 +115,7 @@ async def _over_tcp(resolver: tuple[str, int], query: dns.message.Message) -> dn
         packet = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
         answer = dns.message.from_wire(packet, ignore_trailing=True)
         if not query.is_response(answer):
-            raise dns.exception.FormError("the answer belongs to another question")
+            raise OSError("the answer belongs to another question")
         return answer
     finally:
         writer.close()
