@@ -71,6 +71,11 @@ def too_long(field: str, limit: int, unit: str = "bytes") -> FieldError:
     return FieldError(field, "FieldValueTooLong", f"Too long: may not be more than {limit} {unit}")
 
 
+def too_many(field: str, count: int, limit: int) -> FieldError:
+    """The list is longer than it may be."""
+    return FieldError(field, "FieldValueTooMany", f"Too many: {count}: must have at most {limit} items")
+
+
 def immutable(field: str, value: Any) -> FieldError:
     """The field was set at creation and stays."""
     return invalid(field, value, "field is immutable")

@@ -8,6 +8,7 @@ turns into text.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -50,6 +51,17 @@ def label_text(labels: dict[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "<none>"
 
 
-def joined(texts: Any, separator: str = ",") -> str:
+def joined(texts: Iterable[str], separator: str = ",") -> str:
     """The texts in a row; `<none>` without any."""
     return separator.join(texts) or "<none>"
+
+
+def first_three(texts: Iterable[str]) -> str:
+    """The texts in a row, cut after the third.
+
+    >>> first_three("abcde")
+    'a,b,c + 2 more...'
+    """
+    everything = list(texts)
+    shown = ",".join(everything[:3])
+    return f"{shown} + {len(everything) - 3} more..." if len(everything) > 3 else shown

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from wherry.machinery.resource import Resource
+from wherry.machinery.field_errors import FieldError, invalid
+from wherry.machinery.resource import Column, Resource
+from wherry.machinery.table_cells import AGE
+from wherry.machinery.validation import non_negative
 from wherry.machinery.view import View
 
 
@@ -25,3 +29,10 @@ class Lease(Resource, group="coordination.k8s.io", version="v1"):
 
     unconditional_update = False
     create_on_update = True
+    columns = (Column("Holder", lambda lease: lease.spec.holder_identity), AGE)
+
+    def validate(self, old: Lease | None) -> Iterator[FieldError]:
+        """Every broken rule. Differs: a duration of 0 passes, as if it were not given."""
+        if self.spec.lease_duration_seconds < 0:
+            yield invalid("spec.leaseDurationSeconds", self.spec.lease_duration_seconds, "must be greater than 0")
+        yield from non_negative("spec.leaseTransitions", self.spec.lease_transitions)

@@ -149,7 +149,7 @@ def _json(value: Any) -> str:
 def check_ephemeral_containers_update(pod: Pod, old: Pod) -> Iterator[FieldError]:
     """A write through `/ephemeralcontainers`: containers may be added, and stay as they are."""
     if MIRROR in old.metadata.annotations:
-        yield forbidden("", "static pods do not support ephemeral containers")
+        yield forbidden("[]", "static pods do not support ephemeral containers")
         return
     now = {container.name: container for container in pod.spec.ephemeral_containers}
     for container in old.spec.ephemeral_containers:
