@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.pod_view import HostPort
-from scheduler.requests import amount
+from scheduler.pod_view import HostPort, PodView
+from scheduler.requests import ASSUMED, LARGEST, amount
 from wherry.api.core.node import Node
 
 IntArray = npt.NDArray[np.int64]
@@ -24,8 +24,6 @@ TaintKey = tuple[str, str, str]
 T = TypeVar("T")
 
 ALL_ROWS = slice(None)
-# Amounts are kept below this, so that sums and differences of two stay within 64 bits.
-LARGEST = 2**61
 # Selectors may ask for any label; beyond so many keys the least recently built columns are not worth their memory.
 MOST_LABEL_COLUMNS = 256
 
@@ -203,20 +201,29 @@ class Table:
 
 
 class Columns:
-    """What plugins see of the nodes: every array has one element per row of this window."""
+    """What plugins see of the nodes: every array has one element per row of this window.
 
-    __slots__ = ("_rows", "_table")
+    A window may also show its rows as they would be with more pods of one kind: `with_more`.
+    """
 
-    def __init__(self, table: Table, rows: Rows = ALL_ROWS) -> None:
-        self._table = table
-        self._rows = rows
+    __slots__ = ("_copies", "_pod", "_rows", "_table")
+
+    def __init__(
+        self, table: Table, rows: Rows = ALL_ROWS, pod: PodView | None = None, copies: IntArray | None = None
+    ) -> None:
+        self._table, self._rows = table, rows
+        self._pod, self._copies = pod, copies
 
     def __len__(self) -> int:
         return len(self._table.unschedulable[self._rows])
 
     def at(self, rows: Rows) -> Columns:
-        """A window on some rows of the table."""
+        """A window on some rows of the table, as they are."""
         return Columns(self._table, rows)
+
+    def with_more(self, rows: Rows, pod: PodView, copies: IntArray) -> Columns:
+        """A window on some rows as they would be with so many more of these pods; a row may stand there repeatedly."""
+        return Columns(self._table, rows, pod, copies)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -233,13 +240,19 @@ class Columns:
 
     def requested(self, resource: str) -> IntArray:
         """What the pods placed there ask for."""
-        return self._table.requested[resource][self._rows]
+        requested = self._table.requested[resource][self._rows]
+        if self._pod is None or self._copies is None:
+            return requested
+        return requested + self._copies * self._pod.requests.get(resource, 0)
 
     def estimated(self, resource: str) -> IntArray:
         """As `requested`, but cpu and memory of containers that ask for nothing are assumed to be a little."""
-        if resource not in ("cpu", "memory"):
+        if resource not in ASSUMED:
             return self.requested(resource)
-        return self._table.estimated[resource][self._rows]
+        estimated = self._table.estimated[resource][self._rows]
+        if self._pod is None or self._copies is None:
+            return estimated
+        return estimated + self._copies * self._pod.estimates[resource]
 
     def free(self, resource: str) -> IntArray:
         """What is left; negative where pods were placed past the scheduler."""
@@ -271,4 +284,11 @@ class Columns:
             row = self._table.row_of.get(node)
             if row is not None and any(port.collides_with(address) for address in addresses):
                 free[row] = False
-        return free[self._rows]
+        if self._pod is None or self._copies is None or not _takes(self._pod, port):
+            return free[self._rows]
+        is_first: Mask = np.equal(self._copies, 0)
+        return free[self._rows] & is_first
+
+
+def _takes(pod: PodView, port: HostPort) -> bool:
+    return any(other[:2] == port[:2] and other.collides_with(port.address) for other in pod.host_ports)

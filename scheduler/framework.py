@@ -54,7 +54,10 @@ class PluginArgs(BaseModel):
 
 
 class Plugin:
-    """One reason for or against a node. Pure: it reads a pod and columns, and keeps nothing."""
+    """One reason for or against a node. Pure: it reads a pod and columns, and keeps nothing.
+
+    What it says of a row follows from that row alone; only `normalize` looks at several.
+    """
 
     # Filters are asked in this order; a node counts under the first that refuses it.
     order: ClassVar[int] = 1000
@@ -76,7 +79,7 @@ class Plugin:
         _registry[cls.name] = cls
 
     def __init__(self, args: Any = None) -> None:
-        self.args = args or self.Args()
+        self.args: Any = args or self.Args()
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
         """Yield a verdict per reason this pod could have to stay away; a node must pass all of them."""

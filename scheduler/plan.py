@@ -4,8 +4,8 @@
     decision.winner, decision.message
 
 `plan` is a pure function. `Answer` is the same, kept: the answer for all pods that look alike, brought up to date by asking the
-plugins again only about the rows that changed. A Deployment of a thousand pods costs one evaluation of all nodes and a thousand
-evaluations of one node.
+plugins again only about the rows that changed, or asking them ahead of time (`lookahead.py`). A Deployment of a
+thousand pods costs a few evaluations, not a thousand.
 
 Kubernetes: schedulingAlgorithm.SchedulePod. Differs: all nodes are looked at (no percentageOfNodesToScore), scores are not
 rounded, and ties are broken by the caller's seed.
@@ -13,19 +13,21 @@ rounded, and ties are broken by the caller's seed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from scheduler.columns import ALL_ROWS, Columns, FloatArray, IntArray, Mask, Rows
 from scheduler.decision import Decision, PluginScores, Refusal
-from scheduler.framework import Plugin
+from scheduler.framework import Plugin, Verdict
+from scheduler.lookahead import IMPOSSIBLE, Lookahead
+from scheduler.panel import Look, Panel
 from scheduler.pod_view import PodView
 
 # Scores nearer than this count as equal, and the seed decides.
 TIE = 1e-6
-IMPOSSIBLE = -np.inf
 
 
 class Choice(NamedTuple):
@@ -39,7 +41,7 @@ class Choice(NamedTuple):
 
 def plan(pod: PodView, nodes: Columns, plugins: Sequence[Plugin], seed: int = 0) -> Decision:
     """Filter and score all nodes for one pod."""
-    return Answer(pod, nodes, plugins, seed).decision(pod)
+    return Answer(pod, nodes, Panel(plugins), seed).decision(pod)
 
 
 class _Refused:
@@ -47,49 +49,74 @@ class _Refused:
 
     __slots__ = ("free", "rows", "wanted")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, verdict: Verdict) -> None:
         self.rows: Mask = np.zeros(size, dtype=np.bool_)
-        self.wanted = 0
-        self.free: IntArray | None = None
+        self.wanted = verdict.wanted
+        self.free: IntArray | None = None if verdict.free is None else np.zeros(size, dtype=np.int64)
 
-    def note(self, rows: Rows, mask: Mask, wanted: int, free: IntArray | None) -> None:
-        self.rows[rows] |= ~mask
-        if free is not None:
-            if self.free is None:
-                self.wanted, self.free = wanted, np.zeros(len(self.rows), dtype=np.int64)
-            self.free[rows] = free
+    def note(self, rows: Rows, verdict: Verdict) -> None:
+        self.rows[rows] |= ~verdict.mask
+        if self.free is not None and verdict.free is not None:
+            self.free[rows] = verdict.free
 
 
 class Answer:
     """The filters' and scores' answers for one pod, or for many that look alike."""
 
-    def __init__(self, pod: PodView, nodes: Columns, plugins: Sequence[Plugin], seed: int = 0) -> None:
-        self._pod, self._nodes = pod, nodes
-        self._filters = [plugin for plugin in plugins if plugin.defines("filter")]
-        self._scorers = [plugin for plugin in plugins if plugin.defines("score")]
-        size = len(nodes)
-        self._refused: dict[tuple[str, str], _Refused] = {}
-        self._feasible: Mask = np.ones(size, dtype=np.bool_)
-        self._raw: dict[str, FloatArray] = {}
-        self._plain: FloatArray = np.random.default_rng(seed).random(size) * TIE
-        self._ties = self._plain.copy()
+    def __init__(self, pod: PodView, nodes: Columns, panel: Panel, seed: int = 0) -> None:
+        self._pod, self._nodes, self._panel = pod, nodes, panel
+        look, size = panel.look(pod, nodes), len(nodes)
+        self._ties: FloatArray = np.random.default_rng(seed).random(size) * TIE
+        self._scores = {name: np.array(scores, dtype=np.float64) for name, scores in look.scores.items()}
+        self._feasible: Mask = look.feasible
+        self._plain: FloatArray = np.zeros(size)
         self._compared: FloatArray = np.zeros(size)
         self._totals: FloatArray = np.full(size, IMPOSSIBLE)
+        self._refused: dict[tuple[str, str], _Refused] = {}
+        self._lookahead: Lookahead | None = None
+        # Rows whose values came from the lookahead, which keeps no reasons: they are asked before reasons are given.
+        self._unexplained: set[int] = set()
         self._decision: Decision | None = None
-        self._ask(nodes, ALL_ROWS, is_first=True)
+        self._merge(look, ALL_ROWS)
+        self._compare()
 
-    def refresh(self, rows: Sequence[int]) -> None:
+    def refresh(self, rows: set[int]) -> None:
         """Ask again about the rows that changed."""
-        distinct = set(rows)
-        if not distinct:
+        window = np.fromiter(rows, dtype=np.int64, count=len(rows))
+        look = self._panel.look(self._pod, self._nodes.at(window))
+        compared = [plugin.name for plugin in self._panel.comparing if plugin.name in look.scores]
+        stays = not any((self._scores[name][window] != look.scores[name]).any() for name in compared)
+        stays = stays and not (self._feasible[window] != look.feasible).any()
+        for name, scores in look.scores.items():
+            self._scores[name][window] = scores
+        self._feasible[window] = look.feasible
+        self._merge(look, window)
+        if not stays:
+            self._compare()
+        self._unexplained -= rows
+        if self._lookahead:
+            for row in rows:
+                self._lookahead.forget(row)
+
+    def advance(self, given: Mapping[int, int]) -> None:
+        """Take note that rows were given so many pods more like this one, and nothing else happened to them."""
+        if self._lookahead is None:
+            self._lookahead = Lookahead(self._pod, self._nodes, self._panel)
+        values = self._lookahead.after(given)
+        if values is None:
+            self.refresh(set(given))
             return
-        window: Rows
-        if len(distinct) == 1:
-            window = slice(rows[0], rows[0] + 1)
-        else:
-            window = np.fromiter(distinct, dtype=np.int64, count=len(distinct))
         self._decision = None
-        self._ask(self._nodes.at(window), window, is_first=False)
+        self._unexplained.update(values)
+        fills_up = False
+        for row, value in values.items():
+            self._plain[row] = value + self._ties[row]
+            self._totals[row] = self._plain[row] + self._compared[row]
+            if value == IMPOSSIBLE and self._feasible[row]:
+                self._feasible[row] = False
+                fills_up = True
+        if fills_up:
+            self._compare()
 
     def best(self) -> Choice | None:
         """The best node now; None if the pod fits nowhere."""
@@ -110,11 +137,15 @@ class Answer:
 
     def decision(self, pod: PodView) -> Decision:
         """Everything that is known now, as a value, for `pod`: the one asked about, or one that looks alike."""
+        if self._unexplained:
+            self.refresh(set(self._unexplained))
         if self._decision is None or self._decision.pod != pod.key:
             self._decision = self._decide(pod)
         return self._decision
 
     def _decide(self, pod: PodView) -> Decision:
+        if self._decision is not None:
+            return replace(self._decision, pod=pod.key)
         choice = self.best()
         refusals = (
             Refusal(plugin, reason, refused.rows.copy(), refused.wanted, _copy(refused.free))
@@ -122,87 +153,47 @@ class Answer:
             if refused.rows.any()
         )
         # A reason may turn up only when a row changes; the message goes by the order of the filters.
-        position = {plugin.name: index for index, plugin in enumerate(self._filters)}
+        position = {plugin.name: index for index, plugin in enumerate(self._panel.filters)}
+        scores = self._scores | self._panel.compared(self._scores, self._feasible)
         return Decision(
             pod=pod.key,
             nodes=self._nodes.names,
             feasible=self._feasible.copy(),
             refusals=tuple(sorted(refusals, key=lambda refusal: position[refusal.plugin])),
-            scores=tuple(self._scores()),
+            scores=tuple(
+                PluginScores(plugin.name, plugin.weight, scores[plugin.name].copy())
+                for plugin in self._panel.scorers
+                if plugin.name in scores
+            ),
             winner=choice.node if choice else "",
             runner_up=choice.runner_up if choice else "",
         )
 
-    def _scores(self) -> list[PluginScores]:
-        return [
-            PluginScores(plugin.name, plugin.weight, self._normalized(plugin).copy())
-            for plugin in self._scorers
-            if plugin.name in self._raw
-        ]
-
-    def _ask(self, window: Columns, rows: Rows, *, is_first: bool) -> None:
-        before = self._feasible[rows].copy()
-        self._filter(window, rows)
-        feasible_changed = is_first or bool((before != self._feasible[rows]).any())
-        if is_first or self._feasible[rows].any():
-            self._score(window, rows, is_first=is_first, compare=feasible_changed)
-        elif feasible_changed:
-            self._compare()
-        totals = self._plain[rows] + self._compared[rows]
-        self._totals[rows] = np.where(self._feasible[rows], totals, IMPOSSIBLE)
-
-    def _filter(self, window: Columns, rows: Rows) -> None:
-        size = len(self._feasible)
-        feasible: Mask = np.ones(len(window), dtype=np.bool_)
+    def _merge(self, look: Look, rows: Rows) -> None:
+        """Take over what was found out about some rows; `feasible` and `scores` are the caller's."""
+        self._decision = None
         for refused in self._refused.values():
             refused.rows[rows] = False
-        for plugin in self._filters:
-            for mask, reason, wanted, free in plugin.filter(self._pod, window):
-                key = (plugin.name, reason)
-                if key in self._refused or not mask.all():
-                    if key not in self._refused:
-                        self._refused[key] = _Refused(size)
-                    self._refused[key].note(rows, mask, wanted, free)
-                    feasible &= mask
-        self._feasible[rows] = feasible
-
-    def _score(self, window: Columns, rows: Rows, *, is_first: bool, compare: bool) -> None:
-        plain = self._ties[rows].copy()
-        for plugin in self._scorers:
-            values = plugin.score(self._pod, window)
-            if values is None:
-                continue
-            if is_first:
-                self._raw[plugin.name] = np.array(values, dtype=np.float64)
-            elif plugin.defines("normalize"):
-                compare = compare or bool((self._raw[plugin.name][rows] != values).any())
-                self._raw[plugin.name][rows] = values
-            else:
-                self._raw[plugin.name][rows] = values
-            if not plugin.defines("normalize"):
-                plain += plugin.weight * values
-        self._plain[rows] = plain
-        if compare:
-            self._compare()
+        for plugin, verdict in look.verdicts:
+            key = (plugin, verdict.reason)
+            if key not in self._refused:
+                if verdict.mask.all():
+                    continue
+                self._refused[key] = _Refused(len(self._feasible), verdict)
+            self._refused[key].note(rows, verdict)
+        self._plain[rows] = self._panel.plain_total(look) + self._ties[rows]
+        self._totals[rows] = np.where(look.feasible, self._plain[rows] + self._compared[rows], IMPOSSIBLE)
 
     def _compare(self) -> None:
         """Do again the scores that compare nodes with each other: all may change when one does."""
-        comparing = [plugin for plugin in self._scorers if plugin.name in self._raw and plugin.defines("normalize")]
-        if not comparing:
+        if not any(plugin.name in self._scores for plugin in self._panel.comparing):
             return
-        compared = np.zeros(len(self._feasible))
-        for plugin in comparing:
-            compared += plugin.weight * self._normalized(plugin)
-        self._compared = compared
-        self._totals = np.where(self._feasible, self._plain + compared, IMPOSSIBLE)
-
-    def _normalized(self, plugin: Plugin) -> FloatArray:
-        raw = self._raw[plugin.name]
-        if not plugin.defines("normalize"):
-            return raw
-        normalized = np.zeros(len(raw))
-        normalized[self._feasible] = plugin.normalize(raw[self._feasible])
-        return normalized
+        normalized = self._panel.compared(self._scores, self._feasible)
+        self._compared = np.zeros(len(self._feasible))
+        for plugin in self._panel.comparing:
+            if plugin.name in normalized:
+                self._compared += plugin.weight * normalized[plugin.name]
+        self._totals = np.where(self._feasible, self._plain + self._compared, IMPOSSIBLE)
 
 
 def _copy(array: IntArray | None) -> IntArray | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -30,10 +30,11 @@ class HostPort(NamedTuple):
 
 
 class PodView:
-    """A pod with what it asks of a node. Immutable; everything but the pod itself is worked out when first read."""
+    """A pod with what it asks of a node. Everything but the pod itself is worked out when first read, and kept."""
 
     def __init__(self, pod: Pod) -> None:
         self.pod = pod
+        self._signed: tuple[tuple[str, ...], bytes] | None = None
 
     @property
     def key(self) -> str:
@@ -70,10 +71,12 @@ class PodView:
         """The ports it takes on its node."""
         return tuple(_host_ports(self.pod.spec))
 
-    def signature(self, paths: Iterable[str]) -> bytes:
+    def signature(self, paths: tuple[str, ...]) -> bytes:
         """Equal for two pods that have the same values at these attribute paths, such as `spec.tolerations`."""
-        values = [attrgetter(path)(self) for path in paths]
-        return msgspec.json.encode(values, enc_hook=_plain, order="sorted")
+        if self._signed is None or self._signed[0] is not paths:
+            values = [attrgetter(path)(self) for path in paths]
+            self._signed = paths, msgspec.json.encode(values, enc_hook=_plain, order="sorted")
+        return self._signed[1]
 
     def __repr__(self) -> str:
         return f"PodView({self.key})"

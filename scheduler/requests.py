@@ -22,17 +22,20 @@ Amounts = dict[str, int]
 # What scoring assumes of a container that asks for nothing. Kubernetes: DefaultMilliCPURequest, DefaultMemoryRequest.
 ASSUMED = {"cpu": Quantity.parse("100m").nanos, "memory": Quantity.parse("200Mi").nanos}
 
+# Amounts are kept within this, so that sums and differences of two stay within 64 bits.
+LARGEST = 2**61
+
 _POD_LEVEL = ("cpu", "memory")
 _POD_LEVEL_PREFIX = "hugepages-"
 
 
 def amount(resource: str, quantity: Quantity) -> int:
-    """A quantity in the unit of its resource, rounded up.
+    """A quantity in the unit of its resource, rounded up, at most 2^61.
 
     >>> amount("cpu", Quantity.parse("1.5")), amount("memory", Quantity.parse("1Ki"))
     (1500, 1024)
     """
-    return quantity.millis if resource == "cpu" else quantity.value
+    return min(quantity.millis if resource == "cpu" else quantity.value, LARGEST)
 
 
 def pod_requests(spec: PodSpec) -> Amounts:

@@ -38,6 +38,13 @@ class _Load:
     estimated: dict[str, int] = field(default_factory=dict)
 
 
+class RowChange(NamedTuple):
+    """A row is not what it was; `placed` is the pod if all that happened is that it got one."""
+
+    row: int
+    placed: PodView | None = None
+
+
 class Snapshot:
     """Nodes and the pods placed on them, as columns."""
 
@@ -45,8 +52,8 @@ class Snapshot:
         self._table = Table()
         self._loads: dict[str, _Load] = {}
         self._node_of: dict[str, str] = {}
-        # Rows in the order they changed; rows added or removed start a new epoch, because numbers of rows then mean something else.
-        self._log: list[int] = []
+        # In the order of events. Rows added or removed start a new epoch: numbers of rows then mean something else.
+        self._log: list[RowChange] = []
         self._epoch = 0
 
     @property
@@ -56,11 +63,11 @@ class Snapshot:
 
     @property
     def mark(self) -> Mark:
-        """Now, for a later `rows_changed_since`."""
+        """Now, for a later `changes_since`."""
         return Mark(self._epoch, len(self._log))
 
-    def rows_changed_since(self, mark: Mark) -> list[int] | None:
-        """Which rows to read again, perhaps twice; None means all."""
+    def changes_since(self, mark: Mark) -> list[RowChange] | None:
+        """What happened to which rows, in order; None means that all must be read again."""
         return self._log[mark.position :] if mark.epoch == self._epoch else None
 
     def node_of(self, uid: str) -> str | None:
@@ -95,9 +102,14 @@ class Snapshot:
 
     def place(self, pod: PodView, node: str) -> None:
         """Count a pod on a node, instead of wherever it was counted before."""
-        self.remove(pod.uid)
-        self._node_of[pod.uid] = node
         load = self._loads.setdefault(node, _Load())
+        counted = load.pods.get(pod.uid)
+        if counted is not None and _weighs_the_same(counted, pod):
+            load.pods[pod.uid] = pod
+            return
+        self.remove(pod.uid)
+        load = self._loads.setdefault(node, load)
+        self._node_of[pod.uid] = node
         load.pods[pod.uid] = pod
         self._count(node, load, pod, 1)
 
@@ -122,13 +134,23 @@ class Snapshot:
         if row is not None:
             self._table.requested.set(row, load.requested)
             self._table.estimated.set(row, load.estimated)
-            self._changed(row)
+            self._changed(row, pod if sign > 0 else None)
 
-    def _changed(self, row: int) -> None:
-        self._log.append(row)
+    def _changed(self, row: int, placed: PodView | None = None) -> None:
+        self._log.append(RowChange(row, placed))
         if len(self._log) > LONGEST_LOG:
             self._start_epoch()
 
     def _start_epoch(self) -> None:
         self._epoch += 1
         self._log.clear()
+
+
+def _weighs_the_same(before: PodView, after: PodView) -> bool:
+    if (
+        before.pod.spec.containers == after.pod.spec.containers
+        and before.pod.spec.resources == after.pod.spec.resources
+    ):
+        return True  # the rest of what counts can never change
+    now = (after.requests, after.estimates, after.host_ports)
+    return (before.requests, before.estimates, before.host_ports) == now

@@ -1,0 +1,188 @@
+"""Queue: the pods that wait for a node, and when each is tried again.
+
+    gated ──► active ──pop──► in flight ──done──► (bound)
+                ▲                │
+                │                ├─ refused ─────► unschedulable ──(a change that could help, or 5 minutes)──┐
+                │                └─ retry_later ─► backing off                                               │
+                └───────────────────────────────────── backing off ◄─────────────────────────────────────────┘
+
+Active pods leave by priority, then in the order they became active. A pod that found no node sleeps until a plugin
+that refused it names a change as hopeful (`retry_when`). Failed attempts make the pauses between them longer.
+
+Pure: `now` comes from the caller, in seconds of any clock that only goes forward.
+
+Kubernetes: scheduling queue with activeQ, backoffQ and unschedulablePods; PrioritySort.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from itertools import count
+
+from scheduler.pod_view import PodView
+from scheduler.triggers import Added, Trigger, any_matches
+from wherry.api.core.node import Node
+from wherry.machinery.resource import Resource
+
+FIRST_BACKOFF_SECONDS = 1.0
+MOST_BACKOFF_SECONDS = 10.0
+FLUSH_SECONDS = 300.0
+
+# Whom a pod waits for that nobody refused, because there was no node at all.
+NOBODY = ""
+
+
+class State(Enum):
+    """Where a pod waits."""
+
+    GATED = auto()
+    ACTIVE = auto()
+    IN_FLIGHT = auto()
+    BACKING_OFF = auto()
+    UNSCHEDULABLE = auto()
+
+
+@dataclass(slots=True)
+class _Entry:
+    pod: PodView
+    state: State = State.GATED
+    attempts: int = 0
+    # Changes whenever the pod moves, so that what is left of it in a heap is known to be stale.
+    ticket: int = 0
+    backs_off_until: float = 0.0
+    rejected_by: frozenset[str] = frozenset()
+
+
+class Queue:
+    """See the module. `triggers` says for each plugin by name which changes could help the pods it refused."""
+
+    def __init__(self, triggers: Mapping[str, Sequence[Trigger]]) -> None:
+        self._triggers: dict[str, Sequence[Trigger]] = {NOBODY: (Added(Node),), **triggers}
+        self._entries: dict[str, _Entry] = {}
+        self._tickets = count(1)
+        self._active: list[tuple[int, int, str]] = []
+        self._backing_off: list[tuple[float, int, str]] = []
+        # When they came, oldest first.
+        self._unschedulable: dict[str, float] = {}
+        self._waiting_for: dict[str, dict[str, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def state_of(self, uid: str) -> State | None:
+        """Where a pod waits, if it does."""
+        entry = self._entries.get(uid)
+        return entry.state if entry else None
+
+    def add(self, pod: PodView, now: float) -> None:
+        """A pod without a node appeared, or changed."""
+        entry = self._entries.get(pod.uid)
+        if entry is None:
+            entry = self._entries[pod.uid] = _Entry(pod)
+            if not pod.spec.scheduling_gates:
+                self._activate(entry)
+            return
+        before, entry.pod = entry.pod, pod
+        if entry.state is State.GATED and not pod.spec.scheduling_gates:
+            self._activate(entry)  # the last gate is gone
+        elif entry.state is State.UNSCHEDULABLE and _asks_differently(before, pod):
+            self._wake(entry, now)  # what was refused is not what is asked now
+
+    def remove(self, uid: str) -> None:
+        """A pod needs no node any more: it is bound or gone."""
+        entry = self._entries.pop(uid, None)
+        if entry is not None:
+            self._stop_waiting(entry)
+
+    def pop(self, now: float) -> PodView | None:
+        """The next pod to try, in flight from here on; None if all wait."""
+        self._end_pauses(now)
+        while self._active:
+            _, ticket, uid = heapq.heappop(self._active)
+            entry = self._entries.get(uid)
+            if entry is not None and entry.ticket == ticket:
+                entry.state, entry.attempts = State.IN_FLIGHT, entry.attempts + 1
+                return entry.pod
+        return None
+
+    def refused(self, pod: PodView, rejected_by: frozenset[str], now: float) -> None:
+        """The pod in flight fits nowhere, and these plugins stand in its way."""
+        entry = self._landed(pod, now)
+        if entry is None:
+            return
+        entry.state, entry.rejected_by = State.UNSCHEDULABLE, rejected_by or frozenset((NOBODY,))
+        self._unschedulable[pod.uid] = now
+        for plugin in entry.rejected_by:
+            self._waiting_for.setdefault(plugin, {})[pod.uid] = None
+
+    def retry_later(self, pod: PodView, now: float) -> None:
+        """The pod in flight had a node and could not be bound to it."""
+        entry = self._landed(pod, now)
+        if entry is not None:
+            entry.pod = pod
+            self._back_off(entry)
+
+    def wake(self, before: Resource | None, after: Resource | None, now: float) -> None:
+        """Something changed: whoever it could help is tried again, when its back-off is over."""
+        for plugin, waiting in self._waiting_for.items():
+            if waiting and any_matches(self._triggers.get(plugin, ()), before, after):
+                for uid in tuple(waiting):
+                    self._wake(self._entries[uid], now)
+
+    def next_at(self) -> float | None:
+        """When a pause ends, if nothing happens before."""
+        pauses = [self._backing_off[0][0]] if self._backing_off else []
+        oldest = next(iter(self._unschedulable.values()), None)
+        if oldest is not None:
+            pauses.append(oldest + FLUSH_SECONDS)
+        return min(pauses, default=None)
+
+    def _end_pauses(self, now: float) -> None:
+        while self._backing_off and self._backing_off[0][0] <= now:
+            _, ticket, uid = heapq.heappop(self._backing_off)
+            entry = self._entries.get(uid)
+            if entry is not None and entry.ticket == ticket:
+                self._activate(entry)
+        while self._unschedulable:
+            uid, since = next(iter(self._unschedulable.items()))
+            if since + FLUSH_SECONDS > now:
+                break
+            self._wake(self._entries[uid], now)
+
+    def _landed(self, pod: PodView, now: float) -> _Entry | None:
+        """The entry of a pod that comes back; None if it was removed in the meantime."""
+        entry = self._entries.get(pod.uid)
+        if entry is None or entry.state is not State.IN_FLIGHT:
+            return None
+        doubled = FIRST_BACKOFF_SECONDS * 2.0 ** min(entry.attempts - 1, 10)
+        entry.backs_off_until = now + min(doubled, MOST_BACKOFF_SECONDS)
+        return entry
+
+    def _wake(self, entry: _Entry, now: float) -> None:
+        self._stop_waiting(entry)
+        if entry.backs_off_until > now:
+            self._back_off(entry)
+        else:
+            self._activate(entry)
+
+    def _stop_waiting(self, entry: _Entry) -> None:
+        uid = entry.pod.uid
+        self._unschedulable.pop(uid, None)
+        for plugin in entry.rejected_by:
+            self._waiting_for.get(plugin, {}).pop(uid, None)
+        entry.rejected_by = frozenset()
+
+    def _back_off(self, entry: _Entry) -> None:
+        entry.state, entry.ticket = State.BACKING_OFF, next(self._tickets)
+        heapq.heappush(self._backing_off, (entry.backs_off_until, entry.ticket, entry.pod.uid))
+
+    def _activate(self, entry: _Entry) -> None:
+        entry.state, entry.ticket = State.ACTIVE, next(self._tickets)
+        heapq.heappush(self._active, (-entry.pod.spec.priority, entry.ticket, entry.pod.uid))
+
+
+def _asks_differently(before: PodView, after: PodView) -> bool:
+    return before.spec != after.spec or before.metadata.labels != after.metadata.labels
