@@ -40,6 +40,7 @@ class Options:
     etcd_ca: Path | None
     etcd_cert: Path | None
     etcd_key: Path | None
+    disable_admission_plugins: tuple[str, ...]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -62,6 +63,7 @@ class Options:
 @click.option("--etcd-ca", type=FILE, help="Who signs etcd's certificates.")
 @click.option("--etcd-cert", type=FILE)
 @click.option("--etcd-key", type=FILE)
+@click.option("--disable-admission-plugins", multiple=True, metavar="NAME", help="Leave an admission plugin out.")
 def main(**values: object) -> None:
     """Serve the Kubernetes API from a store."""
     import uvloop
@@ -111,6 +113,7 @@ async def serve(options: Options) -> int:
         kubelet_ca=options.kubelet_ca,
         kubelet_cert=options.kubelet_cert,
         kubelet_key=options.kubelet_key,
+        disabled_admission=options.disable_admission_plugins,
     )
     server = Server(store, settings)
     config = uvicorn.Config(

@@ -13,6 +13,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 
+# What a request line and its headers may have together. Kubernetes: Go's DefaultMaxHeaderBytes.
+MAX_HEADER_BYTES = 1024 * 1024
+
+
 def _tls_of(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
     """The peer's certificate, read once per connection."""
     tls = transport.get_extra_info("ssl_object")
@@ -21,10 +25,15 @@ def _tls_of(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
     return {"client_cert_der": tls.getpeercert(True)}
 
 
+class HeadersTooLarge(Exception):
+    """Raised into the parser, which ends the connection with a 400."""
+
+
 class HttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 with the `tls` extension in every scope."""
 
     _tls: dict[str, Any] | None = None
+    _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Remember the certificate of this connection."""
@@ -34,8 +43,24 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Put it into the scope of each request."""
         super().on_message_begin()
+        self._header_bytes = 0
         if self._tls is not None:
             self.scope["extensions"] = {**(self.scope.get("extensions") or {}), "tls": self._tls}
+
+    def on_url(self, url: bytes) -> None:
+        """Count the request line as well."""
+        self._count(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Refuse what grows without end before it is complete."""
+        self._count(name + value)
+        super().on_header(name, value)
+
+    def _count(self, piece: bytes) -> None:
+        self._header_bytes += len(piece)
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise HeadersTooLarge(f"request line and headers exceed {MAX_HEADER_BYTES} bytes")
 
 
 class WebSocketProtocol(WSProtocol):

@@ -32,6 +32,9 @@ Draft = dict[str, Any]
 # How often a write that names no version starts over when others are faster. Kubernetes: patches try 5 times.
 TRIES = 20
 
+# Subresources whose draft is made by the server itself: rules for what a user may change in an update do not apply.
+DECIDED_HERE = ("binding",)
+
 
 @dataclass(slots=True)
 class Write:
@@ -162,11 +165,11 @@ class Rest:
         drafts.set_namespace(metadata, self.cls, write.namespace)
         if write.subresource == "status":
             wanted = drafts.status_only(wanted, old, self.cls)
-        else:
+        elif write.subresource not in DECIDED_HERE:
             drafts.carry_over(wanted, old, self.cls)
         await self.server.admission.mutate(wanted, old, write)
         with self.server.allocations.reserve(self.cls, wanted, old, dry_run=write.dry_run) as reserved:
-            self._validate(wanted, old, status=write.subresource == "status")
+            self._validate(wanted, old, status=write.subresource in ("status", *DECIDED_HERE))
             await self.server.admission.validate(wanted, old, write)
             value = encode(wanted, self.kind)
             if value == current.value:

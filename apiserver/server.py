@@ -42,6 +42,7 @@ class Settings:
     kubelet_ca: Path | None = None
     kubelet_cert: Path | None = None
     kubelet_key: Path | None = None
+    disabled_admission: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class Server:
         self.tokens = TokenIssuer(self.cache, settings.service_account_key, settings.issuer, settings.audiences)
         self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)
         self.allocations = Allocations(self.cache, settings.service_cidr)
-        self.admission = Admission(self)
+        self.admission = Admission(self, settings.disabled_admission)
         self.watching: set[Watcher] = set()
         self.health = Health()
         self.operations: Callable[[Scope, Receive, Send], Awaitable[None]] = _no_operations

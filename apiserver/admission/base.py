@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -38,11 +39,15 @@ class AdmissionPlugin:
 class Admission:
     """Every plugin, asked in order about the writes it cares for."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, disabled: Collection[str] = ()) -> None:
         package = importlib.import_module("apiserver.admission")
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"apiserver.admission.{module.name}")
-        ordered = sorted(AdmissionPlugin.registry, key=lambda plugin: (plugin.order, plugin.__name__))
+        known = {plugin.__name__: plugin for plugin in AdmissionPlugin.registry}
+        for name in disabled:
+            if known.pop(name, None) is None:
+                raise ValueError(f"no admission plugin {name!r}; there are {', '.join(sorted(known))}")
+        ordered = sorted(known.values(), key=lambda plugin: (plugin.order, plugin.__name__))
         self._plugins = [plugin(server) for plugin in ordered]
         self._mutating: dict[tuple[str, str], list[AdmissionPlugin]] = {}
         self._validating: dict[tuple[str, str], list[AdmissionPlugin]] = {}

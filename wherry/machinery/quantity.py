@@ -7,9 +7,10 @@ printed: SI suffixes (`500m`, `2k`), powers of 1024 (`1Gi`) or an exponent (`1e3
 amounts are.
 
 Kubernetes: apimachinery `resource.Quantity`, its rounding up to a billionth and its cap of 2^63-1 on powers of 1024
-included. Differs: other notations are capped as well, at 10^36, so that `9e999999999` costs nothing; what is too large
-for the largest suffix is printed with that suffix (`1000E`, which kubectl prints as `1`); `1E3`, `1e0`, `1.` and `+1`
-are printed as any other number instead of unchanged; a lone sign or point and texts over 256 characters are refused.
+included. Differs: other notations are capped as well, at 10^36; what is too large for the largest suffix is printed
+with that suffix (`1000E`, which kubectl prints as `1`); `1E3`, `1e0`, `1.` and `+1` are printed as any other number
+instead of unchanged; a lone sign or point, texts over 256 characters and exponents beyond 999 (`9e999999999`, with
+which Kubernetes keeps a core busy) are refused.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ MAX_TEXT = 256
 MAX_INT64 = 2**63 - 1
 NANOS = 10**9
 _MAX_DECIMAL_DIGITS = 36
+_MAX_EXPONENT = 999
 _MAX_DECIMAL: int = 10**_MAX_DECIMAL_DIGITS
 
 _TEXT = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)", re.ASCII)
@@ -189,7 +191,10 @@ def _decimal_suffix(suffix: str) -> tuple[int, Format]:
     if suffix in _DECIMAL_SUFFIXES:
         return _DECIMAL_SUFFIXES[suffix], Format.DECIMAL_SI
     if suffix[0] in "eE" and suffix[1:].lstrip("+-").isdigit():
-        return int(suffix[1:]), Format.DECIMAL_EXPONENT
+        exponent = int(suffix[1:])
+        if abs(exponent) > _MAX_EXPONENT:
+            raise ValueError(SUFFIX_MESSAGE)
+        return exponent, Format.DECIMAL_EXPONENT
     raise ValueError(SUFFIX_MESSAGE)
 
 
