@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from wherry.client import clock
+from wherry.sim import virtual_time
 from wherry.sim.virtual_time import EPOCH, Deadlock, Overrun, in_virtual_time, run
 
 DAY = 86400
@@ -49,6 +50,17 @@ def test_timers_that_tick_for_ever_end_at_the_limit():
 
     with pytest.raises(Overrun, match="60 virtual seconds are over"):
         run(ticks(), limit_seconds=60)
+
+
+def test_tasks_that_wake_each_other_for_ever_are_found_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(virtual_time, "MOST_ROUNDS_AN_INSTANT", 1000)
+
+    async def spins() -> None:
+        for _ in range(10_000):
+            await asyncio.sleep(0)
+
+    with pytest.raises(Overrun, match="time stands still"):
+        run(spins())
 
 
 def test_one_seed_is_one_run():

@@ -236,7 +236,7 @@ def _present(query: Mapping[str, str]) -> dict[str, str]:
 def _event(kind: type[R], line: bytes) -> WatchEvent[R]:
     event = _read_event(line)
     if event.type == "ERROR":
-        raise from_status(orjson.loads(event.object))
+        raise from_status(orjson.loads(bytes(event.object)))
     if event.type == "BOOKMARK":
         return WatchEvent(event.type, None, _read_bare(event.object).metadata.resource_version)
     if event.type not in ("ADDED", "MODIFIED", "DELETED"):

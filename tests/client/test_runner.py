@@ -1,0 +1,452 @@
+"""Controllers at work: what reaches the API server of what their plans say."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fake_api import FakeApi, Perform, lost
+from make import NOW, a_node, a_pod, a_replicaset
+from structlog.testing import capture_logs
+
+from wherry.api.apps.replicaset import ReplicaSet
+from wherry.api.core.node import Node
+from wherry.api.core.pod import Pod
+from wherry.api.core.pod.resource import pod_from
+from wherry.api.events.event import Event as EventObject
+from wherry.client.controller import Controller
+from wherry.client.plan import CheckAgain, Create, Delete, Evict, Plan, SetStatus, Update
+from wherry.client.runner import Runner
+from wherry.client.world import World
+from wherry.machinery import errors
+from wherry.sim.virtual_time import in_virtual_time
+
+
+def keep_replicas(rs: ReplicaSet, world: World) -> Plan:
+    pods = yield from world.claim(rs, Pod, rs.spec.selector)
+    active = [pod for pod in pods if pod.is_active]
+    for _ in range(rs.spec.replicas - len(active)):
+        yield Create(pod_from(rs.spec.template, owner=rs))
+    for pod in active[rs.spec.replicas :]:
+        yield Delete(pod)
+    yield SetStatus(rs.with_status(replicas=len(active)))
+
+
+REPLICAS = Controller("replicaset", ReplicaSet, keep_replicas, owns=(Pod,))
+
+
+@asynccontextmanager
+async def running(api: FakeApi, *controllers: Controller, **options: Any) -> AsyncIterator[Runner]:
+    runner = Runner(api.client(), controllers or (REPLICAS,), **options)
+    task = asyncio.create_task(runner.run())
+    yield runner
+    assert not task.done(), task.exception()
+    task.cancel()
+
+
+def replicas_of(api: FakeApi) -> int:
+    return len([pod for pod in api.all(Pod) if pod.is_active])
+
+
+@in_virtual_time
+async def test_a_cache_two_seconds_old_leads_to_no_extra_pod():
+    api = FakeApi(lag_seconds=2)
+    async with running(api):
+        await asyncio.sleep(1)
+        api.put(a_replicaset("web", replicas=3))
+        await asyncio.sleep(120)
+
+        assert api.writes("POST") == ["POST /api/v1/namespaces/default/pods"] * 3
+        assert (replicas_of(api), api.all(ReplicaSet)[0].status.replicas) == (3, 3)
+
+
+@in_virtual_time
+async def test_a_settled_world_sees_no_write():
+    api = FakeApi()
+    async with running(api) as runner:
+        api.put(a_replicaset("web", replicas=3))
+        await asyncio.sleep(5)
+        assert runner.is_idle
+        del api.requests[:]
+        await asyncio.sleep(3600)
+
+        assert api.writes() == []
+
+
+@in_virtual_time
+async def test_deleted_pods_are_replaced_and_surplus_goes():
+    api = FakeApi()
+    async with running(api):
+        rs = api.put(a_replicaset("web", replicas=3))
+        await asyncio.sleep(5)
+        api.remove(api.all(Pod)[0])
+        await asyncio.sleep(5)
+        assert replicas_of(api) == 3
+        api.put(rs.replace(spec=rs.spec.replace(replicas=1)))
+        await asyncio.sleep(5)
+
+        assert replicas_of(api) == 1
+
+
+@in_virtual_time
+async def test_creations_go_out_in_batches_that_double():
+    api, loop = FakeApi(), asyncio.get_running_loop()
+    sent: list[float] = []
+
+    async def slow(method: str, path: str, perform: Perform) -> Any:
+        if method == "POST" and path.endswith("/pods"):
+            sent.append(loop.time())
+            await asyncio.sleep(1)
+        return await perform()
+
+    api.disturb = slow
+    async with running(api):
+        api.put(a_replicaset("web", replicas=10))
+        await asyncio.sleep(60)
+
+    assert [sent.count(at) for at in sorted(set(sent))] == [1, 2, 4, 3]
+
+
+@in_virtual_time
+async def test_when_the_first_creation_is_refused_the_others_are_not_tried():
+    api = FakeApi()
+
+    async def over_quota(method: str, path: str, perform: Perform) -> Any:
+        if method == "POST" and path.endswith("/pods"):
+            raise errors.forbidden("pods", "", "exceeded quota")
+        return await perform()
+
+    api.disturb = over_quota
+    async with running(api):
+        api.put(a_replicaset("web", replicas=50))
+        await asyncio.sleep(10)
+
+        assert len(api.writes("POST")) <= 15  # a failing plan each, with back-off; not 50 at once
+        api.disturb = None
+        await asyncio.sleep(60)
+        assert replicas_of(api) == 50
+
+
+@in_virtual_time
+async def test_the_world_tells_the_next_plan_how_the_last_one_failed():
+    api, seen = FakeApi(), []
+
+    def plan(rs: ReplicaSet, world: World) -> Plan:
+        seen.append(world.failure and world.failure.message)
+        yield Create(pod_from(rs.spec.template, owner=rs))
+
+    async def refuse_once(method: str, path: str, perform: Perform) -> Any:
+        if method == "POST" and len(seen) == 1:
+            raise errors.forbidden("pods", "", "exceeded quota")
+        return await perform()
+
+    api.disturb = refuse_once
+    async with running(api, replace(REPLICAS, plan=plan, owns=())):
+        api.put(a_replicaset("web"))
+        await asyncio.sleep(10)
+
+    assert seen == [None, "pods is forbidden: exceeded quota"]
+
+
+@in_virtual_time
+async def test_lost_answers_to_creations_lead_to_no_extra_pod():
+    api = FakeApi()
+
+    async def lose_each_second(method: str, path: str, perform: Perform) -> Any:
+        answer = await perform()
+        if method == "POST" and path.endswith("/pods") and len(api.requests) % 2:
+            raise lost()
+        return answer
+
+    api.disturb = lose_each_second
+    async with running(api):
+        api.put(a_replicaset("web", replicas=20))
+        most = 0
+        for _ in range(3000):
+            await asyncio.sleep(0.01)
+            most = max(most, replicas_of(api))
+
+    assert (most, replicas_of(api)) == (20, 20)
+
+
+@in_virtual_time
+async def test_a_creation_whose_answers_are_all_lost_is_looked_up_before_the_next_plan():
+    api = FakeApi()
+
+    async def lose(method: str, path: str, perform: Perform) -> Any:
+        answer = await perform() if method != "POST" or not api.all(Pod) else None
+        if method == "POST" and path.endswith("/pods"):
+            raise lost()
+        return answer
+
+    api.disturb, api.lag_seconds = lose, 5
+    async with running(api):
+        api.put(a_replicaset("web", replicas=1))
+        await asyncio.sleep(60)
+
+    assert replicas_of(api) == 1
+    assert api.all(ReplicaSet)[0].status.replicas == 1
+
+
+@in_virtual_time
+async def test_a_conflict_is_planned_again_in_silence():
+    api = FakeApi()
+    rs = api.put(a_replicaset("web", replicas=0))
+    calls: list[str] = []
+
+    def plan(rs: ReplicaSet, world: World) -> Plan:
+        calls.append(rs.metadata.resource_version)
+        if len(calls) == 1:
+            api.put(rs, status={"replicas": 7})  # somebody writes while the plan is made
+        yield SetStatus(rs.with_status(replicas=5))
+
+    with capture_logs() as logs:
+        async with running(api, replace(REPLICAS, plan=plan)):
+            await asyncio.sleep(10)
+
+    assert api.all(ReplicaSet)[0].status.replicas == 5
+    assert (calls[0], [line["event"] for line in logs if line["log_level"] != "debug"]) == (
+        rs.metadata.resource_version,
+        ["plan"],
+    )
+
+
+@in_virtual_time
+async def test_one_line_is_logged_for_a_plan_that_did_something():
+    api = FakeApi()
+    with capture_logs() as logs:
+        async with running(api):
+            api.put(a_replicaset("web", namespace="shop", replicas=1))
+            await asyncio.sleep(10)
+
+    assert logs == [
+        {"event": "plan", "log_level": "info", "replicaset": "shop/web", "create": 1},
+        {"event": "plan", "log_level": "info", "replicaset": "shop/web", "status": "changed"},
+    ]
+
+
+@in_virtual_time
+async def test_a_status_write_names_the_version_it_saw_and_only_what_changed():
+    api = FakeApi()
+    rs = api.put(a_replicaset("web", replicas=0), status={"replicas": 3, "unknownToUs": "kept"})
+    async with running(api):
+        await asyncio.sleep(1)
+
+    stored = api.objects[ReplicaSet, "default", "web"]
+    assert stored["status"] == {"replicas": 0, "unknownToUs": "kept"}
+    assert int(stored["metadata"]["resourceVersion"]) == int(rs.metadata.resource_version) + 1
+
+
+@in_virtual_time
+async def test_two_writes_of_one_plan_to_one_object_do_not_conflict():
+    def plan(rs: ReplicaSet, world: World) -> Plan:
+        if not rs.metadata.annotations:
+            yield Update(rs, {"metadata": {"annotations": {"revision": "1"}}})
+            yield SetStatus(rs.with_status(replicas=2))
+
+    api = FakeApi()
+    async with running(api, replace(REPLICAS, plan=plan)):
+        api.put(a_replicaset("web"))
+        await asyncio.sleep(0.5)
+
+    [rs] = api.all(ReplicaSet)
+    assert (rs.metadata.annotations, rs.status.replicas, len(api.writes())) == ({"revision": "1"}, 2, 2)
+
+
+@in_virtual_time
+async def test_an_orphan_is_adopted_and_counts():
+    api = FakeApi()
+    async with running(api):
+        rs = api.put(a_replicaset("web", replicas=1))
+        await asyncio.sleep(5)
+        api.put(a_pod("stray", labels={"app": "web"}, created=NOW))
+        await asyncio.sleep(5)
+
+        assert replicas_of(api) == 1
+        assert [pod.metadata.controller.uid for pod in api.all(Pod)] == [rs.metadata.uid]
+
+
+@in_virtual_time
+async def test_an_owner_that_is_deleted_meanwhile_adopts_nothing():
+    api = FakeApi(lag_seconds=0)
+    async with running(api):
+        rs = api.put(a_replicaset("web", replicas=0, finalizers=["orphan"]))
+        await asyncio.sleep(1)
+        api.lag_seconds = 3
+        await api.client().delete(ReplicaSet, "web", "default")
+        await asyncio.sleep(2.9)
+        api.lag_seconds = 0
+        stray = api.put(a_pod("stray", labels={"app": "web"}))
+        await asyncio.sleep(10)
+
+    assert api.all(Pod) == [stray]
+    assert rs.metadata.deleted_at is None
+
+
+@in_virtual_time
+async def test_a_delete_is_meant_for_one_life_only():
+    api, planned = FakeApi(), []
+
+    def plan(rs: ReplicaSet, world: World) -> Plan:
+        for pod in world.owned(rs, Pod):
+            if pod.metadata.uid == "first":
+                planned.append(pod.key)
+                api.remove(pod)
+                api.put(a_pod("a", owner=rs, uid="second"))
+                yield Delete(pod)
+
+    async with running(api, replace(REPLICAS, plan=plan)):
+        rs = api.put(a_replicaset("web"))
+        api.put(a_pod("a", owner=rs, uid="first"))
+        await asyncio.sleep(10)
+
+    assert (planned, [pod.metadata.uid for pod in api.all(Pod)]) == (["default/a"], ["second"])
+
+
+@in_virtual_time
+async def test_a_budget_that_forbids_one_eviction_is_asked_again():
+    def plan(node: Node, world: World) -> Plan:
+        for pod in world.list(Pod):
+            yield Evict(pod)
+
+    api = FakeApi(budget_allows=False)
+    async with running(api, Controller("drain", Node, plan, reads=(Pod,))):
+        api.put(a_pod("a"))
+        api.put(a_pod("b"))
+        api.put(a_node("n1"))
+        await asyncio.sleep(5)
+        assert len(api.all(Pod)) == 2
+        api.budget_allows = True
+        await asyncio.sleep(31)
+
+        assert api.all(Pod) == []
+
+
+@in_virtual_time
+async def test_pods_created_and_deleted_are_told_of_their_owner():
+    api = FakeApi()
+    async with running(api):
+        rs = api.put(a_replicaset("web", replicas=1))
+        await asyncio.sleep(5)
+        [pod] = api.all(Pod)
+        [told] = api.all(EventObject)
+
+    assert (told.about.uid, told.reason, told.message) == (
+        rs.metadata.uid,
+        "SuccessfulCreate",
+        f"Created pod: {pod.metadata.name}",
+    )
+    assert (told.source.component, told.count) == ("replicaset-controller", 1)
+
+
+@in_virtual_time
+async def test_check_again_plans_without_a_change():
+    planned_at: list[float] = []
+
+    def plan(rs: ReplicaSet, world: World) -> Plan:
+        planned_at.append((world.now - NOW).total_seconds())
+        yield CheckAgain(60)
+
+    api = FakeApi()
+    async with running(api, replace(REPLICAS, plan=plan)):
+        api.put(a_replicaset("web"))
+        await asyncio.sleep(150)
+
+    assert planned_at == [0, 60, 120]
+
+
+@in_virtual_time
+async def test_a_broken_plan_disturbs_no_other_object():
+    def plan(rs: ReplicaSet, world: World) -> Plan:
+        if rs.metadata.name == "broken":
+            raise RuntimeError("this plan is broken")
+        yield from keep_replicas(rs, world)
+
+    api = FakeApi()
+    with capture_logs() as logs:
+        async with running(api, replace(REPLICAS, plan=plan, workers=1)):
+            api.put(a_replicaset("broken"))
+            api.put(a_replicaset("web", replicas=2))
+            await asyncio.sleep(60)
+
+    assert replicas_of(api) == 2
+    assert 5 < len([line for line in logs if line["event"] == "plan broken"]) < 20
+
+
+@in_virtual_time
+async def test_a_kind_that_wakes_is_asked_whom_before_and_after():
+    woken: list[str] = []
+
+    def plan(rs: ReplicaSet, world: World) -> Plan:
+        woken.append(rs.metadata.name)
+        yield from ()
+
+    def of_node(node: Node, world: World) -> Iterable[str]:
+        return [f"default/{node.metadata.labels['wakes']}"]
+
+    api = FakeApi()
+    async with running(api, replace(REPLICAS, plan=plan, owns=(), wakes={Node: of_node})):
+        for name in ("a", "b", "c"):
+            api.put(a_replicaset(name))
+        api.put(a_node("n1", labels={"wakes": "a"}))
+        await asyncio.sleep(1)
+        del woken[:]
+        api.put(a_node("n1", labels={"wakes": "b"}))
+        await asyncio.sleep(1)
+
+    assert sorted(woken) == ["a", "b"]
+
+
+@in_virtual_time
+async def test_an_object_that_is_gone_gets_its_last_plan():
+    def absent(key: str, world: World) -> Plan:
+        for pod in world.list(Pod):
+            yield Delete(pod)
+
+    api = FakeApi()
+    async with running(api, replace(REPLICAS, absent=absent)):
+        rs = api.put(a_replicaset("web", replicas=2))
+        await asyncio.sleep(5)
+        api.remove(rs)
+        await asyncio.sleep(5)
+
+        assert api.all(Pod) == []
+
+
+@in_virtual_time
+async def test_who_no_longer_leads_writes_nothing():
+    api = FakeApi()
+    async with running(api, may_act=lambda: False):
+        api.put(a_replicaset("web", replicas=3))
+        await asyncio.sleep(60)
+
+        assert api.writes() == []
+
+
+@pytest.mark.parametrize("fault", [errors.InternalError, errors.TooManyRequests, errors.Unavailable])
+def test_a_minute_of_faults_is_outlived(fault: type[errors.ApiError]):
+    @in_virtual_time
+    async def play() -> None:
+        api = FakeApi()
+        chance = asyncio.get_running_loop().random  # type: ignore[attr-defined]
+
+        async def one_in_ten(method: str, path: str, perform: Perform) -> Any:
+            if chance.random() < 0.1:
+                raise fault("a fault")
+            if chance.random() < 0.1:
+                api.cut()
+            return await perform()
+
+        api.disturb = one_in_ten
+        async with running(api):
+            for number in range(10):
+                api.put(a_replicaset(f"web-{number}", replicas=3, labels={"app": f"web-{number}"}))
+            await asyncio.sleep(60)
+            api.disturb = None
+            await asyncio.sleep(35)
+            assert replicas_of(api) == 30
+            assert len(api.writes("POST")) <= 60
+
+    play()
