@@ -22,7 +22,7 @@ class DockerFirewall:
     def __init__(self, network: Network, name: str, pods: IPv4Network) -> None:
         self._network = network
         self._pods = str(pods)
-        self._rule = ("-d", self._pods, "-m", "conntrack", "--ctstatus", "DNAT", "-m", "comment", "--comment", name)
+        self._rule = ("-d", self._pods, "-m", "conntrack", "--ctstate", "DNAT", "-m", "comment", "--comment", name)
 
     async def open(self) -> None:
         """Have the rule in place, once."""
