@@ -291,6 +291,37 @@ class FakeApi:
             return
 
 
+class Link:
+    """One client's way to a FakeApi, which can be down; requests that are under way then never get an answer."""
+
+    def __init__(self, api: FakeApi) -> None:
+        self._api, self.up = api, True
+
+    def client(self) -> Client:
+        return Client(Connection("http://fake"), user_agent="test", transport=self)
+
+    async def request(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
+        if not self.up:
+            await asyncio.sleep(0.5)
+            raise lost()
+        answer = await self._api.request(method, path, query, headers, body)
+        if not self.up:
+            raise lost()
+        return answer
+
+    async def stream(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
+    ) -> AsyncIterator[bytes]:
+        if not self.up:
+            raise lost()
+        async for line in self._api.stream(method, path, query, headers, body):
+            if not self.up:
+                raise lost()
+            yield line
+
+
 def lost() -> ApiError:
     """The connection broke: nobody knows what became of the request."""
     return errors.Unavailable("connection reset", {"lost": True})

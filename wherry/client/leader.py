@@ -195,6 +195,7 @@ class Leader:
             if lease.spec.holder_identity != self.identity or lease.metadata.uid != self._own.metadata.uid:
                 return False
             self._own = lease
+            self._wrote(await self._swap(lease, self._renewal()), sent_at)
         return True
 
     async def _release(self) -> None:

@@ -91,6 +91,10 @@ class VirtualTimeLoop(BaseEventLoop):
         if self._rounds > MOST_ROUNDS_AN_INSTANT:
             self._overrun("time stands still")
 
+    def stall(self, seconds: float) -> None:
+        """Let the clock run on while no task does: a stopped process, a sleeping machine, a slow computation."""
+        self._elapsed += seconds
+
     def _next_timer(self) -> float:
         # BaseEventLoop's heap of timers; it has just dropped the cancelled ones from its top.
         timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
