@@ -2,7 +2,7 @@
 
     python bench/scheduler_plan.py [--pods 20000]
 
-Every line of figures is one size of cluster: identical pods (one shared answer) and pods that all differ (an answer each).
+Each line is one size of cluster: identical pods (one shared answer) and pods that all differ (an answer each).
 """
 
 from __future__ import annotations

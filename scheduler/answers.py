@@ -1,4 +1,4 @@
-"""Answers: the plan's answers that are worth keeping, one for all pods that look alike. Kubernetes: KEP-5598, batching."""
+"""Answers: the plan's answers that are worth keeping, one for all pods that look alike. Kubernetes: KEP-5598."""
 
 from __future__ import annotations
 

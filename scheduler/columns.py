@@ -1,7 +1,7 @@
 """Columns: the nodes as arrays, one element per node, so that one numpy expression answers for the whole cluster.
 
-`Table` holds the arrays and `Columns` is the window plugins read them through: all rows, or the few that changed. What a
-plugin gets from `Columns` may be live: it builds new arrays from it and never writes into it.
+`Table` holds the arrays and `Columns` is the window plugins read them through: all rows, or the few that changed.
+What a plugin gets from `Columns` may be live: it builds new arrays from it and never writes into it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Decision: everything that was found out about one pod: who refused which node and why, the scores, the winner.
 
-It is a value: the conditions, the events, `wherry why` and the tests all read it, and nothing is computed twice to explain.
+It is a value: the conditions, the events, `wherry why` and the tests all read it; nothing is computed twice to explain.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@
         def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
             yield Verdict(~nodes.unschedulable, "node(s) were unschedulable")
 
-A plugin is a class in its own file in `scheduler/plugins/`, or in a folder of the user's; the class statement registers it under its
-name, and the methods it defines are its extension points. Pods that agree on everything all plugins read share one answer.
+A plugin is a class in its own file in `scheduler/plugins/`, or in a folder of the user's; the class statement registers
+it under its name, and the methods it defines are its extension points. Pods that agree on everything all plugins read
+share one answer.
 
 Kubernetes: the scheduling framework's PreFilter + Filter, PreScore + Score and NormalizeScore.
 """
@@ -48,7 +49,7 @@ class Verdict(NamedTuple):
 
 
 class PluginArgs(BaseModel):
-    """Settings of one plugin, from `pluginConfig` in the configuration file; a plugin with settings declares its own `Args`."""
+    """Settings of one plugin, from `pluginConfig` in the configuration file; who has settings declares its own `Args`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
@@ -61,7 +62,7 @@ class Plugin:
 
     # Filters are asked in this order; a node counts under the first that refuses it.
     order: ClassVar[int] = 1000
-    weight: ClassVar[int] = 1
+    weight: int = 1
     retry_when: ClassVar[tuple[Trigger, ...]] = ()
     # What of the pod it looks at. Who does not say so is assumed to look at everything, which costs sharing.
     reads: ClassVar[tuple[str, ...]] = ("metadata", "spec")
@@ -90,7 +91,7 @@ class Plugin:
         return None
 
     def normalize(self, scores: FloatArray) -> FloatArray:
-        """Bring the scores of the nodes that passed all filters to 0..100. Only for scores that compare nodes with each other."""
+        """Bring the scores of the nodes that passed all filters to 0..100; only for scores that compare nodes."""
         return scores
 
     @classmethod

@@ -36,7 +36,7 @@ class Lookahead:
         self._unknown.add(row)
 
     def after(self, given: Mapping[int, int]) -> dict[int, float] | None:
-        """The values of rows that were given so many pods more (the snapshot shows them already); None: must be asked."""
+        """The values of rows given so many pods more (the snapshot shows them already); None: they must be asked."""
         told = {row: self._values[row][-more] for row, more in given.items() if len(self._values.get(row, ())) >= more}
         for row in told:
             del self._values[row][-given[row] :]

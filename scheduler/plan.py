@@ -3,12 +3,12 @@
     decision = plan(pod, snapshot.columns, plugins)
     decision.winner, decision.message
 
-`plan` is a pure function. `Answer` is the same, kept: the answer for all pods that look alike, brought up to date by asking the
-plugins again only about the rows that changed, or asking them ahead of time (`lookahead.py`). A Deployment of a
-thousand pods costs a few evaluations, not a thousand.
+`plan` is a pure function. `Answer` is the same, kept: the answer for all pods that look alike, brought up to date by
+asking the plugins again only about the rows that changed, or ahead of time (`lookahead.py`). A Deployment of a thousand
+pods costs a few evaluations, not a thousand.
 
-Kubernetes: schedulingAlgorithm.SchedulePod. Differs: all nodes are looked at (no percentageOfNodesToScore), scores are not
-rounded, and ties are broken by the caller's seed.
+Kubernetes: schedulingAlgorithm.SchedulePod. Differs: all nodes are looked at (no percentageOfNodesToScore), scores are
+not rounded, and ties are broken by the caller's seed.
 """
 
 from __future__ import annotations

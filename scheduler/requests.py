@@ -1,11 +1,11 @@
 """What a pod asks of its node, as whole numbers: cpu in millicores, everything else in bytes or pieces.
 
-Containers run together, so their requests add up. Init containers run one after another before them, so only the largest
-counts; a sidecar (an init container that keeps running) adds to everything that starts after it. Requests of the pod as a whole win
-over that sum, and the overhead of its runtime comes on top.
+Containers run together, so their requests add up. Init containers run one after another before them, so only the
+largest counts; a sidecar (an init container that keeps running) adds to everything that starts after it. Requests of
+the pod as a whole win over that sum, and the overhead of its runtime comes on top.
 
-Kubernetes: component-helpers `resource.PodRequests`. Differs: during an in-place resize only the spec counts, not what the
-kubelet has allocated so far.
+Kubernetes: component-helpers `resource.PodRequests`. Differs: during an in-place resize only the spec counts, not what
+the kubelet has allocated so far.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def amount(resource: str, quantity: Quantity) -> int:
 
 
 def pod_requests(spec: PodSpec) -> Amounts:
-    """What must be free on a node for the pod to fit, the place among the node's `pods` included; zeros are left out."""
+    """What must be free on a node for the pod to fit, its place among the node's `pods` included; without zeros."""
     return {"pods": 1} | {name: size for name, size in _total(spec, {}).items() if size > 0}
 
 

@@ -1,11 +1,11 @@
 """Snapshot: which pods are, or are about to be, on which nodes; keeps the columns true, a row at a time.
 
-A pod counts on its node from the moment the scheduler chooses it (`place`), before the API server has heard of it. What the
-watch then reports replaces that; a binding that is refused takes it back (`remove`). So no capacity is given away twice, and after a
-restart the same sums follow from the watched pods alone.
+A pod counts on its node from the moment the scheduler chooses it (`place`), before the API server has heard of it. What
+the watch then reports replaces that; a binding that is refused takes it back (`remove`). So no capacity is given away
+twice, and after a restart the same sums follow from the watched pods alone.
 
-Kubernetes: scheduler cache with its assumed pods. Differs: an assumption never expires; the runner keeps asking until the API server
-has answered.
+Kubernetes: scheduler cache with its assumed pods. Differs: an assumption never expires; the binder keeps asking until
+the API server has answered.
 """
 
 from __future__ import annotations

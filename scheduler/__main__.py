@@ -1,0 +1,88 @@
+"""`python -m scheduler`: chooses nodes for pods until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import uvloop
+
+from scheduler.config import ConfigError, SchedulerConfig, plugins_of, read_config
+from scheduler.framework import Plugin, load_plugins
+from scheduler.runner import Scheduler
+from wherry.client.http import Client
+from wherry.client.kubeconfig import Connection, KubeconfigError, load_connection
+from wherry.client.leader import Leader, LostLead
+
+LEASE = "kube-scheduler"
+
+EXAMPLES = """\b
+Examples:
+  python -m scheduler --kubeconfig ~/.kube/config
+  python -m scheduler --kubeconfig scheduler.conf --config packing.yaml --leader-elect
+  python -m scheduler --kubeconfig scheduler.conf --scheduler-name gpu-scheduler --plugins ./my-plugins
+
+The configuration file has the shape of KubeSchedulerConfiguration. SIGTERM ends the work and gives the lead back.
+"""
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--kubeconfig", type=FILE, required=True, help="Where the API server is, and who we are to it.")
+@click.option("--config", type=FILE, help="Profiles: plugins, their weights and settings.")
+@click.option("--scheduler-name", help="Schedule pods whose spec.schedulerName is this, with one default profile.")
+@click.option("--plugins", type=FOLDER, help="A folder of plugins of your own, one per file.")
+@click.option("--leader-elect/--no-leader-elect", default=None, help="Work only while holding the lease (default).")
+def main(
+    kubeconfig: Path, config: Path | None, scheduler_name: str | None, plugins: Path | None, leader_elect: bool | None
+) -> None:
+    """Choose a node for every pod that has none."""
+    if config and scheduler_name:
+        raise click.UsageError("--scheduler-name: the profiles of --config have names already; give one of the two")
+    try:
+        settings = read_config(config) if config else SchedulerConfig()
+        if scheduler_name:
+            profile = settings.profiles[0].model_copy(update={"scheduler_name": scheduler_name})
+            settings = settings.model_copy(update={"profiles": (profile,)})
+        known = load_plugins(plugins)
+        profiles = {profile.scheduler_name: plugins_of(profile, known) for profile in settings.profiles}
+        connection = load_connection(kubeconfig)
+    except (ConfigError, KubeconfigError) as error:
+        raise click.ClickException(str(error)) from None
+    elects = settings.leader_election.leader_elect if leader_elect is None else leader_elect
+    try:
+        uvloop.run(serve(connection, profiles, elects=elects))
+    except LostLead as error:
+        # What we know may be old: whoever watches over this process starts it afresh.
+        click.echo(str(error), err=True)
+        sys.exit(1)
+
+
+async def serve(connection: Connection, profiles: Mapping[str, Sequence[Plugin]], *, elects: bool) -> None:
+    """Schedule until SIGTERM or SIGINT."""
+    async with Client(connection, user_agent="wherry-scheduler") as client:
+        working = asyncio.ensure_future(_lead(client, profiles) if elects else Scheduler(client, profiles).run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, working.cancel)
+        try:
+            await working
+        except asyncio.CancelledError:
+            return
+
+
+async def _lead(client: Client, profiles: Mapping[str, Sequence[Plugin]]) -> None:
+    leader = Leader(client, LEASE, identity=f"{socket.gethostname()}_{os.getpid()}")
+    await leader.lead(Scheduler(client, profiles, may_act=leader.holds).run)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m scheduler")

@@ -1,0 +1,67 @@
+"""Reporter: tells people how pods fared, in their status and as events, without making the scheduler wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from scheduler.writes import unschedulable
+from wherry.api.core.pod import Pod
+from wherry.client import clock
+from wherry.client.events import EventRecorder
+from wherry.client.http import Client
+from wherry.machinery.errors import ApiError, NotFound
+
+log = structlog.get_logger()
+
+WORKERS = 8
+
+
+class Reporter:
+    """Runs until cancelled. Of several messages about one pod that wait to be written only the last is."""
+
+    def __init__(self, client: Client, recorder: EventRecorder, may_act: Callable[[], bool]) -> None:
+        self._client, self._recorder, self._may_act = client, recorder, may_act
+        self._latest: dict[str, tuple[Pod, str]] = {}
+        self._waiting: asyncio.Queue[str] = asyncio.Queue()
+
+    def found_no_node(self, pod: Pod, message: str) -> None:
+        """Tell that a pod could not be scheduled."""
+        self._recorder.record(pod, "FailedScheduling", message, "Warning", action="Scheduling")
+        if pod.metadata.uid not in self._latest:
+            self._waiting.put_nowait(pod.metadata.uid)
+        self._latest[pod.metadata.uid] = (pod, message)
+
+    def assigned(self, pod: Pod, node: str) -> None:
+        """Tell that a pod has its node."""
+        self._latest.pop(pod.metadata.uid, None)
+        self._recorder.record(pod, "Scheduled", f"Successfully assigned {pod.key} to {node}", action="Binding")
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(self._work(), name="reporter")
+
+    async def _work(self) -> None:
+        while True:
+            latest = self._latest.pop(await self._waiting.get(), None)
+            if latest is not None and self._may_act():
+                await self._write(*latest)
+
+    async def _write(self, pod: Pod, message: str) -> None:
+        patch = unschedulable(pod, message, clock.now())
+        if patch is None:
+            return
+        metadata = pod.metadata
+        try:
+            await self._client.patch(
+                Pod, metadata.name, metadata.namespace, patch, subresource="status", type="strategic"
+            )
+        except NotFound:
+            return
+        except ApiError as error:
+            # The next attempt to schedule the pod says it again.
+            log.warning("condition not written", pod=pod.key, error=error.message)

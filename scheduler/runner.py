@@ -1,0 +1,176 @@
+"""Runner: the scheduler's shell. It observes pods and nodes, plans one pod after the other, and has bindings made.
+
+    scheduler = Scheduler(client, profiles, may_act=leader.holds)
+    await leader.lead(scheduler.run)
+
+A pod counts on its node from the plan on, so the next pod is planned while the binding is still on its way. What the
+copies know when the lead is won is newer than everything the last leader wrote, because they begin then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+
+import structlog
+
+from scheduler.answers import Answers
+from scheduler.binder import Binder, Bound
+from scheduler.decision import Decision
+from scheduler.framework import Plugin
+from scheduler.pod_view import PodView
+from scheduler.queue import Queue
+from scheduler.reporter import Reporter
+from scheduler.snapshot import Snapshot
+from scheduler.triggers import Trigger
+from wherry.api.core.node import Node
+from wherry.api.core.pod import Pod
+from wherry.client import clock
+from wherry.client.events import EventRecorder
+from wherry.client.http import Client
+from wherry.client.informer import Change, Informer
+from wherry.machinery.errors import NotFound
+
+log = structlog.get_logger()
+
+# Planning is pure computation: after so many pods everybody else on the loop gets a turn.
+PODS_PER_TURN = 32
+
+
+class Scheduler:
+    """See the module. `profiles` are plugins by scheduler name; pods that name another are not ours. Runs once."""
+
+    def __init__(
+        self, client: Client, profiles: Mapping[str, Sequence[Plugin]], *, may_act: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.snapshot = Snapshot()
+        self.queue = Queue(_triggers(profiles))
+        self.pods, self.nodes = Informer(client, Pod), Informer(client, Node)
+        self._may_act = may_act
+        seed = clock.randomness().getrandbits(32)
+        self._answers = {name: Answers(self.snapshot, plugins, seed) for name, plugins in profiles.items()}
+        self._recorder = EventRecorder(client, next(iter(profiles)))
+        self._binder = Binder(client, self._bound, may_act)
+        self._reporter = Reporter(client, self._recorder, may_act)
+        self._woken = asyncio.Event()
+        self.pods.subscribe(self._pod_changed)
+        self.nodes.subscribe(self._node_changed)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for informer in (self.nodes, self.pods):
+                group.create_task(informer.run(), name=f"informer {informer.kind.kind.plural}")
+            group.create_task(self._recorder.run(), name="events")
+            group.create_task(self._binder.run(), name="binder")
+            group.create_task(self._reporter.run(), name="reporter")
+            # A plan on half of the pods would give away the room of the other half.
+            await self.nodes.synced()
+            await self.pods.synced()
+            group.create_task(self._schedule(), name="schedule")
+
+    async def _schedule(self) -> None:
+        planned = 0
+        while True:
+            pod = self.queue.pop(self._now()) if self._may_act() else None
+            if pod is None:
+                await self._pause()
+                continue
+            await self._place(pod)
+            planned += 1
+            if planned % PODS_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _place(self, pod: PodView) -> None:
+        answer = self._answers[pod.spec.scheduler_name].to(pod)
+        choice = answer.best()
+        if choice is None:
+            self._refuse(pod, answer.decision(pod))
+            return
+        self.snapshot.place(pod, choice.node)
+        log.info("plan", pod=pod.key, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
+        await self._binder.bind(pod, choice.node)
+
+    def _refuse(self, pod: PodView, decision: Decision) -> None:
+        log.info("plan", pod=pod.key, message=decision.message)
+        self.queue.refused(pod, decision.rejected_by, self._now())
+        self._reporter.found_no_node(pod.pod, decision.message)
+
+    def _bound(self, bound: Bound) -> None:
+        pod, node, error = bound
+        if error is None:
+            self.queue.remove(pod.uid)
+            self._reporter.assigned(pod.pod, node)
+            return
+        log.warning("binding failed", pod=pod.key, node=node, error=error.message)
+        latest = self.pods.get(pod.key)
+        is_there = latest is not None and latest.metadata.uid == pod.uid
+        if is_there and latest and latest.spec.node_name:
+            return  # another scheduler was faster, and the copy shows where the pod is
+        self.snapshot.remove(pod.uid)
+        if latest is None or not is_there or isinstance(error, NotFound):
+            self.queue.remove(pod.uid)
+        else:
+            self.queue.retry_later(PodView(latest), self._now())
+            self._reporter.found_no_node(latest, f"binding rejected: {error.message}")
+        self._wake(pod.pod, None)
+
+    def _pod_changed(self, change: Change[Pod]) -> None:
+        before, after = change
+        seen = after or before
+        if seen is None:
+            return
+        uid = PodView(seen).uid
+        if after is None or after.is_finished:
+            self.queue.remove(uid)
+            self.snapshot.remove(uid)
+        elif after.spec.node_name:
+            self.queue.remove(uid)
+            self.snapshot.place(PodView(after), after.spec.node_name)
+        elif after.metadata.deleted_at is not None:
+            self.queue.remove(uid)
+        elif after.spec.scheduler_name in self._answers and self.snapshot.node_of(uid) is None:
+            self.queue.add(PodView(after), self._now())
+        if before is not None and before.spec.node_name:
+            self._wake(before, after)
+        self._woken.set()
+
+    def _node_changed(self, change: Change[Node]) -> None:
+        before, after = change
+        if after is not None:
+            if before is None or _matters(before, after):
+                self.snapshot.set_node(after)
+        elif before is not None:
+            self.snapshot.remove_node(before.metadata.name)
+        self._wake(before, after)
+
+    def _wake(self, before: Pod | Node | None, after: Pod | Node | None) -> None:
+        self.queue.wake(before, after, self._now())
+        self._woken.set()
+
+    async def _pause(self) -> None:
+        """Wait for a change, or for the end of a back-off."""
+        self._woken.clear()
+        until = self.queue.next_at() if self._may_act() else self._now() + 1.0
+        try:
+            async with asyncio.timeout_at(until):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _matters(before: Node, after: Node) -> bool:
+    """Heartbeats change nodes all the time; rows follow only what is in them."""
+    return (before.spec, before.status.allocatable, before.metadata.labels) != (
+        after.spec,
+        after.status.allocatable,
+        after.metadata.labels,
+    )
+
+
+def _triggers(profiles: Mapping[str, Sequence[Plugin]]) -> dict[str, Sequence[Trigger]]:
+    return {plugin.name: plugin.retry_when for plugin in chain.from_iterable(profiles.values())}
