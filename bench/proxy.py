@@ -1,6 +1,6 @@
 """How fast kube-proxy plans, applies and answers names. Prints JSON; needs root and nft for the applying part.
 
-    python bench/kubeproxy.py [--services 1000] [--endpoints 3]
+    python bench/proxy.py [--services 1000] [--endpoints 3]
 
 The rules go into a network namespace made for the purpose, never into the host's.
 """
@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Network
@@ -69,13 +68,11 @@ async def elapsed(work: Awaitable[Any]) -> float:
     return round((time.perf_counter() - begun) * 1000, 2)
 
 
-async def applying(
-    services: list[Service], slices: list[EndpointSlice], changed: list[EndpointSlice]
-) -> dict[str, Any]:
+async def applying(services: list[Service], slices: list[EndpointSlice], changed: list[EndpointSlice]) -> Any:
     if os.geteuid() != 0:
         return {"skipped": "applying rules needs root"}
     name = f"wkp-bench-{os.getpid()}"
-    subprocess.run(["ip", "netns", "add", name], check=True)
+    await Network().command("ip", "netns", "add", name)
     try:
         backend = NftablesBackend("bench", PODS, SERVICES, Network(name))
         before, after = plan(services, slices, Here("n")), plan(services, changed, Here("n"))
@@ -85,7 +82,7 @@ async def applying(
             "check_untouched_ms": await elapsed(backend.repair()),
         }
     finally:
-        subprocess.run(["ip", "netns", "del", name], check=True)
+        await Network().command("ip", "netns", "del", name)
 
 
 def naming(services: list[Service], slices: list[EndpointSlice]) -> dict[str, float]:
