@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import signal
 import socket
@@ -117,7 +118,7 @@ async def serve(options: Options) -> int:
     )
     server = Server(store, settings)
     config = uvicorn.Config(
-        App(server),  # type: ignore[arg-type]
+        App(server),
         http=HttpProtocol,
         ws=WebSocketProtocol,
         lifespan="off",
@@ -129,9 +130,9 @@ async def serve(options: Options) -> int:
         h11_max_incomplete_event_size=None,
     )
     config.load()
-    config.ssl = tls_context(options)  # type: ignore[assignment]
+    config.ssl = tls_context(options)
     web = uvicorn.Server(config)
-    web.capture_signals = _no_signals  # type: ignore[method-assign]  # ours end the watches first
+    web.capture_signals = contextlib.nullcontext  # type: ignore[assignment,method-assign]  # ours end the watches first
     sockets = [_listen(address, options.port) for address in options.bind_addresses]
 
     running = asyncio.ensure_future(server.run())
@@ -168,12 +169,6 @@ def _listen(address: str, port: int) -> socket.socket:
     listening.listen(2048)
     listening.setblocking(False)
     return listening
-
-
-class _no_signals:  # noqa: N801  # stands in for a context manager method
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 if __name__ == "__main__":

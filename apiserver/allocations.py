@@ -1,10 +1,10 @@
 """Cluster addresses and node ports of services: each given to one service at a time.
 
-What is taken follows from the services themselves, read from the watch cache, plus what writes in flight have reserved. Nothing
-is stored twice, so a crash leaks nothing.
+What is taken follows from the services themselves, read from the watch cache, plus what writes in flight have reserved.
+Nothing is stored twice, so a crash leaks nothing.
 
-Kubernetes: the service registry's IP and port allocators. Differs: several API servers on one etcd could, in the instant between
-two watch events, choose the same address at random out of 65,000.
+Kubernetes: the service registry's IP and port allocators. Differs: several API servers on one etcd could, in the
+instant between two watch events, choose the same address at random out of 65,000.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Allocations:
 
     def rebuild(self) -> None:
         """Read from the cache what is in use; once, when the cache is filled."""
-        for stored in self._services.list():
+        for stored in self._services.objects():
             self._in_use |= used_by(stored.draft(Service.kind))
 
     @contextmanager

@@ -17,7 +17,7 @@ class App:
     def __init__(self, server: Server) -> None:
         self.server = server
         self._walk = chain(PIPELINE)
-        server.operations = operations(server)
+        server.operations = operations(server)  # type: ignore[assignment]  # ASGI, with narrower types
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -1,4 +1,5 @@
-"""What a new cluster begins with: namespaces, roles, priority classes, and the `kubernetes` service. Runs at every start.
+"""What a new cluster begins with: namespaces, roles, priority classes, and the `kubernetes` service. Runs at every
+start.
 
 Objects that exist are left alone, except the addresses of the `kubernetes` service, which follow this server.
 """

@@ -1,5 +1,5 @@
-"""The roles and bindings every cluster begins with. Kubernetes: bootstrappolicy, the part that Wherry's own components and its
-users need; each component may do what it does and no more.
+"""The roles and bindings every cluster begins with. Kubernetes: bootstrappolicy, the part that Wherry's own
+components and its users need; each component may do what it does and no more.
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _rule(READ, "storageclasses", "storage.k8s.io"),
         _rule(READ, "priorityclasses", "scheduling.k8s.io"),
     ],
-    # Controllers delete what belongs to whatever is gone, and empty namespaces: they need every kind, but no more verbs.
+    # Controllers delete what belongs to whatever is gone, and empty namespaces: they need every kind, but no more
+    # verbs.
     "system:kube-controller-manager": [
         *_RECORD_EVENTS,
         *_LEAD,

@@ -21,7 +21,9 @@ JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML as JSON knows it: timestamps stay text, and aliases are refused because a few lines of them fill any memory."""
+    """YAML as JSON knows it: timestamps stay text, and aliases are refused because a few lines of them fill any
+    memory.
+    """
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -31,7 +33,7 @@ class _Loader(yaml.CSafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError("aliases are not accepted")
-        return super().compose_node(parent, index)
+        return super().compose_node(parent, index)  # type: ignore[misc]  # the stubs leave out the composer
 
 
 def media_type_of(content_type: str) -> str:

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 Rows = tuple[type[Resource], ...]
 
 # Preference among groups, where names are ambiguous; what is not listed comes after, alphabetically.
-_ORDER = ("", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "autoscaling", "batch")
+_ORDER: tuple[str, ...] = (
+    "",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+)
 _ORDER += ("certificates.k8s.io", "networking.k8s.io", "policy", "rbac.authorization.k8s.io", "storage.k8s.io")
 _ORDER += ("admissionregistration.k8s.io", "apiextensions.k8s.io", "scheduling.k8s.io", "coordination.k8s.io")
 _ORDER += ("node.k8s.io", "discovery.k8s.io", "resource.k8s.io", "flowcontrol.apiserver.k8s.io")

@@ -1,7 +1,7 @@
 """LIST: selectors, pages, versions. Kubernetes: GetList, `resourceVersion` and `resourceVersionMatch` semantics.
 
-A list without continue token is answered from the watch cache once that is current. Later pages come from the store's history at
-the version of the first page, so all pages show one moment.
+A list without continue token is answered from the watch cache once that is current. Later pages come from the store's
+history at the version of the first page, so all pages show one moment.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ async def list_objects(server: Server, request: Request, cls: type[Resource], fo
     version = version_of(request)
     _check(match, version, token, watching=False)
 
+    stored: Iterable[Stored]
     if token:
         stored, metadata = await _page(server, cls, selection, limit, *_decode_token(token))
     elif match == "Exact" or (version and limit and not match):
@@ -109,14 +110,9 @@ async def _newest(
     page: list[Stored] = []
     for each in found:
         if len(page) == limit:
-            metadata = {"resourceVersion": str(revision), "continue": _token(revision, cls, page[-1])}
+            metadata: dict[str, Any] = {"resourceVersion": str(revision), "continue": _token(revision, cls, page[-1])}
             if selection.is_plain:
-                total = (
-                    len(server.cache.of(cls).list(selection.namespace))
-                    if selection.namespace
-                    else len(server.cache.of(cls))
-                )  # type: ignore[arg-type]
-                metadata["remainingItemCount"] = total - limit  # type: ignore[assignment]
+                metadata["remainingItemCount"] = server.cache.of(cls).count(selection.namespace) - limit
             return page, metadata
         page.append(each)
     return page, {"resourceVersion": str(revision)}
@@ -128,7 +124,7 @@ def _selected(server: Server, cls: type[Resource], selection: Selection) -> Iter
     if name is not None and (selection.namespace or not cls.kind.namespaced):
         stored = cache.get(selection.namespace, name)
         return [stored] if stored is not None and selection.matches(stored) else []
-    listed = cache.list(selection.namespace)
+    listed = cache.objects(selection.namespace)
     return listed if selection.is_plain else [stored for stored in listed if selection.matches(stored)]
 
 

@@ -14,7 +14,9 @@ JSON_TYPES = ("application/json", "application/*", "*/*")
 
 
 class Representation(NamedTuple):
-    """`form` is "", "Table", "PartialObjectMetadata" or "PartialObjectMetadataList"; `version` v1 or v1beta1 of meta.k8s.io."""
+    """`form` is "", "Table", "PartialObjectMetadata" or "PartialObjectMetadataList"; `version` v1 or v1beta1 of
+    meta.k8s.io.
+    """
 
     form: str = ""
     version: str = "v1"

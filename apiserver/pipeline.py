@@ -1,7 +1,7 @@
 """The way of a request through the API server, as a tuple one can read.
 
-Each step is `async def step(server, request, proceed) -> Answer`: it may answer by itself, or learn something about the request
-and `await proceed(server, request)`.
+Each step is `async def step(server, request, proceed) -> Answer`: it may answer by itself, or learn something about the
+request and `await proceed(server, request)`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """uvicorn's protocols, taught to tell the app which client certificate TLS has verified.
 
-They rely on uvicorn's internals, so pyproject pins its minor version, and `tests/apiserver/test_protocols.py` holds them to it.
-WebSockets use the wsproto implementation: the `websockets` package refuses the subprotocol of `kubectl port-forward`.
+They rely on uvicorn's internals, so pyproject pins its minor version, and `tests/apiserver/test_protocols.py` holds
+them to it. WebSockets use the wsproto implementation: the `websockets` package refuses the subprotocol of `kubectl
+port-forward`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
-
 
 # What a request line and its headers may have together. Kubernetes: Go's DefaultMaxHeaderBytes.
 MAX_HEADER_BYTES = 1024 * 1024
@@ -45,7 +45,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._header_bytes = 0
         if self._tls is not None:
-            self.scope["extensions"] = {**(self.scope.get("extensions") or {}), "tls": self._tls}
+            self.scope.setdefault("extensions", {})["tls"] = self._tls  # type: ignore[assignment]
 
     def on_url(self, url: bytes) -> None:
         """Count the request line as well."""
@@ -77,4 +77,4 @@ class WebSocketProtocol(WSProtocol):
         """The scope exists now; the app's task has not run yet."""
         super().handle_connect(event)
         if self._tls is not None and hasattr(self, "scope"):
-            self.scope["extensions"] = {**(self.scope.get("extensions") or {}), "tls": self._tls}
+            self.scope.setdefault("extensions", {})["tls"] = self._tls  # type: ignore[assignment]

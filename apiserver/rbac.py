@@ -97,14 +97,14 @@ class Authorizer:
         return self._grants[user]
 
     def _find_grants(self, user: User) -> Iterator[Grant]:
-        for stored in self._cluster_bindings.list():
+        for stored in self._cluster_bindings.objects():
             binding = ClusterRoleBinding.read(stored.item)
             subject = _subject_of(binding.subjects, user, "")
             if subject:
                 ref = binding.role_ref
                 why = f'RBAC: allowed by ClusterRoleBinding "{stored.name}" of {ref.kind} "{ref.name}" to {subject}'
                 yield Grant("", self.rules_of(ref, ""), why)
-        for stored in self._bindings.list():
+        for stored in self._bindings.objects():
             bound = RoleBinding.read(stored.item)
             subject = _subject_of(bound.subjects, user, stored.namespace)
             if subject:

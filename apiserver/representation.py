@@ -1,4 +1,6 @@
-"""The forms in which objects leave: themselves, rows of a Table, metadata only; one at a time, in lists and in watches."""
+"""The forms in which objects leave: themselves, rows of a Table, metadata only; one at a time, in lists and in
+watches.
+"""
 
 from __future__ import annotations
 

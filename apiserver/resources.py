@@ -1,4 +1,6 @@
-"""The verbs on resources, as HTTP: from a request to the operations in `rest.py` and back. Kubernetes: endpoints/handlers."""
+"""The verbs on resources, as HTTP: from a request to the operations in `rest.py` and back. Kubernetes:
+endpoints/handlers.
+"""
 
 from __future__ import annotations
 
@@ -196,16 +198,17 @@ async def delete_options(request: Request) -> DeleteOptions:
         if raw.get("kind", "DeleteOptions") != "DeleteOptions":
             raise BadRequest(f"the object provided is unrecognized: expected DeleteOptions, got {raw['kind']!r}")
         return DeleteOptions.read(raw)
-    raw = {name: request.first(name) for name in ("propagationPolicy",) if name in request.query}
+    raw = {"dryRun": request.query.get("dryRun", [])}
+    if "propagationPolicy" in request.query:
+        raw["propagationPolicy"] = request.first("propagationPolicy")
     if "gracePeriodSeconds" in request.query:
         text = request.first("gracePeriodSeconds")
         try:
-            raw["gracePeriodSeconds"] = int(text[:20])  # type: ignore[assignment]
+            raw["gracePeriodSeconds"] = int(text[:20])
         except ValueError:
             raise BadRequest(f"gracePeriodSeconds: expected an integer, got {text[:64]!r}") from None
     if "orphanDependents" in request.query:
-        raw["orphanDependents"] = request.flag("orphanDependents")  # type: ignore[assignment]
-    raw["dryRun"] = request.query.get("dryRun", [])  # type: ignore[assignment]
+        raw["orphanDependents"] = request.flag("orphanDependents")
     return DeleteOptions.read(raw)
 
 
@@ -231,7 +234,7 @@ async def delete_collection(server: Server, request: Request, cls: type[Resource
     namespace = target.namespace if cls.kind.namespaced else ""
     selection = selection_of(request, cls, namespace)
     revision = await server.cache.fresh()
-    chosen = [stored for stored in server.cache.of(cls).list(namespace) if selection.matches(stored)]
+    chosen = [stored for stored in server.cache.of(cls).objects(namespace) if selection.matches(stored)]
     for stored in chosen:
         write = write_of(request, cls, "DELETE")
         write.namespace, write.name = stored.namespace, stored.name

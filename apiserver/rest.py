@@ -1,7 +1,7 @@
 """Reading and writing objects of one kind: the path of every write, decode → default → admit → validate → store.
 
-Writes are compare-and-swap on the store's revision. A caller that names a resourceVersion gets a 409 when it is stale; one that
-does not is served by trying again on the newest version.
+Writes are compare-and-swap on the store's revision. A caller that names a resourceVersion gets a 409 when it is stale;
+one that does not is served by trying again on the newest version.
 
 Kubernetes: registry/generic/registry.Store.
 """
@@ -114,7 +114,7 @@ class Rest:
         drafts.begin(draft, self.cls, write.namespace, self.server.now())
         name = write.name = draft["metadata"].get("name", "")
         with self.server.allocations.reserve(self.cls, draft, None, dry_run=write.dry_run) as reserved:
-            self._validate(draft, None)
+            self._validate(draft, None, write)
             await self.server.admission.validate(draft, None, write)
             value = encode(draft, self.kind)
             if write.dry_run:
@@ -169,7 +169,7 @@ class Rest:
             drafts.carry_over(wanted, old, self.cls)
         await self.server.admission.mutate(wanted, old, write)
         with self.server.allocations.reserve(self.cls, wanted, old, dry_run=write.dry_run) as reserved:
-            self._validate(wanted, old, status=write.subresource in ("status", *DECIDED_HERE))
+            self._validate(wanted, None if write.subresource in DECIDED_HERE else old, write)
             await self.server.admission.validate(wanted, old, write)
             value = encode(wanted, self.kind)
             if value == current.value:
@@ -186,8 +186,8 @@ class Rest:
                 reserved.keep()
         return with_revision(value, self.kind, entry.revision)
 
-    def _validate(self, draft: Draft, old: Draft | None, *, status: bool = False) -> None:
-        """Raise `Invalid` with every broken rule."""
+    def _validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
+        """Raise `Invalid` with every broken rule. Without `old` the draft is judged as a new object."""
         try:
             view = self.cls.read(draft)
         except ValueError as error:
@@ -196,7 +196,7 @@ class Rest:
         errors = list(
             validate_metadata(view.metadata, before.metadata if before else None, self.kind, self.cls.name_rule)
         )
-        errors += view.validate_status(before) if status and before is not None else view.validate(before)
+        errors += view.validate_status(before) if write.subresource == "status" and before else view.validate(before)
         if errors:
             raise invalid_object(self.kind.qualified, view.metadata.name, errors)
 

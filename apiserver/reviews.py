@@ -125,12 +125,14 @@ def _subject(draft: Draft, kind: str) -> User:
 
 def _decide(server: Server, user: User, draft: Draft, kind: str) -> Draft:
     spec = draft.get("spec") or {}
-    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    resource: Draft | None = spec.get("resourceAttributes")
+    path: Draft | None = spec.get("nonResourceAttributes")
     if (resource is None) == (path is None):
         detail = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
         errors = [FieldError("spec.resourceAttributes", "FieldValueInvalid", detail)]
         raise invalid_object(f"{kind}.authorization.k8s.io", "", errors)
-    if path is not None:
+    if resource is None:
+        path = path or {}
         wanted = Attributes(path.get("verb", ""), path=path.get("path", ""))
     else:
         name = resource.get("resource", "")

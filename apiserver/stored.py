@@ -1,8 +1,8 @@
 """An object at rest: JSON bytes in canonical order, and the few facts that selectors ask for.
 
-In the store the bytes begin `{"kind":K,"apiVersion":V,"metadata":{` and carry no resourceVersion, which is the store's own
-revision. Reading splices the revision in; nothing is decoded to be passed on. An item of a list has no kind and apiVersion, so
-that is the form kept in memory, and the other forms are one concatenation away.
+In the store the bytes begin `{"kind":K,"apiVersion":V,"metadata":{` and carry no resourceVersion, which is the store's
+own revision. Reading splices the revision in; nothing is decoded to be passed on. An item of a list has no kind and
+apiVersion, so that is the form kept in memory, and the other forms are one concatenation away.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Tables: what `kubectl get` prints, made on the server from each kind's columns. Kubernetes: printers and metav1.Table."""
+"""Tables: what `kubectl get` prints, made on the server from each kind's columns. Kubernetes: printers and
+metav1.Table.
+"""
 
 from __future__ import annotations
 

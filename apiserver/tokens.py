@@ -1,7 +1,7 @@
 """Service-account tokens: signed statements of who a pod is, for how long, towards whom.
 
-Kubernetes: bound service-account tokens. Differs: signed with ES256, which is six times cheaper than RS256 and which every client
-of ours treats as opaque.
+Kubernetes: bound service-account tokens. Differs: signed with ES256, which is six times cheaper than RS256 and which
+every client of ours treats as opaque.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ class TokenIssuer:
         return jwt.encode(claims, self._private, _ALGORITHM, headers={"kid": self._key_id}), expires
 
     def authenticate(self, token: str, now: datetime, audiences: tuple[str, ...] = ()) -> User:
-        """Who holds the token; raises Unauthorized when it is forged, expired, meant for others, or its owner is gone."""
+        """Who holds the token; raises Unauthorized when it is forged, expired, meant for others, or its owner is
+        gone.
+        """
         digest = hashlib.sha256(token.encode()).hexdigest()
         claims = self._verified.get(digest)
         if claims is None:

@@ -1,10 +1,11 @@
 """The watch cache: every object in memory, fed by one watch on the store, read at a revision known to be current.
 
-Reads wait until the cache has seen every write acknowledged so far, so they are as fresh as the store itself. Watchers are fed
-from here too: an event is framed once and the same bytes go to everyone. Recent changes are kept so that a watch can begin a
-little in the past; older ones are replayed from the store's own history.
+Reads wait until the cache has seen every write acknowledged so far, so they are as fresh as the store itself. Watchers
+are fed from here too: an event is framed once and the same bytes go to everyone. Recent changes are kept so that a
+watch can begin a little in the past; older ones are replayed from the store's own history.
 
-Kubernetes: the apiserver's Cacher. Differs: a restart does not make clients list again, since the store's history is replayed.
+Kubernetes: the apiserver's Cacher. Differs: a restart does not make clients list again, since the store's history is
+replayed.
 """
 
 from __future__ import annotations
@@ -40,14 +41,17 @@ class ResourceCache:
         self._namespaces: dict[str, dict[str, Stored]] = {}
         self._sorted: dict[str, list[Stored]] = {}
 
-    def __len__(self) -> int:
+    def count(self, namespace: str = "") -> int:
+        """How many objects there are, in one namespace or in all."""
+        if namespace:
+            return len(self._namespaces.get(namespace, {}))
         return sum(map(len, self._namespaces.values()))
 
     def get(self, namespace: str, name: str) -> Stored | None:
         """One object, or None."""
         return self._namespaces.get(namespace, {}).get(name)
 
-    def list(self, namespace: str = "") -> Iterable[Stored]:
+    def objects(self, namespace: str = "") -> Iterable[Stored]:
         """Objects of one namespace, or of all, in key order. Do not change the cache while iterating."""
         if not self.cls.kind.namespaced or namespace:
             return self._in_order(namespace)
@@ -179,8 +183,8 @@ class WatchCache:
             if change.revision > until:
                 return
             if change.key.startswith(keys.folder(cls.kind)):
-                event = cache.event_of(change)
-                if event is not None:
-                    yield event
+                replayed = cache.event_of(change)
+                if replayed is not None:
+                    yield replayed
             if change.revision == until:
                 return

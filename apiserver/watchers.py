@@ -1,10 +1,10 @@
 """Watchers: who is told of which change, in which words, without one slow reader costing the others anything.
 
-An event is framed once per representation and the same bytes go to every watcher. Watchers that ask for one object by name, or for
-the pods of one node, are found by index, so a thousand of them cost no more than the one that is meant.
+An event is framed once per representation and the same bytes go to every watcher. Watchers that ask for one object by
+name, or for the pods of one node, are found by index, so a thousand of them cost no more than the one that is meant.
 
-Kubernetes: the Cacher's watchers. Transitions: an object that begins to match is ADDED, one that stops matching is DELETED with its
-previous content and the new version.
+Kubernetes: the Cacher's watchers. Transitions: an object that begins to match is ADDED, one that stops matching is
+DELETED with its previous content and the new version.
 """
 
 from __future__ import annotations

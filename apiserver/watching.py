@@ -1,4 +1,6 @@
-"""WATCH: every change of the selected objects, once, in order, from a version on. Kubernetes: the watch handler and Cacher."""
+"""WATCH: every change of the selected objects, once, in order, from a version on. Kubernetes: the watch handler and
+Cacher.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,7 @@ async def watch_objects(server: Server, request: Request, cls: type[Resource], f
     cache = server.cache.of(cls)
     watcher.revision = start
     if wants_state:
-        watcher.preload(frame("ADDED", stored) for stored in cache.list(namespace) if selection.matches(stored))
+        watcher.preload(frame("ADDED", stored) for stored in cache.objects(namespace) if selection.matches(stored))
         if initial:
             watcher.put(bookmark(cls, start, form, initial=True))
     cache.watchers.add(watcher)

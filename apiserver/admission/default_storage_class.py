@@ -19,7 +19,7 @@ class DefaultStorageClass(AdmissionPlugin):
         spec = draft.setdefault("spec", {})
         if "storageClassName" in spec:
             return
-        classes = [stored.draft(StorageClass.kind) for stored in self.server.cache.of(StorageClass).list()]
+        classes = [stored.draft(StorageClass.kind) for stored in self.server.cache.of(StorageClass).objects()]
         defaults = [each for each in classes if (each["metadata"].get("annotations") or {}).get(IS_DEFAULT) == "true"]
         if defaults:
             newest = max(defaults, key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))

@@ -27,7 +27,7 @@ class Priority(AdmissionPlugin):
                 raise forbidden("pods", draft["metadata"].get("name", ""), why)
             chosen = stored.draft(PriorityClass.kind)
         else:
-            classes = [stored.draft(PriorityClass.kind) for stored in cache.list()]
+            classes = [stored.draft(PriorityClass.kind) for stored in cache.objects()]
             globals_ = [each for each in classes if each.get("globalDefault")]
             chosen = min(globals_, key=lambda each: each.get("value", 0), default={})
             if chosen:

@@ -1,4 +1,6 @@
-"""ServiceAccount: every pod acts as some account, and finds its token, the cluster's CA and its namespace in a volume."""
+"""ServiceAccount: every pod acts as some account, and finds its token, the cluster's CA and its namespace in a
+volume.
+"""
 
 from __future__ import annotations
 

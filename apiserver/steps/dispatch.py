@@ -1,4 +1,6 @@
-"""Last step: find who answers. Kubernetes surface: by the registry of kinds; everything else: the operational FastAPI app."""
+"""Last step: find who answers. Kubernetes surface: by the registry of kinds; everything else: the operational
+FastAPI app.
+"""
 
 from __future__ import annotations
 

@@ -36,27 +36,28 @@ def _impersonated(server: Server, caller: User, headers: list[tuple[bytes, str]]
     if not name:
         raise BadRequest("requested [{}] without impersonating a user".format(", ".join(value for _, value in headers)))
 
-    _check(server, caller, *_account_or_user(name))
+    _check(server, caller, _account_or_user(name))
     for group in groups:
         _check(server, caller, Attributes("impersonate", resource="groups", name=group))
     if uid:
         _check(server, caller, Attributes("impersonate", "authentication.k8s.io", "uids", name=uid))
-    for key, values in extra.items():
+    for field, values in extra.items():
         for value in values:
-            _check(server, caller, Attributes("impersonate", "authentication.k8s.io", f"userextras/{key}", name=value))
+            wanted = Attributes("impersonate", "authentication.k8s.io", f"userextras/{field}", name=value)
+            _check(server, caller, wanted)
 
     if name.startswith(_SERVICE_ACCOUNT) and not groups:
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{name.split(':')[2]}")
     if name != "system:anonymous" and "system:authenticated" not in groups:
         groups += ("system:authenticated",)
-    return User(name, groups, uid, tuple((key, tuple(values)) for key, values in sorted(extra.items())))
+    return User(name, groups, uid, tuple((field, tuple(values)) for field, values in sorted(extra.items())))
 
 
-def _account_or_user(name: str) -> tuple[Attributes]:
+def _account_or_user(name: str) -> Attributes:
     parts = name.split(":")
     if name.startswith(_SERVICE_ACCOUNT) and len(parts) == 4:
-        return (Attributes("impersonate", resource="serviceaccounts", namespace=parts[2], name=parts[3]),)
-    return (Attributes("impersonate", resource="users", name=name),)
+        return Attributes("impersonate", resource="serviceaccounts", namespace=parts[2], name=parts[3])
+    return Attributes("impersonate", resource="users", name=name)
 
 
 def _check(server: Server, caller: User, wanted: Attributes) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wherry.api.core.binding import Binding
-
 from apiserver import resources
 from apiserver.request import Answer, Request, json_response
 from apiserver.subresources.base import subresource
+from wherry.api.core.binding import Binding
 from wherry.machinery.errors import conflict, invalid_object
 from wherry.machinery.field_errors import invalid, required
 from wherry.machinery.resource import Resource

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wherry.api.policy.disruption_budget import PodDisruptionBudget
-from wherry.api.policy.eviction import Eviction
-
 from apiserver import resources
 from apiserver.deletion import DeleteOptions
 from apiserver.request import SERVER_ITSELF, Answer, Request, json_response
 from apiserver.rest import Write
 from apiserver.subresources.base import subresource
 from wherry.api.core.pod import Pod
+from wherry.api.policy.disruption_budget import PodDisruptionBudget
+from wherry.api.policy.eviction import Eviction
 from wherry.machinery.errors import ApiError, InternalError, TooManyRequests
 from wherry.machinery.resource import Resource
 from wherry.machinery.time import time_text
@@ -42,7 +41,7 @@ async def eviction(server: Server, request: Request, cls: type[Resource]) -> Ans
 
 async def _spend_budget(server: Server, pod: Pod, *, dry_run: bool) -> None:
     namespace = pod.metadata.namespace
-    listed = server.cache.of(PodDisruptionBudget).list(namespace)
+    listed = server.cache.of(PodDisruptionBudget).objects(namespace)
     budgets = [PodDisruptionBudget.read(stored.item) for stored in listed]
     matching = [each for each in budgets if each.spec.selector and each.spec.selector.matches(pod.metadata.labels)]
     if len(matching) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from apiserver import resources
+from apiserver.patching import patch_function
 from apiserver.request import Answer, Request
 from apiserver.subresources.base import subresource
 from wherry.machinery.resource import Resource
@@ -20,7 +21,7 @@ async def finalize(server: Server, request: Request, cls: type[Resource]) -> Ans
     """PUT (or PATCH) of `spec.finalizers`; when none is left the namespace is gone."""
     write = resources.write_of(request, cls, "UPDATE")
     if request.method == "PATCH":
-        change = await resources.patch_function(request, cls)
+        change = await patch_function(request, cls)
     else:
         draft = await resources.read_draft(request, cls)
         resources.check_name(draft, write)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from wherry.api.autoscaling.scale import Scale
 
 from apiserver import resources
 from apiserver.patching import patch_function
 from apiserver.request import Answer, Request, Response
 from apiserver.subresources.base import subresource
+from wherry.api.autoscaling.scale import Scale
 from wherry.api.meta import Selector
 from wherry.machinery.errors import conflict, invalid_object
 from wherry.machinery.field_errors import invalid

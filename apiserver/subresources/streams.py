@@ -1,7 +1,7 @@
 """`pods/log`, `pods/exec`, `pods/attach`: asked of the node's kubelet and passed on.
 
-exec and attach travel as WebSocket on both legs (subprotocols v5 and v4 of the remote-command protocol), message by message.
-SPDY, which kubectl before 1.30 speaks, is not served.
+exec and attach travel as WebSocket on both legs (subprotocols v5 and v4 of the remote-command protocol), message by
+message. SPDY, which kubectl before 1.30 speaks, is not served.
 """
 
 from __future__ import annotations

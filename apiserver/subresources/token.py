@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from wherry.api.authentication.token_request import TokenRequest
 
 from apiserver import resources
 from apiserver.request import Answer, Request
 from apiserver.subresources.base import subresource
 from apiserver.tokens import DEFAULT_SECONDS, Bound
+from wherry.api.authentication.token_request import TokenRequest
 from wherry.api.core.pod import Pod
 from wherry.api.core.secret import Secret
 from wherry.api.core.service_account import ServiceAccount

@@ -24,8 +24,8 @@ class OwnerReference(View):
 class ObjectMeta(View):
     """Name, identity, version, labels and owners of an object.
 
-    `generation` rises when the desired state changes; `resource_version` on every write. `deleted_at` is set while the object
-    waits for its finalizers or, for pods, its grace period.
+    `generation` rises when the desired state changes; `resource_version` on every write. `deleted_at` is set while the
+    object waits for its finalizers or, for pods, its grace period.
     """
 
     name: str = ""

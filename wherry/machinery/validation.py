@@ -73,6 +73,29 @@ def in_range(field: str, value: int, low: int, high: int) -> Iterator[FieldError
         yield invalid(field, value, f"must be between {low} and {high}, inclusive")
 
 
+def check_amount_or_percent(field: str, value: int | str) -> Iterator[FieldError]:
+    """A number of things, or a share of them such as 25%."""
+    if isinstance(value, int):
+        return non_negative(field, value)
+    return check_name(field, value, names.percent)
+
+
+def at_most_all(field: str, value: int | str) -> Iterator[FieldError]:
+    """A share is at most 100%."""
+    if isinstance(value, str) and leading_number(value) > 100:
+        yield invalid(field, value, "must not be greater than 100%")
+
+
+def leading_number(value: int | str) -> int:
+    """The number of an amount or percentage; what is neither counts as 0, which the check of its form reports.
+
+    More than nine digits cannot matter any more.
+    """
+    if isinstance(value, int):
+        return value
+    return 0 if names.percent(value) else int(value[:-1].lstrip("0")[:9] or 0)
+
+
 def one_of(field: str, value: str, supported: Iterable[str]) -> Iterator[FieldError]:
     """The value must be given and one of a few."""
     choices = tuple(supported)

@@ -20,7 +20,8 @@ from typing import Any, ClassVar, Self, dataclass_transform
 import msgspec
 
 _ACRONYMS = {"ip": "IP", "ips": "IPs", "cidr": "CIDR", "cidrs": "CIDRs", "id": "ID", "uid": "UID", "uuid": "UUID"}
-_ACRONYMS |= {"uri": "URI", "url": "URL", "urls": "URLs", "pid": "PID", "ipc": "IPC", "api": "API", "wwn": "WWN", "wwns": "WWNs"}
+_ACRONYMS |= {"uri": "URI", "url": "URL", "urls": "URLs"}
+_ACRONYMS |= {"pid": "PID", "ipc": "IPC", "api": "API", "wwn": "WWN", "wwns": "WWNs"}
 
 
 def wire_name(name: str) -> str:
