@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver import keys
+from apiserver.conversion import is_converted, item_to_client
 from apiserver.negotiation import Representation
 from apiserver.representation import many
 from apiserver.request import Request
@@ -92,7 +93,7 @@ async def list_objects(server: Server, request: Request, cls: type[Resource], fo
         stored, metadata = await _page(server, cls, selection, limit, version or 0, "")
     else:
         stored, metadata = await _newest(server, cls, selection, limit, version)
-    items = (each.item for each in stored)
+    items = (item_to_client(each.item, cls) for each in stored) if is_converted(cls) else (each.item for each in stored)
     return many(cls, items, metadata, form, server.now(), request.first("includeObject"))
 
 

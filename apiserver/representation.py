@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from apiserver.conversion import is_converted, whole_to_client
 from apiserver.negotiation import Representation
 from apiserver.stored import Stored, head_of
 from apiserver.table import table_columns, table_rows
@@ -83,6 +84,13 @@ def watch_frame(cls: type[Resource], representation: Representation, now: Any, i
             return b'{"type":"%s","object":%s}\n' % (type.encode(), partial(stored.item, representation))
 
         return frame
+    if is_converted(cls):
+
+        def converted(type: str, stored: Stored) -> bytes:
+            whole = whole_to_client(stored.whole(cls.kind), cls)
+            return b'{"type":"%s","object":%s}\n' % (type.encode(), whole)
+
+        return converted
     return json_frame(cls.kind)
 
 
@@ -94,7 +102,7 @@ class _TableFrame:
         self._first = True
 
     def __call__(self, type: str, stored: Stored) -> bytes:
-        whole = stored.whole(self.cls.kind)
+        whole = whole_to_client(stored.whole(self.cls.kind), self.cls)
         table = {
             "kind": "Table",
             "apiVersion": self.representation.api_version,

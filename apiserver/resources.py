@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from apiserver.conversion import item_to_client, to_client, to_stored, whole_to_client
 from apiserver.decoding import PROTOBUF, accept, check_kind, media_type_of, parse, source_of
 from apiserver.deletion import DeleteOptions
 from apiserver.listing import list_objects, selection_of
@@ -87,6 +88,7 @@ def form_of(request: Request) -> Representation:
 def respond(server: Server, request: Request, cls: type[Resource], whole: bytes, status: int = 200) -> Response:
     """One object in the wanted form, with the warnings that came up."""
     form = form_of(request)
+    whole = whole_to_client(whole, cls)
     if form.form or "pretty" in request.query:
         whole = one(cls, whole, form, server.now(), request.first("includeObject"))
     headers = tuple((b"warning", _warning(text)) for text in request.warnings)
@@ -140,7 +142,7 @@ async def create(server: Server, request: Request, cls: type[Resource]) -> Answe
     if answer is not None:
         draft["status"] = await answer(server, request, draft)
         return respond(server, request, cls, orjson.dumps(draft), 201)
-    whole = await server.rest(cls).create(draft, write)
+    whole = await server.rest(cls).create(to_stored(draft, cls), write)
     return respond(server, request, cls, whole, 201)
 
 
@@ -150,13 +152,13 @@ async def update(server: Server, request: Request, cls: type[Resource]) -> Answe
     draft = await read_draft(request, cls)
     check_name(draft, write)
     try:
-        whole = await server.rest(cls).update(lambda _: _copied(draft), write)
+        whole = await server.rest(cls).update(lambda _: _copied(to_stored(draft, cls)), write)
     except NotFound:
         if not cls.create_on_update or write.subresource or draft["metadata"].get("uid"):
             raise
         write.operation = "CREATE"
         draft["metadata"].pop("resourceVersion", None)
-        return respond(server, request, cls, await server.rest(cls).create(draft, write), 201)
+        return respond(server, request, cls, await server.rest(cls).create(to_stored(draft, cls), write), 201)
     return respond(server, request, cls, whole)
 
 
@@ -179,7 +181,11 @@ def check_name(draft: Draft, write: Write) -> None:
 async def patch(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """PATCH of one object."""
     write = write_of(request, cls, "UPDATE")
-    change = await patch_function(request, cls)
+    patched = await patch_function(request, cls)
+
+    def change(current: Draft) -> Draft:
+        return to_stored(patched(to_client(current, cls)), cls)
+
     return respond(server, request, cls, await server.rest(cls).update(change, write))
 
 
@@ -245,7 +251,7 @@ async def delete_collection(server: Server, request: Request, cls: type[Resource
             if error.code != 404:
                 raise
     metadata = {"resourceVersion": str(revision)}
-    body = many(cls, (stored.item for stored in chosen), metadata, form_of(request), server.now())
+    body = many(cls, (item_to_client(stored.item, cls) for stored in chosen), metadata, form_of(request), server.now())
     return Response(200, body)
 
 

@@ -12,6 +12,7 @@ import structlog
 
 from apiserver.admission import Admission
 from apiserver.allocations import Allocations
+from apiserver.conversion import stored_class
 from apiserver.kubelets import Kubelets
 from apiserver.rbac import Authorizer
 from apiserver.request import Receive, Scope, Send
@@ -93,6 +94,7 @@ class Server:
 
     def rest(self, cls: type[Resource]) -> Rest:
         """The operations on a kind."""
+        cls = stored_class(cls)
         rest = self._rests.get(cls)
         if rest is None:
             rest = self._rests[cls] = Rest(self, cls)

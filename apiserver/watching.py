@@ -40,7 +40,7 @@ async def watch_objects(server: Server, request: Request, cls: type[Resource], f
     seconds = _timeout(request)
     include = request.first("includeObject")
     frame = watch_frame(cls, form, server.now, include)
-    shared: object = object() if form.form == "Table" else (form.form, form.version)
+    shared: object = object() if form.form == "Table" else (form.form, form.version, cls.kind.group)
     watcher = Watcher(selection, frame, shared)
 
     wants_state = initial or (initial is None and not version)
