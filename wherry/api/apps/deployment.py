@@ -10,11 +10,17 @@ from wherry.api.core.pod import PodTemplate
 from wherry.api.filling import fill_empty
 from wherry.api.meta import NOTHING, Conditions, Selector
 from wherry.machinery.field_errors import FieldError, forbidden, invalid, not_supported, required
-from wherry.machinery.names import percent
 from wherry.machinery.resource import Column, Resource
 from wherry.machinery.schema import defaults
 from wherry.machinery.table_cells import AGE
-from wherry.machinery.validation import non_negative, unchanged, under
+from wherry.machinery.validation import (
+    at_most_all,
+    check_amount_or_percent,
+    leading_number,
+    non_negative,
+    unchanged,
+    under,
+)
 from wherry.machinery.view import View
 
 APPS = "io.k8s.api.apps.v1."
@@ -137,25 +143,6 @@ def _check_strategy(strategy: DeploymentStrategy) -> Iterator[FieldError]:
 def _check_bounds(bounds: RollingUpdate) -> Iterator[FieldError]:
     yield from check_amount_or_percent("maxUnavailable", bounds.max_unavailable)
     yield from check_amount_or_percent("maxSurge", bounds.max_surge)
-    if _number(bounds.max_unavailable) == 0 and _number(bounds.max_surge) == 0:
+    if leading_number(bounds.max_unavailable) == 0 and leading_number(bounds.max_surge) == 0:
         yield invalid("maxUnavailable", bounds.max_unavailable, "may not be 0 when `maxSurge` is 0")
-    if isinstance(bounds.max_unavailable, str) and _number(bounds.max_unavailable) > 100:
-        yield invalid("maxUnavailable", bounds.max_unavailable, "must not be greater than 100%")
-
-
-def check_amount_or_percent(field: str, value: int | str) -> Iterator[FieldError]:
-    """A number of pods, or a share of them such as 25%."""
-    if isinstance(value, int):
-        yield from non_negative(field, value)
-    else:
-        yield from (invalid(field, value, problem) for problem in percent(value))
-
-
-def _number(value: int | str) -> int:
-    """The number in it; what is no percentage counts as 0, which the check of its form reports.
-
-    More than nine digits cannot matter any more.
-    """
-    if isinstance(value, int):
-        return value
-    return 0 if percent(value) else int(value[:-1].lstrip("0")[:9] or 0)
+    yield from at_most_all("maxUnavailable", bounds.max_unavailable)

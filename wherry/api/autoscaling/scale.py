@@ -1,27 +1,31 @@
-"""Scale: the number of replicas of anything that has them. Served by apiserver/subresources/scale.py."""
+"""Scale: the number of replicas of anything that has some, the body of `/scale`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from wherry.machinery.field_errors import FieldError
 from wherry.machinery.resource import Column, Resource
 from wherry.machinery.table_cells import AGE
+from wherry.machinery.validation import non_negative
 from wherry.machinery.view import View
 
 
 class ScaleSpec(View):
-    """How many are wanted."""
+    """How many there should be."""
 
     replicas: int = 0
 
 
 class ScaleStatus(View):
-    """How many there are, and the labels they are found by."""
+    """How many there are, and the selector (as text) that finds them."""
 
     replicas: int = 0
     selector: str = ""
 
 
-class Scale(Resource, group="autoscaling", version="v1", plural="scales", verbs=()):
-    """The number of replicas of anything that has them; exists only as a subresource."""
+class Scale(Resource, group="autoscaling", version="v1", verbs=()):
+    """The number of replicas of something; served as a subresource only."""
 
     spec: ScaleSpec = ScaleSpec()
     status: ScaleStatus = ScaleStatus()
@@ -31,3 +35,7 @@ class Scale(Resource, group="autoscaling", version="v1", plural="scales", verbs=
         Column("Available", lambda scale: scale.status.replicas, type="integer"),
         AGE,
     )
+
+    def validate(self, old: Scale | None) -> Iterator[FieldError]:
+        """Every broken rule of a scale."""
+        return non_negative("spec.replicas", self.spec.replicas)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from wherry.api.events.event_rules import COLUMNS, check_event, check_new_event, check_same_event
 from wherry.api.meta import ObjectReference
+from wherry.machinery.field_errors import FieldError
 from wherry.machinery.resource import Resource
 from wherry.machinery.view import View
 
@@ -61,7 +63,12 @@ class Event(Resource, version="v1", short=("ev",)):
 
     name_column = False
     create_on_update = True
+    columns = COLUMNS
     selectable = _selectable("involvedObject", "reportingComponent")
+
+    def validate(self, old: Event | None) -> Iterator[FieldError]:
+        """Every broken rule of an event, as the core group has them."""
+        return check_event(self, "reportingComponent")
 
     @property
     def reporter(self) -> str:
@@ -88,7 +95,13 @@ class EventsEvent(Resource, group="events.k8s.io", version="v1", plural="events"
 
     name_column = False
     create_on_update = True
+    columns = COLUMNS
     selectable = _selectable("regarding", "reportingController")
+
+    def validate(self, old: EventsEvent | None) -> Iterator[FieldError]:
+        """Every broken rule of an event; what happened stays as it was told."""
+        yield from check_event(self, "reportingController")
+        yield from check_new_event(self) if old is None else check_same_event(self, old)
 
     @property
     def reporter(self) -> str:
