@@ -50,6 +50,7 @@ class NftablesBackend:
         self._refusal = ""
         # What stands in the kernel as far as we know; None: find out by replacing it.
         self._table: Table | None = None
+        self._around: Surroundings | None = None
         # The kernel's generation right after our last transaction; 0 if someone else was at work meanwhile.
         self._generation = 0
 
@@ -62,7 +63,7 @@ class NftablesBackend:
     async def repair(self) -> bool:
         async with self._lock:
             # A bridge may have come, br_netfilter may have been switched: both change the table.
-            if self._table == table_of(self._rules, self._surroundings()) and await self._is_untouched():
+            if self._around == self._surroundings() and await self._is_untouched():
                 return False
             self._table = None
             await self._hold(self._rules)
@@ -89,10 +90,12 @@ class NftablesBackend:
         except ValueError as error:
             raise BackendError(str(error)) from error
         await self._install(table)
+        self._around = around
         # After the transaction, because its chain `guard` is what makes this safe.
         if around.routes_loopback and not self._network.write(_ROUTE_LOOPBACK.format(self._bridge), "1"):
             self._may_route_loopback = False
-            await self._install(table_of(rules, self._surroundings()))
+            self._around = self._surroundings()
+            await self._install(table_of(rules, self._around))
         if around.sees_bridged and self._bridge:
             await self._reflect_on_ports()
 
