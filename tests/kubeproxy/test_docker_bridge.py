@@ -129,9 +129,12 @@ async def test_a_container_may_use_a_node_port(cluster: Bridge):
     assert await cluster.fetch("two", GATEWAY, NODE_PORT) in ("one\n", "two\n")
 
 
-@pytest.mark.parametrize(("address", "port"), [(WEB_IP, 80), ("127.0.0.1", NODE_PORT), (GATEWAY, NODE_PORT)])
-async def test_the_host_reaches_the_service(cluster: Bridge, address: str, port: int):
-    answers = {await fetch(address, port) for _ in range(16)}
+DIALLED = {"cluster-ip": (WEB_IP, 80), "loopback": ("127.0.0.1", NODE_PORT), "gateway": (GATEWAY, NODE_PORT)}
+
+
+@pytest.mark.parametrize("frontend", DIALLED)
+async def test_the_host_reaches_the_service(cluster: Bridge, frontend: str):
+    answers = {await fetch(*DIALLED[frontend]) for _ in range(16)}
 
     assert answers == {"one\n", "two\n"}
 
