@@ -10,9 +10,9 @@ instant between two watch events, choose the same address at random out of 65,00
 from __future__ import annotations
 
 import ipaddress
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from wherry.api.core.service import Service
@@ -43,7 +43,8 @@ class Reservation:
 class Allocations:
     """Who has which address and port."""
 
-    def __init__(self, cache: WatchCache, service_cidr: str) -> None:
+    def __init__(self, cache: WatchCache, service_cidr: str, random: Random) -> None:
+        self._random = random
         self._services = cache.of(Service)
         self._network = ipaddress.ip_network(service_cidr)
         self._in_use: set[str | int] = set()
@@ -124,7 +125,7 @@ class Allocations:
         # The first addresses are for services with a fixed place (kubernetes, DNS).
         size, reserved = self._network.num_addresses, min(16, self._network.num_addresses // 4)
         for _ in range(1024):
-            candidate = str(self._network[reserved + secrets.randbelow(max(size - reserved - 1, 1))])
+            candidate = str(self._network[reserved + self._random.randrange(max(size - reserved - 1, 1))])
             if candidate not in self._in_use:
                 return candidate
         for offset in range(1, size - 1):
@@ -156,7 +157,7 @@ class Allocations:
             free = [candidate for candidate in NODE_PORTS if candidate not in self._in_use]
             if not free:
                 raise InternalError("Internal error occurred: failed to allocate a nodePort: range is full")
-            wanted = port["nodePort"] = secrets.choice(free)
+            wanted = port["nodePort"] = self._random.choice(free)
         self._in_use.add(wanted)
         reservation.taken.add(wanted)
 

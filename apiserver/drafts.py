@@ -5,9 +5,9 @@ Kubernetes: registry/rest BeforeCreate and BeforeUpdate.
 
 from __future__ import annotations
 
-import secrets
 import uuid
 from datetime import datetime
+from random import Random
 from typing import Any
 
 from wherry.machinery.errors import BadRequest, InternalError, conflict
@@ -21,7 +21,7 @@ Draft = dict[str, Any]
 _KEPT = ("uid", "creationTimestamp", "generation", "selfLink", "generateName")
 
 
-def begin(draft: Draft, cls: type[Resource], namespace: str, now: datetime) -> None:
+def begin(draft: Draft, cls: type[Resource], namespace: str, now: datetime, random: Random) -> None:
     """Give a new object its name, uid, time and first generation; status waits for its own writes."""
     metadata = draft["metadata"]
     if metadata.get("resourceVersion"):
@@ -30,8 +30,8 @@ def begin(draft: Draft, cls: type[Resource], namespace: str, now: datetime) -> N
         metadata.pop(field, None)
     set_namespace(metadata, cls, namespace)
     if not metadata.get("name") and metadata.get("generateName"):
-        metadata["name"] = generate_name(metadata["generateName"], secrets.SystemRandom())
-    metadata["uid"] = str(uuid.uuid4())
+        metadata["name"] = generate_name(metadata["generateName"], random)
+    metadata["uid"] = str(uuid.UUID(int=random.getrandbits(128), version=4))
     metadata["creationTimestamp"] = time_text(now)
     metadata.pop("generation", None)
     if cls.counts_generations:

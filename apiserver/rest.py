@@ -111,7 +111,7 @@ class Rest:
     async def _create(self, draft: Draft, write: Write) -> bytes:
         drafts.set_namespace(draft["metadata"], self.cls, write.namespace)
         await self.server.admission.mutate(draft, None, write)
-        drafts.begin(draft, self.cls, write.namespace, self.server.now())
+        drafts.begin(draft, self.cls, write.namespace, self.server.now(), self.server.random)
         name = write.name = draft["metadata"].get("name", "")
         with self.server.allocations.reserve(self.cls, draft, None, dry_run=write.dry_run) as reserved:
             self._validate(draft, None, write)

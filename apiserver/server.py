@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random, SystemRandom
 
 import structlog
 
@@ -66,17 +67,23 @@ class Server:
     """One API server on one store."""
 
     def __init__(
-        self, store: Store, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random: Random | None = None,
     ) -> None:
         kinds.load()
         self.store = store
         self.settings = settings
         self._now = now
+        self.random = random or SystemRandom()
         self.cache = WatchCache(store, (cls for cls in all_kinds() if "list" in cls.kind.verbs))
         self.authorizer = Authorizer(self.cache)
         self.tokens = TokenIssuer(self.cache, settings.service_account_key, settings.issuer, settings.audiences)
         self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)
-        self.allocations = Allocations(self.cache, settings.service_cidr)
+        self.allocations = Allocations(self.cache, settings.service_cidr, self.random)
         self.admission = Admission(self, settings.disabled_admission)
         self.watching: set[Watcher] = set()
         self.health = Health()

@@ -4,14 +4,13 @@ volume.
 
 from __future__ import annotations
 
-import secrets
 from typing import Any, ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
 from apiserver.rest import Write
 from wherry.api.core.service_account import ServiceAccount as Account
 from wherry.machinery.errors import forbidden
-from wherry.machinery.names import SAFE_ALPHABET
+from wherry.machinery.names import generate_suffix
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_SECONDS = 3607  # Kubernetes: an odd number, so that expiry times do not line up
@@ -43,15 +42,15 @@ class ServiceAccount(AdmissionPlugin):
         if wanted is None:
             wanted = account.get("automountServiceAccountToken", True)
         if wanted:
-            _mount_token(spec)
+            _mount_token(spec, generate_suffix(self.server.random))
 
 
-def _mount_token(spec: Draft) -> None:
+def _mount_token(spec: Draft, suffix: str) -> None:
     containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
     without = [c for c in containers if all(m.get("mountPath") != MOUNT_PATH for m in c.get("volumeMounts", []))]
     if not without:
         return
-    name = "kube-api-access-" + "".join(secrets.choice(SAFE_ALPHABET) for _ in range(5))
+    name = f"kube-api-access-{suffix}"
     spec["volumes"] = [*spec.get("volumes", []), {"name": name, "projected": _projection()}]
     for container in without:
         mount = {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}
