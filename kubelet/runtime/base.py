@@ -192,6 +192,11 @@ class Inventory(NamedTuple):
     sandboxes: tuple[Sandbox, ...] = ()
     containers: tuple[ContainerRecord, ...] = ()
 
+    @property
+    def all(self) -> tuple[ContainerRecord | Sandbox, ...]:
+        """Containers first: they cannot outlive their sandbox."""
+        return (*self.containers, *self.sandboxes)
+
 
 class Image(NamedTuple):
     """An image that is on the machine. `user` is who its processes are by default."""

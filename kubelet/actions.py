@@ -1,0 +1,101 @@
+"""What probes and lifecycle hooks do: a command, an HTTP request, a connection, a gRPC health check, a pause.
+
+Kubernetes: pkg/probe and lifecycle handlers. Differs: the gRPC check asks whether the port accepts a connection, not
+what the health service says; TLS certificates are not checked, as Kubernetes does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import NamedTuple
+
+import aiohttp
+
+from kubelet.runtime.base import Runtime, RuntimeFailure
+from wherry.api.core.pod import Container
+from wherry.api.core.pod.container import Action, HttpGetAction
+
+_SHOWN = 10 * 1024
+_AGENT = "kube-probe/1.37"
+
+
+class Target(NamedTuple):
+    """Where an action happens."""
+
+    runtime: Runtime
+    container_id: str
+    container: Container
+    pod_ip: str
+
+
+class Outcome(NamedTuple):
+    """Whether it went well, and what to say if not."""
+
+    is_success: bool
+    message: str = ""
+
+
+async def perform(action: Action, target: Target, timeout_seconds: float) -> Outcome:
+    """Do it once. Everything that goes wrong is an outcome; only RuntimeUnavailable may say nothing about the pod."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            if action.exec is not None:
+                return await _command(action.exec.command, target, timeout_seconds)
+            if action.http_get is not None:
+                return await _http_get(action.http_get, target)
+            if action.tcp_socket is not None:
+                return await _connect(action.tcp_socket.host or target.pod_ip, action.tcp_socket.port, target)
+            if action.grpc is not None:
+                return await _connect(target.pod_ip, action.grpc.port, target)
+            if action.sleep is not None:
+                await asyncio.sleep(action.sleep.seconds)
+            return Outcome(True)
+    except TimeoutError:
+        kind = "command timed out" if action.exec is not None else "context deadline exceeded"
+        return Outcome(False, f"{kind} after {timeout_seconds:g}s")
+
+
+async def _command(command: tuple[str, ...], target: Target, timeout_seconds: float) -> Outcome:
+    try:
+        result = await target.runtime.run(target.container_id, command, timeout_seconds)
+    except RuntimeFailure as error:
+        return Outcome(False, str(error))
+    return Outcome(result.exit_code == 0, result.output.decode(errors="replace").rstrip("\n"))
+
+
+async def _http_get(action: HttpGetAction, target: Target) -> Outcome:
+    host, port = action.host or target.pod_ip, _port(action.port, target.container)
+    path = action.path if action.path.startswith("/") else f"/{action.path}"
+    headers = {"User-Agent": _AGENT, "Accept": "*/*"} | {header.name: header.value for header in action.http_headers}
+    url = f"{action.scheme.lower()}://{host}:{port}{path}"
+    try:
+        connector = aiohttp.TCPConnector(ssl=False, force_close=True)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get(url, headers=headers, allow_redirects=False) as response,
+        ):
+            await response.content.read(_SHOWN)
+            if 200 <= response.status < 400:
+                return Outcome(True)
+            return Outcome(False, f"HTTP probe failed with statuscode: {response.status}")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return Outcome(False, f'Get "{url}": {error}')
+
+
+async def _connect(host: str, port: int | str, target: Target) -> Outcome:
+    number = _port(port, target.container)
+    try:
+        _, writer = await asyncio.open_connection(host, number)
+    except OSError as error:
+        return Outcome(False, f"dial tcp {host}:{number}: {error.strerror or error}")
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return Outcome(True)
+
+
+def _port(port: int | str, container: Container) -> int:
+    if isinstance(port, int) or port.isdigit():
+        return int(port)
+    return next((known.container_port for known in container.ports if known.name == port), 0)

@@ -1,0 +1,40 @@
+"""Leave the machine as it was: remove every container, mount and folder that a node's kubelet has made.
+
+For whoever takes a cluster down; the kubelet itself leaves pods running when it stops. Only what carries the labels of
+this cluster and node is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from pathlib import Path
+
+from kubelet.runtime.base import Runtime
+from kubelet.supplies.volumes import SHARED_MEMORY
+
+
+async def remove_everything(runtime: Runtime, data_dir: Path) -> int:
+    """How many containers and sandboxes there were."""
+    inventory = await runtime.inventory()
+    for thing in inventory.all:
+        await runtime.remove(thing.id)
+    await asyncio.to_thread(_remove_files, data_dir / "pods")
+    return len(inventory.all)
+
+
+def _remove_files(pods: Path) -> None:
+    for folder in pods.iterdir() if pods.is_dir() else ():
+        shutil.rmtree(SHARED_MEMORY / f"wherry-{folder.name}", ignore_errors=True)
+    unmount_below(pods)
+    shutil.rmtree(pods, ignore_errors=True)
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmount every file system under a folder, the deepest first."""
+    prefix = str(folder.resolve()) + "/"
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    for point in sorted((point for point in points if point.startswith(prefix)), key=len, reverse=True):
+        subprocess.run(["umount", "-l", point], capture_output=True, check=False)

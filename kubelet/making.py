@@ -1,0 +1,217 @@
+"""Make one container: look up what it needs, create it, start it. Kubernetes: startContainer."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from kubelet.actions import Target, perform
+from kubelet.charge import Charge
+from kubelet.recipe.container import Ingredients, container_spec
+from kubelet.recipe.environment import ConfigError, Sources, environment, expand, references
+from kubelet.recipe.network_files import hostname, hosts_text, resolv_text
+from kubelet.resources.gpus import NotEnough
+from kubelet.runtime.base import Missing, Mount, RuntimeFailure, RuntimeUnavailable
+from kubelet.seen import Failure, Hook, Trouble
+from kubelet.steps import Start
+from wherry.api.core.config_map import ConfigMap
+from wherry.api.core.pod import Container
+from wherry.api.core.secret import Secret
+from wherry.client import clock
+from wherry.machinery.errors import ApiError
+
+log = structlog.get_logger()
+
+_RETRY_SECONDS = 10
+_HOOK_SECONDS = 3600
+
+
+async def make_container(charge: Charge, step: Start) -> bool:
+    """Whether the container is there now; if not, it is in trouble and its pod's status says why."""
+    container = step.container
+    try:
+        found = await _gather(charge, step)
+        spec = container_spec(charge.pod, step, found)
+    except NotEnough as error:
+        charge.failure = Failure("UnexpectedAdmissionError", str(error))
+        charge.tell("UnexpectedAdmissionError", str(error), "Warning")
+        return True
+    except (ConfigError, ApiError, OSError) as error:
+        _trouble(charge, container, "CreateContainerConfigError", str(error))
+        return True
+    try:
+        container_id = await charge.host.runtime.create_container(spec)
+    except RuntimeUnavailable:
+        raise
+    except Missing:
+        return True  # somebody removed the image since we looked: the next plan fetches it
+    except RuntimeFailure as error:
+        _trouble(charge, container, "CreateContainerError", str(error))
+        return True
+    charge.troubles.pop(container.name, None)
+    if charge.pulled_for.get(container.name) != step.attempt:
+        charge.tell("Pulled", f'Container image "{container.image}" already present on machine')
+    charge.tell("Created", f"Created container: {container.name}")
+    if container.lifecycle and container.lifecycle.post_start:
+        charge.hooks[container_id] = Hook()
+    await _start(charge, container, container_id)
+    return True
+
+
+async def _start(charge: Charge, container: Container, container_id: str) -> None:
+    try:
+        await charge.host.runtime.start(container_id)
+    except RuntimeUnavailable:
+        raise
+    except RuntimeFailure as error:
+        charge.tell("Failed", f"Error: {error}", "Warning")
+        return
+    charge.tell("Started", f"Started container {container.name}")
+    log.info("started container", pod=charge.pod.key, container=container.name, id=container_id[:12])
+    if container_id in charge.hooks:
+        charge.spawn(_post_start(charge, container, container_id))
+
+
+async def _post_start(charge: Charge, container: Container, container_id: str) -> None:
+    action = container.lifecycle.post_start if container.lifecycle else None
+    if action is None:
+        return
+    target = Target(charge.host.runtime, container_id, container, charge.volumes.pod_ip)
+    outcome = await perform(action, target, _HOOK_SECONDS)
+    if container_id in charge.hooks:
+        charge.hooks[container_id] = Hook(outcome.is_success, "" if outcome.is_success else outcome.message or "failed")
+        if not outcome.is_success:
+            charge.tell("FailedPostStartHook", f"PostStartHook failed: {outcome.message}", "Warning")
+        charge.wake()
+
+
+def _trouble(charge: Charge, container: Container, reason: str, message: str) -> None:
+    charge.troubles[container.name] = Trouble(reason, message, clock.now() + timedelta(seconds=_RETRY_SECONDS))
+    charge.tell("Failed", f"Error: {message}", "Warning")
+
+
+async def _gather(charge: Charge, step: Start) -> Ingredients:
+    pod, container, host = charge.pod, step.container, charge.host
+    sandbox = next(s for s in (await host.runtime.inventory(charge.uid)).sandboxes if s.id == step.sandbox_id)
+    charge.volumes.pod_ip = host.settings.address if pod.spec.host_network else sandbox.ip
+    image = await host.images.find(container.image)
+    if image is None:
+        raise ConfigError(f"image {container.image} was removed")
+    env = environment(pod, container, await _sources(charge, container))
+    message_file = await asyncio.to_thread(_write_files, charge, step)
+    mounts = (
+        *await asyncio.to_thread(_volume_mounts, charge, container, env),
+        *_own_mounts(charge, container, message_file),
+    )
+    return Ingredients(
+        env=env,
+        mounts=mounts,
+        image=image,
+        memory_bytes=host.memory_bytes,
+        message_file=message_file,
+        gpu_ids=host.gpus.allocate(pod, container),
+        seccomp=await asyncio.to_thread(_seccomp, charge, container),
+    )
+
+
+async def _sources(charge: Charge, container: Container) -> Sources:
+    pod, objects, namespace = charge.pod, charge.host.objects, charge.pod.metadata.namespace
+    config_maps, secrets = references(pod, container)
+    maps = {name: await objects.read(ConfigMap, namespace, name) for name in config_maps}
+    hidden = {name: await objects.read(Secret, namespace, name) for name in secrets}
+    return Sources(
+        config_maps={name: found.data if found else None for name, found in maps.items()},
+        secrets={name: _decoded(found) if found else None for name, found in hidden.items()},
+        services=charge.host.services.list(),
+        field=charge.volumes.field,
+        resource=charge.volumes.resource,
+    )
+
+
+def _decoded(secret: Secret) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode(errors="replace") for key, value in secret.data.items()}
+
+
+def _write_files(charge: Charge, step: Start) -> str:
+    """The pod's network files, and an empty file for this container's last words; its path."""
+    settings, folder = charge.host.settings, charge.folder
+    texts = {
+        "hosts": hosts_text(charge.pod, charge.volumes.pod_ip, settings.cluster_domain, _text("/etc/hosts")),
+        "hostname": hostname(charge.pod) + "\n",
+        "resolv.conf": resolv_text(
+            charge.pod, settings.cluster_dns, settings.cluster_domain, _text("/etc/resolv.conf")
+        ),
+    }
+    (folder / "etc").mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        # Written in place: containers that run already have this very file.
+        (folder / "etc" / name).write_text(text)
+        (folder / "etc" / name).chmod(0o644)
+    message = folder / "messages" / step.container.name / str(step.attempt)
+    message.parent.mkdir(parents=True, exist_ok=True)
+    message.touch()
+    message.chmod(0o666)
+    return str(message)
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def _own_mounts(charge: Charge, container: Container, message_file: str) -> tuple[Mount, ...]:
+    taken = {mount.mount_path.rstrip("/") for mount in container.volume_mounts}
+    files = ("hosts", "resolv.conf") if charge.pod.spec.host_network else ("hosts", "resolv.conf", "hostname")
+    mounts = [Mount(str(charge.folder / "etc" / name), f"/etc/{name}") for name in files]
+    mounts.append(Mount(message_file, container.termination_message_path or "/dev/termination-log"))
+    return tuple(mount for mount in mounts if mount.target not in taken)
+
+
+_PROPAGATION = {"": "rprivate", "None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
+
+
+def _volume_mounts(charge: Charge, container: Container, env: dict[str, str]) -> list[Mount]:
+    mounts = []
+    read_only_claims = {
+        volume.name for volume in charge.pod.spec.volumes if (volume.source[1] or {}).get("readOnly") is True
+    }
+    for mount in container.volume_mounts:
+        source = charge.volumes.source(mount.name)
+        if sub_path := expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path:
+            source = _below(source, sub_path)
+        is_read_only = mount.read_only or mount.name in read_only_claims
+        mounts.append(Mount(str(source), mount.mount_path, is_read_only, _PROPAGATION[mount.mount_propagation]))
+    return mounts
+
+
+def _below(volume: Path, sub_path: str) -> Path:
+    """A path inside a volume, created if need be; links that lead out of it are refused.
+
+    Differs: a container that swaps a link between this check and the mount is not caught.
+    """
+    root = volume.resolve()
+    target = (root / sub_path).resolve()
+    if not target.is_relative_to(root):
+        raise ConfigError(f"subPath {sub_path!r} leads out of its volume")
+    if not target.exists():
+        target.mkdir(parents=True)
+    return target
+
+
+def _seccomp(charge: Charge, container: Container) -> str:
+    profile = container.security_context.seccomp_profile or charge.pod.spec.security_context.seccomp_profile
+    if profile is None or profile.type == "RuntimeDefault":
+        return ""
+    if profile.type == "Unconfined":
+        return "unconfined"
+    path = charge.host.settings.data_dir / "seccomp" / profile.localhost_profile
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise ConfigError(f"cannot load seccomp profile {path}: {error.strerror}") from error

@@ -1,0 +1,65 @@
+"""Fetch a container's image in the background and tell the pod how it went. Kubernetes: EnsureImageExists."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kubelet.charge import Charge
+from kubelet.images import Pause, credentials_for
+from kubelet.runtime.base import RuntimeFailure
+from kubelet.seen import Trouble
+from wherry.api.core.pod import Container
+from wherry.api.core.secret import Secret
+from wherry.client import clock
+from wherry.machinery.errors import ApiError
+
+
+async def pull(charge: Charge, container: Container, attempt: int) -> None:
+    """Ends with the image there, or with the container in trouble until its pause is over."""
+    image, started_at = container.image, clock.now()
+    charge.tell("Pulling", f'Pulling image "{image}"')
+    try:
+        credentials = credentials_for(image, await _pull_secrets(charge))
+        await charge.host.images.pull(image, credentials)
+    except (RuntimeFailure, ApiError) as error:
+        _fail(charge, container, str(error), charge.host.images.failed(charge.uid, image, str(error)))
+    else:
+        charge.host.images.succeeded(charge.uid, image)
+        charge.pulled_for[container.name] = attempt
+        charge.troubles.pop(container.name, None)
+        charge.tell("Pulled", f'Successfully pulled image "{image}" in {_seconds_since(started_at):.3g}s')
+    finally:
+        charge.pulling.discard(container.name)
+        charge.wake()
+
+
+def _seconds_since(at: datetime) -> float:
+    return (clock.now() - at).total_seconds()
+
+
+async def _pull_secrets(charge: Charge) -> list[Secret]:
+    namespace = charge.pod.metadata.namespace
+    names = [reference.name for reference in charge.pod.spec.image_pull_secrets]
+    found = [await charge.host.objects.read(Secret, namespace, name) for name in names]
+    return [secret for secret in found if secret is not None]
+
+
+def _fail(charge: Charge, container: Container, error: str, pause: Pause) -> None:
+    message = f'failed to pull image "{container.image}": {error}'
+    charge.tell("Failed", f'Failed to pull image "{container.image}": {error}', "Warning")
+    charge.tell("Failed", "Error: ErrImagePull", "Warning")
+    charge.troubles[container.name] = Trouble("ErrImagePull", message, pause.until)
+    charge.spawn(_then_back_off(charge, container, message))
+
+
+async def _then_back_off(charge: Charge, container: Container, message: str) -> None:
+    """Let people see the error itself first; from then on, that we are waiting."""
+    await charge.status.accepted()
+    trouble = charge.troubles.get(container.name)
+    if trouble is None or trouble.reason != "ErrImagePull":
+        return
+    waiting = f'Back-off pulling image "{container.image}"'
+    charge.tell("BackOff", waiting)
+    charge.tell("Failed", "Error: ImagePullBackOff", "Warning")
+    charge.troubles[container.name] = Trouble("ImagePullBackOff", f"{waiting}: ErrImagePull: {message}", trouble.until)
+    charge.wake()

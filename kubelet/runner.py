@@ -1,0 +1,240 @@
+"""The kubelet as a whole: pods come in by a watch, each gets a worker; the runtime's events wake them.
+
+At start it adopts what runs: workers look before they act, and what they see is what an earlier kubelet left. What
+belongs to pods that no longer exist is removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from kubelet.act import confirm_deletion
+from kubelet.charge import Charge
+from kubelet.cleanup import unmount_below
+from kubelet.host import Host, Settings
+from kubelet.images import Images
+from kubelet.node import NodeReporter, allocatable
+from kubelet.resources.gpus import Gpus
+from kubelet.resources.machine import read_machine
+from kubelet.runtime.base import Runtime, RuntimeFailure
+from kubelet.server import Server, Tls
+from kubelet.supplies.objects import Objects
+from kubelet.supplies.tokens import Tokens
+from kubelet.worker import Finished, Worker
+from wherry.api.core.pod import Pod
+from wherry.api.core.service import Service
+from wherry.client.events import EventRecorder
+from wherry.client.http import Client
+from wherry.client.informer import Change, Informer
+from wherry.machinery.errors import ApiError
+
+log = structlog.get_logger()
+
+SWEEP_SECONDS = 60.0
+_RECONNECT_SECONDS = 0.5
+_ORPHAN_GRACE_SECONDS = 2.0
+
+
+class Kubelet:
+    """One node. `prepare` is awaited, until it succeeds, before the first container is made."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        runtime: Runtime,
+        *,
+        gpus: Gpus | None = None,
+        pod_cidr: str = "",
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        machine = read_machine(settings.data_dir)
+        gpus = gpus or Gpus(())
+        self.settings, self.runtime = settings, runtime
+        self._client, self._pod_cidr, self._prepare = client, pod_cidr, prepare
+        self._pods = Informer(client, Pod, fields=f"spec.nodeName={settings.node_name}")
+        self.node = NodeReporter(settings, client, runtime, machine, gpus)
+        self._host = Host(
+            settings=settings,
+            runtime=runtime,
+            client=client,
+            recorder=EventRecorder(client, "kubelet", host=settings.node_name),
+            images=Images(runtime),
+            gpus=gpus,
+            objects=Objects(client, self._spawn, self._source_changed),
+            tokens=Tokens(client),
+            services=Informer(client, Service),
+            memory_bytes=machine.memory_bytes,
+            allocatable=allocatable(machine, gpus, settings.max_pods),
+        )
+        self._workers: dict[str, Worker] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def charge(self, namespace: str, name: str) -> Charge | None:
+        """The pod of that name."""
+        pod = self._pods.get(f"{namespace}/{name}")
+        worker = self._workers.get(pod.metadata.uid) if pod else None
+        return worker.charge if worker else None
+
+    def charges(self) -> list[Charge]:
+        """Every pod of this node."""
+        return [worker.charge for worker in self._workers.values()]
+
+    async def run(self, tls: Tls | None = None) -> None:
+        """Until cancelled; the pods stay as they are then."""
+        server = Server(self)
+        await server.start(self.settings.address, self.settings.port, tls)
+        self.node.port = server.port
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                for service in (self._host.recorder.run(), self._host.services.run(), self._pods.run()):
+                    self._tasks.create_task(service)
+                await self.node.register(self._pod_cidr)
+                self._tasks.create_task(self.node.run_lease())
+                self._tasks.create_task(self.node.run_status())
+                await self._begin()
+                self._tasks.create_task(self._watch_runtime())
+                self._tasks.create_task(self._sweep_now_and_then())
+        finally:
+            await server.stop()
+
+    async def _begin(self) -> None:
+        """Everything that must be known before the first pod is touched."""
+        await self._pods.synced()
+        await self._host.services.synced()
+        while True:
+            try:
+                if self._prepare is not None:
+                    await self._prepare()
+                inventory = await self.runtime.inventory()
+                break
+            except RuntimeFailure as error:
+                log.warning("runtime not ready", error=str(error))
+                await asyncio.sleep(1)
+        self._host.gpus.adopt(record for record in inventory.containers if record.is_running)
+        log.info("adopting", node=self.settings.node_name, containers=len(inventory.containers))
+        self._pods.subscribe(self._pod_changed)
+
+    # -- pods --------------------------------------------------------------------------------------------------------
+
+    def _pod_changed(self, change: Change[Pod]) -> None:
+        if change.after is None:
+            if change.before is not None:
+                self._pod_gone(change.before)
+            return
+        worker = self._workers.get(change.after.metadata.uid)
+        if worker is None:
+            worker = self._workers[change.after.metadata.uid] = Worker(change.after, self._host)
+            self._spawn(self._run_worker(worker))
+            return
+        worker.update(change.after)
+        if worker.state is Finished and change.after.metadata.deleted_at is not None:
+            self._spawn(self._let_go(worker))
+
+    def _pod_gone(self, pod: Pod) -> None:
+        worker = self._workers.get(pod.metadata.uid)
+        if worker is None:
+            return
+        worker.lose()
+        if worker.state is Finished:
+            self._spawn(self._forget(worker))
+
+    async def _run_worker(self, worker: Worker) -> None:
+        """A worker that breaks is started again: it looks before it acts, so nothing is lost but time."""
+        while worker.state is not Finished:
+            try:
+                await worker.run()
+            except Exception:
+                # One pod's accident must not take the node down.
+                log.exception("worker failed", pod=worker.charge.pod.key)
+                await asyncio.sleep(1)
+        if worker.charge.is_pod_gone:
+            await self._forget(worker)
+
+    async def _let_go(self, worker: Worker) -> None:
+        """A finished pod is deleted: its containers go, then its object."""
+        try:
+            await self._remove_containers(worker.charge.uid)
+            await confirm_deletion(worker.charge)
+        except (RuntimeFailure, ApiError) as error:
+            log.warning("finished pod not removed yet", pod=worker.charge.pod.key, error=str(error))
+            await asyncio.sleep(1)
+            self._spawn(self._let_go(worker))
+
+    async def _forget(self, worker: Worker) -> None:
+        self._workers.pop(worker.charge.uid, None)
+        try:
+            await self._remove_containers(worker.charge.uid)
+        except RuntimeFailure as error:
+            log.warning("leftovers stay for now", pod=worker.charge.pod.key, error=str(error))
+        await asyncio.to_thread(shutil.rmtree, worker.charge.folder, ignore_errors=True)
+
+    async def _remove_containers(self, pod_uid: str) -> None:
+        inventory = await self.runtime.inventory(pod_uid)
+        for thing in inventory.all:
+            await self.runtime.remove(thing.id)
+
+    def _source_changed(self, pod_uid: str) -> None:
+        worker = self._workers.get(pod_uid)
+        if worker is not None:
+            worker.refresh_volumes()
+
+    # -- the runtime -------------------------------------------------------------------------------------------------
+
+    async def _watch_runtime(self) -> None:
+        """Wake the pod whose container changed; after a break, everyone."""
+        while True:
+            try:
+                async for change in self.runtime.changes():
+                    worker = self._workers.get(change.pod_uid)
+                    if worker is not None:
+                        worker.wake()
+            except RuntimeFailure as error:
+                log.warning("runtime events broke off", error=str(error))
+            self.node.check_now()
+            await asyncio.sleep(_RECONNECT_SECONDS)
+            for worker in self._workers.values():
+                worker.wake()
+
+    async def _sweep_now_and_then(self) -> None:
+        while True:
+            try:
+                await self._sweep()
+            except RuntimeFailure as error:
+                log.warning("sweep failed", error=str(error))
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _sweep(self) -> None:
+        """Remove what belongs to pods that neither exist nor have a worker."""
+        inventory = await self.runtime.inventory()
+        known = set(self._workers) | {pod.metadata.uid for pod in self._pods.list()}
+        orphans = [thing for thing in inventory.all if thing.pod.uid not in known]
+        running = [thing for thing in inventory.containers if thing.pod.uid not in known and thing.is_running]
+        for record in running:
+            await self.runtime.signal(record.id, record.stop_signal or "SIGTERM")
+        if running:
+            await asyncio.sleep(_ORPHAN_GRACE_SECONDS)
+        for thing in orphans:
+            log.info("removing orphan", pod=f"{thing.pod.namespace}/{thing.pod.name}", id=thing.id[:12])
+            await self.runtime.remove(thing.id)
+        await asyncio.to_thread(_remove_folders, self.settings.data_dir / "pods", known)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        if self._tasks is None:
+            work.close()
+            raise RuntimeError("the kubelet does not run yet")
+        return self._tasks.create_task(work)
+
+
+def _remove_folders(pods: Path, known: set[str]) -> None:
+    for folder in pods.iterdir() if pods.is_dir() else ():
+        if folder.name not in known:
+            unmount_below(folder)
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,216 @@
+"""The kubelet's HTTPS port: logs, exec and attach for the API server, and what runs here for the curious.
+
+Only clients with a certificate of the cluster's CA get in, and only the API server's own or an administrator's is
+served. Kubernetes: pkg/kubelet/server. Differs: WebSocket only; the API server translates SPDY.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import structlog
+from aiohttp import web
+
+from kubelet.charge import Charge
+from kubelet.runtime.base import ExecRequest, Missing, Runtime, RuntimeFailure, Session
+from kubelet.serving.logs import flag, limited, log_container_id, log_request, number
+from kubelet.serving.streams import serve
+from wherry.client import clock
+from wherry.machinery import channels
+from wherry.machinery.errors import ApiError, BadRequest, Forbidden, InternalError, NotFound
+
+log = structlog.get_logger()
+
+API_SERVER_NAME = "kube-apiserver-kubelet-client"
+ADMIN_GROUP = "system:masters"
+
+
+class Tls(NamedTuple):
+    """Files: our certificate and key, and the CA that clients must be signed by."""
+
+    cert: Path
+    key: Path
+    client_ca: Path
+
+
+class Charges(Protocol):
+    """The pods of this node."""
+
+    runtime: Runtime
+
+    def charge(self, namespace: str, name: str) -> Charge | None:
+        """The pod of that name."""
+        ...
+
+    def charges(self) -> list[Charge]:
+        """All of them."""
+        ...
+
+
+def may_enter(certificate: Mapping[str, Any] | None) -> bool:
+    """Whether a client's certificate is the API server's or an administrator's."""
+    subject = dict.fromkeys(pair for part in (certificate or {}).get("subject", ()) for pair in part)
+    return ("commonName", API_SERVER_NAME) in subject or ("organizationName", ADMIN_GROUP) in subject
+
+
+class Server:
+    """One per kubelet."""
+
+    def __init__(self, charges: Charges) -> None:
+        self._charges = charges
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+
+    async def start(self, address: str, port: int, tls: Tls | None) -> None:
+        """Listen; port 0 means any free one. Without `tls` (tests) everyone is let in."""
+        app = web.Application(middlewares=[_errors] if tls is None else [_errors, _only_api_server])
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/pods", self._pods)
+        app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
+        app.router.add_get("/exec/{namespace}/{pod}/{container}", self._exec)
+        app.router.add_get("/attach/{namespace}/{pod}/{container}", self._attach)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, address, port, ssl_context=_context(tls) if tls else None)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def _pods(self, request: web.Request) -> web.Response:
+        items = [
+            {"metadata": charge.pod.metadata.to_wire(), "status": charge.status.offered}
+            for charge in self._charges.charges()
+        ]
+        return web.json_response({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})
+
+    def _find(self, request: web.Request) -> tuple[Charge, str]:
+        namespace, name = request.match_info["namespace"], request.match_info["pod"]
+        container = request.match_info["container"]
+        charge = self._charges.charge(namespace, name)
+        if charge is None:
+            raise NotFound(f'pod "{name}" not found')
+        if charge.container(container) is None:
+            raise BadRequest(f"container {container} is not valid for pod {name}")
+        return charge, container
+
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        charge, container = self._find(request)
+        query = request.query
+        wanted, limit = log_request(query, clock.now()), number(query, "limitBytes")
+        is_previous = flag(query, "previous")
+        container_id = log_container_id(
+            charge.pod.metadata.name, charge.status.offered, container, previous=is_previous
+        )
+        pieces = limited(self._charges.runtime.logs(container_id, wanted), limit)
+        try:
+            first = await anext(pieces, b"")
+        except Missing:
+            raise BadRequest(f"unable to retrieve container logs for docker://{container_id}: it was removed") from None
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        await response.write(first)
+        try:
+            async for piece in pieces:
+                await response.write(piece)
+        finally:
+            await pieces.aclose()  # type: ignore[attr-defined]
+        return response
+
+    async def _exec(self, request: web.Request) -> web.StreamResponse:
+        command = tuple(request.query.getall("command", []))
+        if not command:
+            raise BadRequest("you must specify at least one command for the container")
+        wanted = _wanted(request.query, command)
+        return await self._stream(request, wanted, self._charges.runtime.exec, is_exec=True)
+
+    async def _attach(self, request: web.Request) -> web.StreamResponse:
+        wanted = _wanted(request.query, ())
+        return await self._stream(request, wanted, self._charges.runtime.attach, is_exec=False)
+
+    async def _stream(
+        self,
+        request: web.Request,
+        wanted: ExecRequest,
+        open_session: Callable[[str, ExecRequest], Awaitable[Session]],
+        *,
+        is_exec: bool,
+    ) -> web.StreamResponse:
+        charge, container = self._find(request)
+        offered = [
+            word.strip() for word in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if word.strip()
+        ]
+        protocol = channels.choose_exec_protocol(offered)
+        if protocol is None:
+            raise BadRequest(
+                f"none of the protocols {offered} is spoken here: allowed are {channels.V5}, {channels.V4}"
+            )
+        socket = web.WebSocketResponse(protocols=(protocol,) if protocol else (), max_msg_size=0)
+        if not socket.can_prepare(request):
+            raise BadRequest("Upgrade request required")
+        container_id = _running_container(charge, container)
+        session = await open_session(container_id, wanted)
+        await socket.prepare(request)
+        await serve(socket, session, wanted, is_exec=is_exec)
+        return socket
+
+
+def _wanted(query: Mapping[str, str], command: tuple[str, ...]) -> ExecRequest:
+    """The kubelet's own names (input, output, error) and those of the API both serve."""
+
+    def either(one: str, other: str) -> bool:
+        return flag(query, one) or flag(query, other)
+
+    tty = flag(query, "tty")
+    stderr = either("error", "stderr") and not tty
+    return ExecRequest(command, either("input", "stdin"), either("output", "stdout"), stderr, tty)
+
+
+def _running_container(charge: Charge, container: str) -> str:
+    status = charge.status.offered
+    known = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    found: dict[str, Any] = next((entry for entry in known if entry["name"] == container), {})
+    if "running" not in (found.get("state") or {}):
+        raise BadRequest(f"container not found ({container!r})".replace("'", '"'))
+    return str(found["containerID"]).partition("://")[2]
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitable[Any]]) -> web.StreamResponse:
+    """Errors become a Status, as long as nothing was sent."""
+    try:
+        response: web.StreamResponse = await handler(request)
+        return response
+    except ApiError as error:
+        return web.json_response(error.to_status(), status=error.code)
+    except RuntimeFailure as error:
+        log.warning("request failed", path=request.path, error=str(error))
+        return web.json_response(InternalError(f"Internal error occurred: {error}").to_status(), status=500)
+
+
+@web.middleware
+async def _only_api_server(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[Any]]
+) -> web.StreamResponse:
+    tls = request.transport.get_extra_info("ssl_object") if request.transport else None
+    if not may_enter(tls.getpeercert() if tls else None):
+        raise Forbidden("only the API server and administrators are served here")
+    response: web.StreamResponse = await handler(request)
+    return response
+
+
+def _context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tls.client_ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(tls.cert, tls.key)
+    return context

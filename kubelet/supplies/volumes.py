@@ -1,0 +1,162 @@
+"""One pod's volumes: mounted before its containers start, refreshed while they run, released after they ended."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kubelet.recipe.fields import UnknownField, container_resource, pod_field
+from kubelet.supplies.objects import Objects, config_map_bytes, secret_bytes
+from kubelet.supplies.tokens import Tokens
+from wherry.api.core.config_map import ConfigMap
+from wherry.api.core.persistent_volume import PersistentVolume, PersistentVolumeClaim
+from wherry.api.core.pod import Pod
+from wherry.api.core.secret import Secret
+from wherry.machinery.quantity import Quantity
+from wherry.volumes import MountFailed, Token, VolumeType, volume_type
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class PodVolumes:
+    """Implements `wherry.volumes.Host` for one pod. `pod` gives its current version."""
+
+    def __init__(
+        self,
+        pod: Callable[[], Pod],
+        folder: Path,
+        objects: Objects,
+        tokens: Tokens,
+        *,
+        host_ip: str,
+        allocatable: Mapping[str, Quantity],
+    ) -> None:
+        self._pod = pod
+        self._folder = folder / "volumes"
+        self._objects = objects
+        self._tokens = tokens
+        self._host_ip = host_ip
+        self._allocatable = allocatable
+        self._sources: dict[str, Path] = {}
+        self._refresh_at: list[datetime] = []
+        self.pod_ip = ""
+        self.pod_uid = pod().metadata.uid
+        self.fs_group = pod().spec.security_context.fs_group
+        self.memory_folder = SHARED_MEMORY / f"wherry-{self.pod_uid}"
+
+    # -- what the kubelet asks ---------------------------------------------------------------------------------------
+
+    def source(self, name: str) -> Path:
+        """Where a mounted volume is on the machine."""
+        return self._sources[name]
+
+    async def mount(self) -> None:
+        """Mount every volume of the pod; MountFailed names the one that cannot be."""
+        self._refresh_at.clear()
+        await asyncio.to_thread(self._make_folder)
+        for name, type in self._types():
+            try:
+                self._sources[name] = await type.mount(self, self._folder / name)
+            except (MountFailed, OSError, UnknownField) as error:
+                raise MountFailed(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
+
+    async def refresh(self) -> None:
+        """Bring live volumes up to date; one that cannot be read now stays as it is."""
+        self._refresh_at.clear()
+        failures = []
+        for name, type in self._types():
+            if type.is_live:
+                try:
+                    await type.refresh(self, self._folder / name)
+                except (MountFailed, OSError, UnknownField) as error:
+                    failures.append(f'MountVolume.SetUp failed for volume "{name}" : {error}')
+        if failures:
+            raise MountFailed("; ".join(failures))
+
+    @property
+    def refresh_at(self) -> datetime | None:
+        """When a token needs to be renewed."""
+        return min(self._refresh_at, default=None)
+
+    async def release(self) -> None:
+        """Unmount everything and remove what was ours; the pod's own storage stays."""
+        for name, type in self._types(is_lenient=True):
+            await type.unmount(self._folder / name)
+        self._objects.release(self.pod_uid)
+        self._tokens.forget(self.pod_uid)
+        await asyncio.to_thread(self._remove_folders)
+
+    def _types(self, *, is_lenient: bool = False) -> list[tuple[str, VolumeType]]:
+        types = []
+        for volume in self._pod().spec.volumes:
+            key, source = volume.source
+            try:
+                types.append((volume.name, volume_type(key or "emptyDir").read(source or {})))
+            except msgspec.ValidationError as error:
+                raise MountFailed(f'volume "{volume.name}": {error}') from error
+            except MountFailed:
+                if not is_lenient:
+                    raise
+        return types
+
+    def _make_folder(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Nobody else on the machine may look into a pod's files; containers see the folders below directly.
+        self._folder.chmod(0o700)
+
+    def _remove_folders(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.memory_folder, ignore_errors=True)
+
+    # -- what volume types ask ---------------------------------------------------------------------------------------
+
+    async def config_map(self, name: str) -> Mapping[str, bytes] | None:
+        """Followed from now on."""
+        namespace = self._pod().metadata.namespace
+        found = await self._objects.read(ConfigMap, namespace, name)
+        self._objects.follow(self.pod_uid, ConfigMap, namespace, name)
+        return None if found is None else config_map_bytes(found)
+
+    async def secret(self, name: str) -> Mapping[str, bytes] | None:
+        """Followed from now on."""
+        namespace = self._pod().metadata.namespace
+        found = await self._objects.read(Secret, namespace, name)
+        self._objects.follow(self.pod_uid, Secret, namespace, name)
+        return None if found is None else secret_bytes(found)
+
+    async def token(self, audience: str, seconds: int) -> Token:
+        """Renewed when `refresh_at` comes."""
+        token = await self._tokens.token(self._pod(), audience, seconds)
+        self._refresh_at.append(token.refresh_at)
+        return token
+
+    async def claimed(self, claim: str) -> Mapping[str, Any]:
+        """The bound volume's spec."""
+        namespace = self._pod().metadata.namespace
+        found = await self._objects.read(PersistentVolumeClaim, namespace, claim)
+        if found is None:
+            raise MountFailed(f'persistentvolumeclaim "{claim}" not found')
+        if found.status.phase != "Bound" or not found.spec.volume_name:
+            raise MountFailed(f'persistentvolumeclaim "{claim}" is not bound')
+        volume = await self._objects.read(PersistentVolume, "", found.spec.volume_name)
+        if volume is None:
+            raise MountFailed(f'persistentvolume "{found.spec.volume_name}" not found')
+        return volume.spec.to_wire()
+
+    def field(self, path: str) -> str:
+        """A field of the pod."""
+        return pod_field(self._pod(), path, host_ip=self._host_ip, pod_ip=self.pod_ip)
+
+    def resource(self, container: str, resource: str, divisor: str) -> str:
+        """A request or limit of one of the containers."""
+        spec = self._pod().spec
+        for candidate in (*spec.containers, *spec.init_containers):
+            if candidate.name == container:
+                return container_resource(candidate, resource, divisor, self._allocatable)
+        raise UnknownField(f"there is no container {container!r}")
