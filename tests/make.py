@@ -5,9 +5,9 @@
 
 Every builder takes a name first (one is counted up if it is left out) and these keywords: `namespace`, `labels`,
 `annotations`, `uid`, `generation`, `resource_version`, `finalizers`, `created`, `deleted` (True or a datetime),
-`owner` (the controller), and `status` (a dict). Any other keyword is a field of the spec. Fields are snake_case or
-camelCase; views and datetimes may stand for JSON. Objects are valid as far as Wherry reads them: a pod has a
-container, a workload a selector that fits its template.
+`owner` (the controller), and `status` and `spec` (dicts). Any other keyword is a field of the spec. Fields are
+snake_case or camelCase; views and datetimes may stand for JSON. Objects are valid as far as Wherry reads them: a
+pod has a container, a workload a selector that fits its template.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def an_object(kind: str | type[Resource], name: str = "", *, api_version: str = 
         raise LookupError(f"{kind} of {api_version} is no registered kind")
     manifest = {"metadata": _metadata(found, name, more), "status": to_json(more.pop("status", None) or {})}
     manifest |= to_json(more.pop("fields", None) or {})
-    spec = to_json(more)
+    spec = to_json({**more.pop("spec", {}), **more})
     return found.read({**manifest, **({"spec": spec} if spec else {})})
 
 
@@ -167,7 +167,9 @@ def a_service(name: str = "", *, ports: Any = ((80, 8080),), **more: Any) -> Ser
     return service
 
 
-def a_namespace(name: str = "", *, phase: str = "Active", **more: Any) -> Namespace:
-    """A namespace."""
-    namespace: Namespace = an_object(Namespace, name, status={"phase": phase}, finalizers=["kubernetes"], **more)
+def a_namespace(name: str = "", *, phase: str = "", **more: Any) -> Namespace:
+    """A namespace; one that is deleted is Terminating."""
+    phase = phase or ("Terminating" if more.get("deleted") else "Active")
+    spec = {"finalizers": ["kubernetes"], **more.pop("spec", {})}
+    namespace: Namespace = an_object(Namespace, name, status={"phase": phase}, spec=spec, **more)
     return namespace

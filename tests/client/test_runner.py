@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from fake_api import FakeApi, Perform, lost
-from make import NOW, a_node, a_pod, a_replicaset
+from make import NOW, a_namespace, a_node, a_pod, a_replicaset
 from structlog.testing import capture_logs
 
 from wherry.api.apps.replicaset import ReplicaSet
+from wherry.api.core.namespace import Namespace
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.core.pod.resource import pod_from
@@ -450,3 +451,43 @@ def test_a_minute_of_faults_is_outlived(fault: type[errors.ApiError]):
             assert len(api.writes("POST")) <= 60
 
     play()
+
+
+@in_virtual_time
+async def test_a_finalizer_of_a_namespace_goes_by_its_own_door():
+    def plan(namespace: Namespace, world: World) -> Plan:
+        if namespace.status.phase == "Terminating" and namespace.spec.finalizers:
+            yield Update(namespace, {"spec": {"finalizers": None}}, "finalize")
+
+    api = FakeApi()
+    async with running(api, Controller("namespace", Namespace, plan)):
+        api.put(a_namespace("shop", deleted=True))
+        await asyncio.sleep(5)
+
+    assert api.writes() == ["PUT /api/v1/namespaces/shop/finalize"]
+
+
+@in_virtual_time
+async def test_after_every_possible_crash_the_final_state_is_the_same():
+    async def crash_after(writes: int) -> tuple[int, int]:
+        api = FakeApi(lag_seconds=0.05)
+        api.put(a_replicaset("web", replicas=5))
+        done = 0
+
+        async def count(method: str, path: str, perform: Perform) -> Any:
+            nonlocal done
+            if method not in ("GET", "WATCH"):
+                done += 1
+                if done > writes:
+                    raise lost()
+            return await perform()
+
+        api.disturb = count
+        async with running(api):
+            await asyncio.sleep(3)
+        api.disturb = None
+        async with running(api):
+            await asyncio.sleep(60)
+        return replicas_of(api), api.all(ReplicaSet)[0].status.replicas
+
+    assert [await crash_after(writes) for writes in range(8)] == [(5, 5)] * 8

@@ -62,9 +62,8 @@ def controller(
     def declare(plan: F) -> F:
         name = options.pop("name", "") or plan.__module__.rpartition(".")[2]
         if name in _registered:
-            raise TypeError(
-                f"two controllers are called {name!r}: in {_registered[name].plan.__module__} and {plan.__module__}"
-            )
+            modules = f"{_registered[name].plan.__module__} and {plan.__module__}"
+            raise TypeError(f"two controllers are called {name!r}, in {modules}: give one a `name`")
         _registered[name] = Controller(name, kind, plan, tuple(owns), tuple(reads), dict(wakes or {}), **options)
         return plan
 

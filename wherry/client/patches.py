@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from wherry.machinery.resource import Resource
+import msgspec
+
+from wherry.machinery.resource import Kind, Resource
+from wherry.machinery.schema import Schema, UnknownKind, schema_for
 from wherry.machinery.time import micro_time_text, time_text
 from wherry.machinery.view import Verbatim, View
+
+_EMPTY: tuple[Any, ...] = (None, "", 0, False, (), {})
 
 
 def status_patch(before: Resource, after: Resource) -> dict[str, Any]:
     """The merge patch between the statuses of two views of one object; empty when they are the same."""
-    change = difference(_wire(getattr(before, "status", None)), _wire(getattr(after, "status", None)))
+    schema = _status_schema(after.kind)
+    change = difference(_wire(getattr(before, "status", None), schema), _wire(getattr(after, "status", None), schema))
     return {"status": change} if change else {}
 
 
@@ -52,22 +59,42 @@ def merged(target: Any, patch: Any) -> Any:
     return result
 
 
-def _wire(value: Any) -> Any:
-    """A view as JSON, less what is empty.
+def _wire(value: Any, schema: Schema | None) -> Any:
+    """A view as JSON, without the empty values that are taken for granted anyway.
 
-    Numbers, truths and texts are written even when they are the view's defaults, because what the view takes for
-    granted others may not: `status: Unknown` of a condition is required.
+    What the schema requires is written always: Kubernetes takes for granted neither `replicas: 0` of a ReplicaSet nor
+    the `status` of a condition.
     """
     if isinstance(value, View):
-        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
-        fields = {wire: _wire(getattr(value, name)) for name, wire in names}
-        return {wire: part for wire, part in fields.items() if part not in (None, "", {}, [])}
+        fields = {}
+        for field in _fields(type(value)):
+            part = getattr(value, field.name)
+            required = schema is not None and field.encode_name in schema.required
+            if required or part not in _EMPTY or part != _default(field):
+                fields[field.encode_name] = _wire(part, schema and schema.properties.get(field.encode_name))
+        return {name: part for name, part in fields.items() if part is not None and part != {}}
     if isinstance(value, Verbatim):
         return value.raw
     if isinstance(value, datetime):
         return micro_time_text(value) if value.microsecond else time_text(value)
     if isinstance(value, Mapping):
-        return {key: _wire(part) for key, part in value.items()}
+        return {key: _wire(part, schema and schema.additional) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_wire(part) for part in value]
+        return [_wire(part, schema and schema.items) for part in value]
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+@lru_cache(maxsize=256)
+def _fields(view: type[View]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(view)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+
+
+def _status_schema(kind: Kind) -> Schema | None:
+    try:
+        return schema_for(kind.api_version, kind.name).properties.get("status")
+    except UnknownKind:
+        return None
