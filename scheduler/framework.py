@@ -49,7 +49,7 @@ class Verdict(NamedTuple):
 
 
 class PluginArgs(BaseModel):
-    """Settings of one plugin, from `pluginConfig` in the configuration file; who has settings declares its own `Args`."""
+    """Settings of one plugin, from `pluginConfig` in the configuration; who has some declares its own `Args`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 

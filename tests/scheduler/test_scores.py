@@ -1,0 +1,93 @@
+"""Which of the nodes that can hold a pod is best."""
+
+import pytest
+from scheduling import a_node, a_view, decide, gpu_node, snapshot_of, tainted
+
+from scheduler.framework import Plugin
+from scheduler.plan import plan
+from scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs
+
+
+def scores_of(plugin: str, pod, *nodes, placed=()) -> list[float]:
+    decision = decide(pod, *nodes, placed=placed)
+    return next((scores.values.round(2).tolist() for scores in decision.scores if scores.plugin == plugin), [])
+
+
+def fit_scores(strategy, pod, *nodes, placed=()) -> list[float]:
+    args = NodeResourcesFitArgs.model_validate({"scoringStrategy": strategy})
+    decision = plan(pod, snapshot_of(*nodes, placed=placed).columns, [NodeResourcesFit(args)])
+    return decision.scores[0].values.round(2).tolist()
+
+
+NODES = a_node("a", cpu="4", memory="8Gi"), a_node("b", cpu="4", memory="8Gi")
+HALF = a_view(requests={"cpu": "2", "memory": "4Gi"})
+QUARTER = a_view(requests={"cpu": "1", "memory": "2Gi"})
+
+
+def test_least_allocated_prefers_what_stays_free():
+    assert fit_scores({"type": "LeastAllocated"}, QUARTER, *NODES, placed=[(HALF, "a")]) == [25.0, 75.0]
+
+
+def test_most_allocated_prefers_what_is_used():
+    assert fit_scores({"type": "MostAllocated"}, QUARTER, *NODES, placed=[(HALF, "a")]) == [75.0, 25.0]
+
+
+def test_gpus_count_by_their_weight_for_pods_that_want_them():
+    strategy = {"type": "MostAllocated", "resources": [{"name": "nvidia.com/gpu", "weight": 3}, {"name": "cpu"}]}
+    nodes = gpu_node("four", 4), gpu_node("two", 2)
+    pod = a_view(requests={"nvidia.com/gpu": "1", "cpu": "1"})
+
+    assert fit_scores(strategy, pod, *nodes) == [25.0, 43.75]
+    assert fit_scores(strategy, a_view(requests={"cpu": "1"}), *nodes) == [25.0, 25.0]
+
+
+def test_pods_that_ask_for_nothing_are_spread_all_the_same():
+    assert decide(a_view(), *NODES, placed=[(a_view(), "a")]).winner == "b"
+
+
+def test_balance_means_that_shares_lie_close_together():
+    pod = a_view(requests={"cpu": "1", "memory": "6Gi"})
+    placed = [(a_view(requests={"cpu": "2"}), "a")]
+
+    assert scores_of("NodeResourcesBalancedAllocation", pod, *NODES, placed=placed) == [100.0, 75.0]
+    assert scores_of("NodeResourcesBalancedAllocation", a_view(), *NODES) == []
+
+
+def test_the_node_with_the_fewest_soft_taints_is_best():
+    nodes = a_node("a"), tainted("b", "x=:PreferNoSchedule"), tainted("c", "x=:PreferNoSchedule", "y=:PreferNoSchedule")
+
+    assert scores_of("TaintToleration", a_view(), *nodes) == [100.0, 50.0, 0.0]
+
+
+def test_preferences_add_up_by_weight():
+    def prefers(key, weight):
+        return {"weight": weight, "preference": {"matchExpressions": [{"key": key, "operator": "Exists"}]}}
+
+    wishes = {"preferredDuringSchedulingIgnoredDuringExecution": [prefers("x", 10), prefers("y", 30), {"weight": 9}]}
+    nodes = a_node("a"), a_node("b", labels={"x": ""}), a_node("c", labels={"x": "", "y": ""})
+
+    assert scores_of("NodeAffinity", a_view(affinity={"nodeAffinity": wishes}), *nodes) == [0.0, 25.0, 100.0]
+
+
+def test_only_nodes_that_can_hold_the_pod_are_compared():
+    nodes = a_node("a"), tainted("b", "x=:PreferNoSchedule"), tainted("c", "x=:PreferNoSchedule", "y=:NoSchedule")
+
+    assert scores_of("TaintToleration", a_view(), *nodes) == [100.0, 0.0, 0.0]
+
+
+def test_the_seed_decides_between_equals():
+    nodes = snapshot_of(*(a_node(f"n{index}") for index in range(20))).columns
+    fit: list[Plugin] = [NodeResourcesFit()]
+
+    winners = [plan(a_view(), nodes, fit, seed).winner for seed in range(30)]
+
+    assert len(set(winners)) > 5
+    assert winners == [plan(a_view(), nodes, fit, seed).winner for seed in range(30)]
+
+
+@pytest.mark.parametrize("size", ["4", "8Ei"])
+def test_a_node_that_offers_nothing_scores_without_a_warning(size):
+    bare = a_node("bare", cpu="0", memory="0")
+
+    assert decide(a_view(requests={"cpu": size}), bare).winner == ""
+    assert decide(a_view(), bare).winner == "bare"
