@@ -5,7 +5,9 @@ Connections keep the target that conntrack remembers for them; the table is aske
 (CAP_NET_ADMIN) and `nft`.
 
 Kubernetes: kube-proxy's nftables mode. Differs: node ports answer on every address of the machine, 127.0.0.1 included,
-and the client's address is kept wherever the answer comes back through this machine anyway. Limits: IPv4. Clusters on
+(where there is a pod bridge), and the client keeps its address wherever the answer comes back through here anyway.
+
+Limits: IPv4. Clusters on
 one machine need service CIDRs of their own. A UDP client that talks to a node port without pause from before its
 service existed is not led to it.
 """
