@@ -4,12 +4,12 @@ Each change is one transaction, so a packet sees the rules before it or after it
 Connections keep the target that conntrack remembers for them; the table is asked only for new ones. Needs root
 (CAP_NET_ADMIN) and `nft`.
 
-Kubernetes: kube-proxy's nftables mode. Differs: node ports answer on every address of the machine, 127.0.0.1 included,
-(where there is a pod bridge), and the client keeps its address wherever the answer comes back through here anyway.
+Kubernetes: kube-proxy's nftables mode. Differs: node ports answer on every address of the machine (on 127.0.0.1 where
+there is a pod bridge), and the client keeps its address wherever the answer comes back through here anyway.
 
-Limits: IPv4. Clusters on
-one machine need service CIDRs of their own. A UDP client that talks to a node port without pause from before its
-service existed is not led to it.
+Limits: IPv4. Clusters on one machine need service CIDRs of their own. A UDP client that talks to a node port without
+pause from before its service existed is not led to it. The pod bridge is the first interface with a direct route into
+the pod network.
 """
 
 from __future__ import annotations
