@@ -158,17 +158,6 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _rule(["create"], "endpointslices", "discovery.k8s.io"),
         _paths(["get"], "/api", "/api/*", "/apis", "/apis/*"),
     ],
-    "system:node": [
-        *_RECORD_EVENTS,
-        _rule(["create", "get", "list", "watch", "patch", "update"], "nodes nodes/status"),
-        _rule(["create", "get", "patch", "update"], "leases", "coordination.k8s.io"),
-        _rule([*READ, "delete"], "pods"),
-        _rule(["get", "patch", "update"], "pods/status"),
-        _rule(READ, "services configmaps secrets persistentvolumeclaims persistentvolumes"),
-        _rule(["create"], "serviceaccounts/token"),
-        _rule(["create"], "tokenreviews", "authentication.k8s.io"),
-        _rule(["create"], "subjectaccessreviews", "authorization.k8s.io"),
-    ],
     "system:node-proxier": [
         *_RECORD_EVENTS,
         _rule(READ, "services endpoints nodes"),
@@ -192,7 +181,6 @@ CLUSTER_ROLE_BINDINGS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "system:monitoring": ("system:monitoring", [("Group", "system:monitoring")]),
     "system:kube-scheduler": ("system:kube-scheduler", [("User", "system:kube-scheduler")]),
     "system:kube-controller-manager": ("system:kube-controller-manager", [("User", "system:kube-controller-manager")]),
-    "system:node": ("system:node", [("Group", "system:nodes")]),
     "system:node-proxier": ("system:node-proxier", [("User", "system:kube-proxy")]),
 }
 

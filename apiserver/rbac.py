@@ -1,6 +1,6 @@
 """Who may do what: RBAC over the watch cache, with every answer kept until a role or binding changes.
 
-Kubernetes: the RBAC authorizer; `system:masters` may do everything.
+Kubernetes: the RBAC authorizer; `system:masters` may do everything, and nodes are judged by `node_authorizer.py` first.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from apiserver.node_authorizer import NodeAuthorizer
 from apiserver.request import User
 from wherry.api.rbac.binding import ClusterRoleBinding, RoleBinding, RoleRef, Subject
 from wherry.api.rbac.role import ClusterRole, PolicyRule, Role
@@ -29,6 +30,7 @@ class Attributes(NamedTuple):
     namespace: str = ""
     name: str = ""
     path: str = ""
+    node: str = ""  # what a field selector on spec.nodeName requires
 
 
 class Decision(NamedTuple):
@@ -54,6 +56,7 @@ class Authorizer:
         self._cluster_roles = cache.of(ClusterRole)
         self._bindings = cache.of(RoleBinding)
         self._cluster_bindings = cache.of(ClusterRoleBinding)
+        self.nodes = NodeAuthorizer(cache)
         self._decisions: dict[tuple[User, Attributes], Decision] = {}
         self._grants: dict[User, list[Grant]] = {}
         self._seen = (0, 0, 0, 0)
@@ -62,6 +65,9 @@ class Authorizer:
         """May `user` do this?"""
         if MASTERS in user.groups:
             return Decision(True, "member of system:masters")
+        node = self.nodes.node_of(user)
+        if node and self.nodes.allows(node, wanted):
+            return Decision(True, "node authorizer")
         self._forget_when_changed()
         known = self._decisions.get((user, wanted))
         if known is None:

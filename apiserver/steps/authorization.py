@@ -30,17 +30,19 @@ def attributes_of(request: Request) -> Attributes:
     if target is None:
         return Attributes(request.verb, path=request.path)
     resource = f"{target.plural}/{target.subresource.partition('/')[0]}" if target.subresource else target.plural
-    name = target.name
+    name, node = target.name, ""
     if not name and request.verb in _COLLECTION_VERBS and "fieldSelector" in request.query:
-        name = _selected_name(request.first("fieldSelector"))
-    return Attributes(request.verb, target.group, resource, target.namespace, name)
+        name, node = _selected(request.first("fieldSelector"))
+    return Attributes(request.verb, target.group, resource, target.namespace, name, node=node)
 
 
-def _selected_name(selector: str) -> str:
+def _selected(selector: str) -> tuple[str, str]:
+    """The object and the node that a field selector requires."""
     try:
-        return parse_field_selector(selector).required("metadata.name") or ""
+        terms = parse_field_selector(selector)
     except ValueError:
-        return ""  # the selector is refused later, with its own message
+        return "", ""  # the selector is refused later, with its own message
+    return terms.required("metadata.name") or "", terms.required("spec.nodeName") or ""
 
 
 def refusal(request: Request, wanted: Attributes) -> Forbidden:

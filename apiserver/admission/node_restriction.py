@@ -1,0 +1,50 @@
+"""NodeRestriction: what a node writes concerns itself alone, whatever the rest of the object says."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from apiserver.admission.base import AdmissionPlugin, Draft
+from apiserver.rest import Write
+from wherry.machinery.errors import forbidden
+
+_LABELS = "node-restriction.kubernetes.io/"
+
+
+class NodeRestriction(AdmissionPlugin):
+    """Kubernetes: NodeRestriction. The node authorizer has already let the request through."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("nodes", "pods", "leases.coordination.k8s.io")
+    operations: ClassVar[tuple[str, ...]] = ("CREATE", "UPDATE", "DELETE")
+    order = 5
+
+    async def validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
+        node = self.server.authorizer.nodes.node_of(write.user)
+        if not node:
+            return
+        resource = write.cls.kind.resource
+        if resource == "pods":
+            self._check_pod(draft, node, write)
+        elif draft["metadata"].get("name") != node:
+            raise forbidden(resource, write.name, f'node "{node}" is not allowed to modify {resource} of another name')
+        elif resource == "nodes":
+            _check_node(draft, old, write)
+
+    def _check_pod(self, draft: Draft, node: str, write: Write) -> None:
+        if write.operation == "CREATE":
+            raise forbidden("pods", write.name, f'node "{node}" can not create pods: static pods have no mirror here')
+        if draft["spec"].get("nodeName") != node:
+            raise forbidden("pods", write.name, f'node "{node}" can only touch pods with spec.nodeName set to itself')
+
+
+def _check_node(draft: Draft, old: Draft | None, write: Write) -> None:
+    if write.operation == "DELETE":
+        raise forbidden("nodes", write.name, "is not allowed to delete itself")
+    before = (old or {}).get("metadata", {}).get("labels") or {}
+    after = draft["metadata"].get("labels") or {}
+    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    reserved = [key for key in changed if key.split("/")[0].endswith(_LABELS.rstrip("/"))]
+    if reserved:
+        raise forbidden("nodes", write.name, f"is not allowed to modify labels: {', '.join(reserved)}")
+    if old is not None and (draft.get("spec") or {}).get("taints") != (old.get("spec") or {}).get("taints"):
+        raise forbidden("nodes", write.name, "is not allowed to modify taints")
