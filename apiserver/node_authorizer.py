@@ -89,11 +89,8 @@ class NodeAuthorizer:
             if wanted.verb in ("list", "watch"):
                 return wanted.node == node
             return wanted.verb in ("get", "delete") and self._is_here(node, wanted)
-        return (
-            wanted.resource == "pods/status"
-            and wanted.verb in ("get", "patch", "update")
-            and self._is_here(node, wanted)
-        )
+        status = wanted.resource == "pods/status" and wanted.verb in ("get", "patch", "update")
+        return status and self._is_here(node, wanted)
 
     def _is_here(self, node: str, wanted: Attributes) -> bool:
         stored = self._pods.get(wanted.namespace, wanted.name)
