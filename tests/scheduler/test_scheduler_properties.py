@@ -1,4 +1,4 @@
-"""Whatever the cluster: the plan agrees with a slow oracle, nothing is over-committed, what fits is never left pending."""
+"""Whatever the cluster: the plan agrees with a slow oracle, over-commits nothing, leaves nothing pending that fits."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,7 +42,7 @@ def affinities(draw):
         return {"key": draw(KEYS), "operator": operator, "values": values if "xist" not in operator else []}
 
     terms = [{"matchExpressions": [expression() for _ in range(draw(st.integers(0, 2)))]} for _ in range(2)]
-    wishes = [{"weight": 5, "preference": {"matchExpressions": [expression()]}}]
+    wishes = [{"weight": weight, "preference": {"matchExpressions": [expression()]}} for weight in (2, 7)]
     kinds = {
         "required": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}},
         "preferred": {"preferredDuringSchedulingIgnoredDuringExecution": wishes},

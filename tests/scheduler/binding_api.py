@@ -1,0 +1,39 @@
+"""The fake API server with the verbs only the scheduler uses: bindings, and conditions merged by type."""
+
+from typing import Any
+
+from fake_api import FakeApi
+
+from wherry.machinery import errors
+
+
+class BindingApi(FakeApi):
+    """Bindings as the API server makes them: once, and only for the uid they name."""
+
+    def _answer(self, method: str, place: Any, query: Any, body: Any) -> Any:
+        if method == "POST" and place.subresource == "binding":
+            return self._bind((place.kind, place.namespace, place.name), body)
+        if method == "PATCH" and place.subresource == "status":
+            body = {**body, "status": self._merged_status((place.kind, place.namespace, place.name), body["status"])}
+        return super()._answer(method, place, query, body)
+
+    def _bind(self, key: Any, body: dict[str, Any]) -> dict[str, Any]:
+        pod = self._existing(key)
+        if body["metadata"]["uid"] != pod["metadata"]["uid"]:
+            raise errors.conflict("pods", key[2], "Precondition failed: UID in precondition")
+        if pod["metadata"].get("deletionTimestamp"):
+            raise errors.conflict(
+                "pods/binding", key[2], f"pod {key[2]} is being deleted, cannot be assigned to a host"
+            )
+        if pod["spec"].get("nodeName"):
+            taken = pod["spec"]["nodeName"]
+            raise errors.conflict("pods/binding", key[2], f'pod {key[2]} is already assigned to node "{taken}"')
+        self._store(key, {**pod, "spec": {**pod["spec"], "nodeName": body["target"]["name"]}})
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+    def _merged_status(self, key: Any, status: dict[str, Any]) -> dict[str, Any]:
+        if "conditions" not in status:
+            return status
+        before = (self._existing(key).get("status") or {}).get("conditions") or []
+        merged = {condition["type"]: condition for condition in (*before, *status["conditions"])}
+        return {**status, "conditions": list(merged.values())}

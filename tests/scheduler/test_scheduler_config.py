@@ -1,0 +1,108 @@
+"""The configuration file and plugins of the user's own."""
+
+import pytest
+from click.testing import CliRunner
+
+from scheduler.__main__ import main
+from scheduler.config import ConfigError, plugins_of, read_config
+from scheduler.framework import load_plugins
+
+HEAD = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
+
+
+def configured(tmp_path, text):
+    file = tmp_path / "config.yaml"
+    file.write_text(HEAD + text)
+    return read_config(file)
+
+
+def only_plugins(tmp_path, text):
+    return plugins_of(configured(tmp_path, text).profiles[0], load_plugins())
+
+
+def test_without_a_word_every_plugin_is_on_in_kubernetes_order(tmp_path):
+    assert [(plugin.name, plugin.weight) for plugin in only_plugins(tmp_path, "")] == [
+        ("NodeUnschedulable", 1),
+        ("NodeName", 1),
+        ("TaintToleration", 3),
+        ("NodeAffinity", 2),
+        ("NodePorts", 1),
+        ("NodeResourcesFit", 1),
+        ("NodeResourcesBalancedAllocation", 1),
+    ]
+
+
+def test_plugins_are_turned_off_weighed_and_set(tmp_path):
+    text = """
+profiles:
+- schedulerName: packing
+  plugins:
+    multiPoint:
+      disabled: [{name: "*"}]
+      enabled: [{name: NodeResourcesFit, weight: 7}, {name: NodeName}]
+  pluginConfig:
+  - name: NodeResourcesFit
+    args:
+      apiVersion: kubescheduler.config.k8s.io/v1
+      kind: NodeResourcesFitArgs
+      scoringStrategy: {type: MostAllocated, resources: [{name: nvidia.com/gpu, weight: 3}]}
+"""
+
+    name, fit = only_plugins(tmp_path, text)
+
+    assert (name.name, fit.name, fit.weight) == ("NodeName", "NodeResourcesFit", 7)
+    strategy = fit.args.scoring_strategy
+    assert (strategy.type, strategy.resources[0].name, strategy.resources[0].weight) == (
+        "MostAllocated",
+        "nvidia.com/gpu",
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("profile: []", "profile: Extra inputs are not permitted"),
+        ("profiles: []", "profiles: Tuple should have at least 1 item"),
+        ("profiles: [{}, {}]", "a schedulerName stands twice"),
+        (
+            "profiles: [{plugins: {multiPoint: {enabled: [{name: Nope}]}}}]",
+            "no plugin 'Nope'; there are NodeUnschedulable,",
+        ),
+        ("profiles: [{pluginConfig: [{name: NodeName, args: {a: 1}}]}]", "pluginConfig NodeName: a: Extra inputs"),
+        (
+            "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: Best}}}]}]",
+            "scoringStrategy.type: Input should be 'LeastAllocated' or 'MostAllocated' (seen: 'Best')",
+        ),
+        (":\n - ][", "not YAML"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, text, problem):
+    with pytest.raises(ConfigError) as raised:
+        only_plugins(tmp_path, text)
+
+    assert problem in str(raised.value)
+
+
+def test_a_file_in_a_folder_is_a_plugin(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from scheduler.framework import Plugin, Verdict\n"
+        "class OnlyFast(Plugin):\n"
+        "    order = 5\n"
+        "    def filter(self, pod, nodes):\n"
+        "        yield Verdict(nodes.label('fast').is_in(['yes']), 'node(s) were slow')\n"
+    )
+
+    assert list(load_plugins(tmp_path))[:2] == ["OnlyFast", "NodeUnschedulable"]
+    assert "OnlyFast" not in load_plugins()
+
+
+def test_help_answers_and_mistakes_are_told_in_one_line(tmp_path):
+    broken = tmp_path / "kubeconfig"
+    broken.write_text("{}")
+
+    helped = CliRunner().invoke(main, ["--help"])
+    failed = CliRunner().invoke(main, ["--kubeconfig", str(broken)])
+
+    assert "Choose a node for every pod that has none." in helped.output
+    assert (failed.exit_code, failed.output.count("\n"), str(broken) in failed.output) == (1, 1, True)
