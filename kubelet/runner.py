@@ -189,19 +189,18 @@ class Kubelet:
     # -- the runtime -------------------------------------------------------------------------------------------------
 
     async def _watch_runtime(self) -> None:
-        """Wake the pod whose container changed; after a break, everyone."""
+        """Wake the pod whose container changed; everyone when the connection is new."""
         while True:
             try:
                 async for change in self.runtime.changes():
-                    worker = self._workers.get(change.pod_uid)
-                    if worker is not None:
-                        worker.wake()
+                    workers = [self._workers.get(change.pod_uid)] if change.pod_uid else self._workers.values()
+                    for worker in workers:
+                        if worker is not None:
+                            worker.wake()
             except RuntimeFailure as error:
                 log.warning("runtime events broke off", error=str(error))
             self.node.check_now()
             await asyncio.sleep(_RECONNECT_SECONDS)
-            for worker in self._workers.values():
-                worker.wake()
 
     async def _sweep_now_and_then(self) -> None:
         while True:

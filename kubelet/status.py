@@ -178,6 +178,19 @@ def status_patch(pod_uid: str, before: Json, after: Json) -> dict[str, Any] | No
     changes |= {key: None for key in ("reason", "message", "podIP", "podIPs") if before.get(key) and key not in after}
     if not changes:
         return None
+    if "conditions" in changes:
+        changes["conditions"] = _changed_conditions(before.get("conditions") or (), after["conditions"])
     if "podIPs" in changes:
         changes["podIPs"] = [{"$patch": "replace"}, *(after.get("podIPs") or ())]
     return {"metadata": {"uid": pod_uid}, "status": changes}
+
+
+def _changed_conditions(before: Iterable[Json], after: Iterable[Json]) -> list[Json]:
+    """The conditions that changed; what they no longer say is taken out, which leaving it out would not do."""
+    old = {condition["type"]: condition for condition in before}
+    changed = []
+    for condition in after:
+        known = old.get(condition["type"], {})
+        if condition != known:
+            changed.append({key: None for key in ("reason", "message") if known.get(key)} | condition)
+    return changed

@@ -224,7 +224,7 @@ class ExecResult(NamedTuple):
 
 
 class Change(NamedTuple):
-    """Something happened to a container of this pod: it started, ended or went away."""
+    """Something happened to a container of this pod: it started, ended or went away. No uid: look at all pods."""
 
     pod_uid: str
 
@@ -342,7 +342,10 @@ class Runtime(Protocol):
         ...
 
     def changes(self) -> AsyncIterator[Change]:
-        """Every change from now on, until the connection breaks (RuntimeUnavailable)."""
+        """Every change from now on, until the connection breaks (RuntimeUnavailable).
+
+        The first, without a uid, says that the connection stands: what happened before may have been missed.
+        """
         ...
 
     async def close(self) -> None:

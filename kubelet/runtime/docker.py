@@ -69,8 +69,9 @@ class Docker:
         self._pulse = ThreadPoolExecutor(1, thread_name_prefix="docker-pulse")
         self._lowest_oom_score = -1000 if _may_protect_from_oom() else 0
         self._client: docker.APIClient | None = None
-        # A container that runs, or has ended, no longer changes: its inspect answer is kept by id and state.
-        self._seen: dict[tuple[str, str], Sandbox | ContainerRecord] = {}
+        # What has ended no longer changes. What runs is inspected each time: Docker's list still says "running" for a
+        # moment after it has told the world of the end.
+        self._ended: dict[str, Sandbox | ContainerRecord] = {}
 
     # -- plain calls -------------------------------------------------------------------------------------------------
 
@@ -91,7 +92,7 @@ class Docker:
         found = await self._call(lambda client: self._take_stock(client, labels))
         if not pod_uid:
             ids = {thing.id for thing in found}
-            self._seen = {key: thing for key, thing in self._seen.items() if key[0] in ids}
+            self._ended = {id: thing for id, thing in self._ended.items() if id in ids}
         found.sort(key=lambda thing: thing.attempt, reverse=True)
         sandboxes = tuple(thing for thing in found if isinstance(thing, Sandbox))
         return Inventory(sandboxes, tuple(thing for thing in found if isinstance(thing, ContainerRecord)))
@@ -99,8 +100,7 @@ class Docker:
     def _take_stock(self, client: docker.APIClient, labels: list[str]) -> list[Sandbox | ContainerRecord]:
         found = []
         for listed in client.containers(all=True, filters={"label": labels}):
-            key = (listed["Id"], listed["State"])
-            thing = self._seen.get(key)
+            thing = self._ended.get(listed["Id"])
             if thing is None:
                 try:
                     inspected = client.inspect_container(listed["Id"])
@@ -108,8 +108,8 @@ class Docker:
                     continue
                 is_sandbox = listed["Labels"].get(form.ROLE) == "sandbox"
                 thing = form.sandbox_of(inspected) if is_sandbox else form.record_of(inspected)
-                if inspected["State"]["Status"] in ("running", "exited"):
-                    self._seen[inspected["Id"], inspected["State"]["Status"]] = thing
+                if inspected["State"]["Status"] == "exited":
+                    self._ended[thing.id] = thing
             found.append(thing)
         return found
 
@@ -338,6 +338,7 @@ class Docker:
         connection = await streams.open_stream(self._url, "GET", path)
         pending = b""
         try:
+            yield Change("")
             async for piece in connection.body():
                 *lines, pending = (pending + piece).split(b"\n")
                 for line in filter(None, lines):

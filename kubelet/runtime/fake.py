@@ -221,8 +221,10 @@ class FakeRuntime:
         listener: asyncio.Queue[Change] = asyncio.Queue()
         self._listeners.append(listener)
         try:
+            yield Change("")
             while True:
                 yield await listener.get()
+                self._check()
         finally:
             self._listeners.remove(listener)
 

@@ -210,11 +210,11 @@ async def test_a_change_is_told_when_a_container_ends(runtime: Runtime, pod: Pod
     await runtime.start(container_id)
 
     async with asyncio.timeout(20), aclosing(runtime.changes()) as changes:  # type: ignore[type-var]
-        first = asyncio.ensure_future(anext(changes))
-        await asyncio.sleep(0.2)  # the subscription reaches the daemon
+        connected = await anext(changes)
         await runtime.signal(container_id, "SIGTERM")
 
-        assert (await first).pod_uid == pod.uid
+        assert connected.pod_uid == ""
+        assert (await anext(changes)).pod_uid == pod.uid
 
 
 async def test_following_logs_ends_with_the_container(runtime: Runtime, pod: PodKey) -> None:
