@@ -15,7 +15,7 @@ import click
 
 from scheduler.answers import Answers
 from scheduler.framework import Plugin, load_plugins
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from scheduler.framework import Plugin
 from scheduler.panel import Panel
 from scheduler.plan import Answer
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from scheduler.snapshot import Mark, RowChange, Snapshot
 
 # How many kinds of pods are scheduled at the same time, at most; each costs some 0.2 kB per node.

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import structlog
 
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from scheduler.writes import binding
 from wherry.api.core.pod import Pod
 from wherry.client.backoff import Backoff

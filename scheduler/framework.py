@@ -30,7 +30,7 @@ from pydantic.alias_generators import to_camel
 
 import scheduler.plugins
 from scheduler.columns import Columns, FloatArray, IntArray, Mask
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from scheduler.triggers import Trigger
 
 HIGHEST_SCORE = 100.0

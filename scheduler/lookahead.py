@@ -12,7 +12,7 @@ import numpy as np
 
 from scheduler.columns import Columns, FloatArray
 from scheduler.panel import Look, Panel
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 
 IMPOSSIBLE = -np.inf
 # Rows times pods that one look covers, and how far ahead of one row it goes at most.

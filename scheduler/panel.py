@@ -9,7 +9,7 @@ import numpy as np
 
 from scheduler.columns import Columns, FloatArray, Mask
 from scheduler.framework import Plugin, Verdict
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 
 
 class Look(NamedTuple):

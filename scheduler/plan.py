@@ -24,7 +24,7 @@ from scheduler.decision import Decision, PluginScores, Refusal
 from scheduler.framework import Plugin, Verdict
 from scheduler.lookahead import IMPOSSIBLE, Lookahead
 from scheduler.panel import Look, Panel
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 
 # Scores nearer than this count as equal, and the seed decides.
 TIE = 1e-6

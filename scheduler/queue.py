@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import count
 
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from scheduler.triggers import Added, Trigger, any_matches
 from wherry.api.core.node import Node
 from wherry.machinery.resource import Resource

@@ -19,7 +19,7 @@ from scheduler.answers import Answers
 from scheduler.binder import Binder, Bound
 from scheduler.decision import Decision
 from scheduler.framework import Plugin
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from scheduler.queue import Queue
 from scheduler.reporter import Reporter
 from scheduler.snapshot import Snapshot

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scheduler.columns import Columns, Table
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from wherry.api.core.node import Node
 
 # A log longer than this is dropped; readers that have not kept up read all rows again.

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from scheduler.columns import Columns, FloatArray
+from scheduler.columns.node_selectors import is_empty, matching, matching_any
 from scheduler.framework import Plugin, Verdict, normalize_to_highest
-from scheduler.node_selectors import is_empty, matching, matching_any
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from scheduler.triggers import Added, Changed
 from wherry.api.core.node import Node
 from wherry.api.core.pod.spec import NodeAffinity as Wishes

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from scheduler.columns import Columns
 from scheduler.framework import Plugin, Verdict
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from scheduler.triggers import Added, Deleted
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod

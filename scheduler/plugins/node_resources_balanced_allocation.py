@@ -7,7 +7,7 @@ import numpy as np
 from scheduler.columns import Columns, FloatArray
 from scheduler.framework import HIGHEST_SCORE, Plugin, PluginArgs
 from scheduler.plugins.node_resources_fit import CPU_AND_MEMORY, WeightedResource
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 
 
 class NodeResourcesBalancedAllocationArgs(PluginArgs):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from scheduler.columns import Columns, FloatArray
 from scheduler.framework import HIGHEST_SCORE, Plugin, PluginArgs, Verdict
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from scheduler.triggers import Added, Changed, Deleted
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod

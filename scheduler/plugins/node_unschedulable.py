@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scheduler.columns import Columns
+from scheduler.columns.tolerations import tolerates
 from scheduler.framework import Plugin, Verdict
-from scheduler.pod_view import PodView
-from scheduler.tolerations import tolerates
+from scheduler.pods import PodView
 from scheduler.triggers import Added, Changed
 from wherry.api.core.node import Node
 

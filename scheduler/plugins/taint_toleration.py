@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from scheduler.columns import Columns, FloatArray
+from scheduler.columns.tolerations import untolerated
 from scheduler.framework import Plugin, Verdict, normalize_to_highest
-from scheduler.pod_view import PodView
-from scheduler.tolerations import untolerated
+from scheduler.pods import PodView
 from scheduler.triggers import Added, Changed
 from wherry.api.core.node import Node
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from wherry.api.core.node import Node
 from wherry.api.core.pod.spec import NodeSelectorRequirement
 

@@ -8,7 +8,7 @@ from make import a_container, a_node, a_pod
 from scheduler.decision import Decision
 from scheduler.framework import Plugin, load_plugins
 from scheduler.plan import plan
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 from wherry.api.core.node import Node
 

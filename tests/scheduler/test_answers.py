@@ -6,7 +6,7 @@ from scheduling import a_container, a_node, a_view, all_plugins, snapshot_of
 
 from scheduler.answers import Answers
 from scheduler.framework import Plugin, normalize_to_highest
-from scheduler.pod_view import PodView
+from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 
 

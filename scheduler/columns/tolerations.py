@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scheduler.columns import TaintKey
 from wherry.api.core.pod import Toleration
+
+# Key, value, effect.
+TaintKey = tuple[str, str, str]
 
 
 def tolerates(tolerations: Iterable[Toleration], taint: TaintKey) -> bool:
-    """Whether one of the tolerations covers the taint (key, value, effect)."""
+    """Whether one of the tolerations covers the taint."""
     return any(_covers(toleration, taint) for toleration in tolerations)
 
 

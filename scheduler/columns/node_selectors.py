@@ -6,7 +6,8 @@ import re
 
 import numpy as np
 
-from scheduler.columns import Columns, Mask
+from scheduler.columns.arrays import Mask
+from scheduler.columns.window import Columns
 from wherry.api.core.pod.spec import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from scheduler.requests import Amounts, pod_estimates, pod_requests
+from scheduler.pods.requests import Amounts, pod_estimates, pod_requests
 from wherry.api.core.pod import Pod, PodSpec
 from wherry.machinery.meta import ObjectMeta
 from wherry.machinery.view import Verbatim

@@ -1,0 +1,106 @@
+"""Columns: the window through which plugins see the table, all rows or the few that changed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scheduler.columns.arrays import ALL_ROWS, IntArray, Mask, Rows
+from scheduler.columns.interned import Interned
+from scheduler.columns.table import Table
+from scheduler.columns.tolerations import TaintKey
+from scheduler.pods.requests import ASSUMED
+from scheduler.pods.view import HostPort, PodView
+
+
+class Columns:
+    """What plugins see of the nodes: every array has one element per row of this window.
+
+    A window may also show its rows as they would be with more pods of one kind: `with_more`.
+    """
+
+    __slots__ = ("_copies", "_pod", "_rows", "_table")
+
+    def __init__(
+        self, table: Table, rows: Rows = ALL_ROWS, pod: PodView | None = None, copies: IntArray | None = None
+    ) -> None:
+        self._table, self._rows = table, rows
+        self._pod, self._copies = pod, copies
+
+    def __len__(self) -> int:
+        return len(self._table.unschedulable[self._rows])
+
+    def at(self, rows: Rows) -> Columns:
+        """A window on some rows of the table, as they are."""
+        return Columns(self._table, rows)
+
+    def with_more(self, rows: Rows, pod: PodView, copies: IntArray) -> Columns:
+        """A window on some rows as they would be with so many more of these pods; a row may stand there repeatedly."""
+        return Columns(self._table, rows, pod, copies)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The nodes of all rows of the table, whatever the window."""
+        return self._table.names
+
+    def row_of(self, name: str) -> int | None:
+        """The row of a node in the table, if it has one."""
+        return self._table.row_of.get(name)
+
+    def allocatable(self, resource: str) -> IntArray:
+        """What the node offers to pods: millicores, bytes or pieces."""
+        return self._table.allocatable[resource][self._rows]
+
+    def requested(self, resource: str) -> IntArray:
+        """What the pods placed there ask for."""
+        requested = self._table.requested[resource][self._rows]
+        if self._pod is None or self._copies is None:
+            return requested
+        return requested + self._copies * self._pod.requests.get(resource, 0)
+
+    def estimated(self, resource: str) -> IntArray:
+        """As `requested`, but cpu and memory of containers that ask for nothing are assumed to be a little."""
+        if resource not in ASSUMED:
+            return self.requested(resource)
+        estimated = self._table.estimated[resource][self._rows]
+        if self._pod is None or self._copies is None:
+            return estimated
+        return estimated + self._copies * self._pod.estimates[resource]
+
+    def free(self, resource: str) -> IntArray:
+        """What is left; negative where pods were placed past the scheduler."""
+        return self.allocatable(resource) - self.requested(resource)
+
+    @property
+    def unschedulable(self) -> Mask:
+        """Where somebody said `kubectl cordon`."""
+        return self._table.unschedulable[self._rows]
+
+    @property
+    def name(self) -> Interned[str]:
+        """The node's name."""
+        return self._table.name.at(self._rows)
+
+    @property
+    def taints(self) -> Interned[tuple[TaintKey, ...]]:
+        """The node's taints as (key, value, effect)."""
+        return self._table.taints.at(self._rows)
+
+    def label(self, key: str) -> Interned[str | None]:
+        """The value of one label; None where a node lacks it."""
+        return self._table.label(key).at(self._rows)
+
+    def has_free_port(self, port: HostPort) -> Mask:
+        """Where no pod takes this port."""
+        free = np.ones(len(self._table.names), dtype=np.bool_)
+        for node, addresses in self._table.ports.get((port.protocol, port.port), {}).items():
+            row = self._table.row_of.get(node)
+            if row is not None and any(port.collides_with(address) for address in addresses):
+                free[row] = False
+        if self._pod is None or self._copies is None or not _takes(self._pod, port):
+            return free[self._rows]
+        is_first: Mask = np.equal(self._copies, 0)
+        return free[self._rows] & is_first
+
+
+def _takes(pod: PodView, port: HostPort) -> bool:
+    return any(other[:2] == port[:2] and other.collides_with(port.address) for other in pod.host_ports)

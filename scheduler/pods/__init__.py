@@ -1,0 +1,8 @@
+"""Pods as the scheduler sees them.
+
+Belongs here: what a pod asks of a node, worked out once. Never belongs here: anything about nodes.
+"""
+
+from scheduler.pods.view import HostPort, PodView
+
+__all__ = ["HostPort", "PodView"]
