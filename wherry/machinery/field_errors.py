@@ -31,7 +31,7 @@ def _show(value: Any) -> str:
     """A value as Kubernetes prints it: strings quoted, structures as JSON."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    return orjson.dumps(value, default=str).decode()
+    return orjson.dumps(value, default=str, option=orjson.OPT_UTC_Z).decode()
 
 
 def required(field: str, detail: str = "") -> FieldError:
