@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kubelet.host import Host
+from kubelet.reporting.status_writer import StatusWriter
 from kubelet.seen import Failure, Health, Hook, Stopping, Trouble
-from kubelet.status_writer import StatusWriter
 from kubelet.supplies.volumes import PodVolumes
 from wherry.api.core.pod import Container, Pod
 

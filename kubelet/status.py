@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from kubelet.container_status import Json, container_status, is_complete
+from kubelet.reporting.container_status import Json, container_status, is_complete
 from kubelet.resources.qos import qos_class
 from kubelet.seen import Seen
 from wherry.api.core.pod import Container, Pod

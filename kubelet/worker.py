@@ -18,10 +18,10 @@ from kubelet.charge import Charge
 from kubelet.host import Host
 from kubelet.observe import observe
 from kubelet.probes import begin_probes
+from kubelet.reporting.status_writer import StatusWriter
 from kubelet.runtime.base import RuntimeFailure
 from kubelet.seen import Seen, is_done_for_good
 from kubelet.status import status_of
-from kubelet.status_writer import StatusWriter
 from kubelet.steps import Step, Wait
 from wherry.api.core.pod import Pod
 from wherry.client import clock
