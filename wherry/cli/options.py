@@ -1,0 +1,38 @@
+"""Options that several verbs share, and how problems are shown."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wherry.cluster.layout import DEFAULT_NAME
+from wherry.cluster.problem import ClusterProblem
+
+name_option = click.option("--name", default=DEFAULT_NAME, help="Which cluster; several live side by side.")
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where its data is. [default: /var/lib/wherry/NAME as root, else ~/.local/share/wherry/NAME]",
+)
+
+
+def says_problems(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Show a ClusterProblem as click shows its own errors."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ClusterProblem as problem:
+            raise click.ClickException(str(problem)) from problem
+
+    return wrapper
+
+
+def say(line: str) -> None:
+    """A line of progress; results go to standard output, progress does not."""
+    click.echo(line, err=True)

@@ -1,0 +1,121 @@
+"""The pods' network of a cluster: a Docker bridge of its own, and the services' addresses that go with it.
+
+Clusters side by side must not share addresses: pods take 10.244.0.0/16, 10.245.0.0/16, …, services 10.96.0.0/16,
+10.97.0.0/16, …, each the first that neither Docker nor the machine's routes use. The network's labels say what was
+chosen, so clusters see each other and a cluster keeps its addresses.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wherry.cluster.layout import Layout
+from wherry.cluster.machine.ports import is_free
+from wherry.cluster.problem import ClusterProblem
+
+CLUSTER, DATA_DIR, SERVICE_CIDR = "io.wherry.cluster", "io.wherry.data-dir", "io.wherry.service-cidr"
+POD_NETWORKS = tuple(f"10.{second}.0.0/16" for second in range(244, 256))
+SERVICE_NETWORKS = tuple(f"10.{second}.0.0/16" for second in range(96, 112))
+_ROUTES = Path("/proc/net/route")
+_UP = 1
+
+
+class PodNetwork(NamedTuple):
+    """What was chosen. `gateway` is this machine on the network; empty where it is out of reach (Docker Desktop)."""
+
+    pod_cidr: str
+    service_cidr: str
+    gateway: str
+    dns_port: int
+
+
+def have_network(client: Any, layout: Layout) -> PodNetwork:
+    """The cluster's network, made if need be."""
+    found = {network["Name"]: network for network in client.networks()}
+    ours = found.get(layout.title)
+    if ours is not None:
+        _check_owner(ours, layout)
+    else:
+        ours = _create(client, layout, list(found.values()))
+    config = ours["IPAM"]["Config"][0]
+    gateway = str(config.get("Gateway") or next(IPv4Network(config["Subnet"]).hosts()))
+    if not is_free(0, gateway):
+        gateway = ""
+    dns_port = 53 if gateway and is_free(53, gateway, socket.SOCK_DGRAM) else 0
+    return PodNetwork(config["Subnet"], ours["Labels"][SERVICE_CIDR], gateway, dns_port)
+
+
+def remove_network(client: Any, layout: Layout) -> None:
+    """Remove the cluster's network if there is one."""
+    for network in client.networks(names=[layout.title]):
+        if network["Name"] == layout.title and network["Labels"].get(CLUSTER) == layout.name:
+            client.remove_network(network["Id"])
+
+
+def clusters_on(client: Any) -> list[str]:
+    """The names of the clusters that have a network here."""
+    return [network["Labels"][CLUSTER] for network in client.networks() if CLUSTER in (network["Labels"] or {})]
+
+
+def _check_owner(network: dict[str, Any], layout: Layout) -> None:
+    labels = network["Labels"] or {}
+    if labels.get(CLUSTER) != layout.name:
+        raise ClusterProblem(f"Docker has a network {layout.title!r} that is not ours; choose another --name")
+    if labels.get(DATA_DIR) != str(layout.data_dir):
+        where = labels.get(DATA_DIR)
+        raise ClusterProblem(
+            f"a cluster named {layout.name!r} is here already, with its data in {where}; "
+            f"choose another --name, or end that one: wherry down --name {layout.name} --data-dir {where}"
+        )
+
+
+def _create(client: Any, layout: Layout, networks: list[dict[str, Any]]) -> dict[str, Any]:
+    import docker  # type: ignore[import-untyped]
+
+    used = [*_routed(), *_subnets(networks)]
+    others = [IPv4Network(n["Labels"][SERVICE_CIDR]) for n in networks if SERVICE_CIDR in (n["Labels"] or {})]
+    services = next(_unused(SERVICE_NETWORKS, [*used, *others]), None)
+    labels = {CLUSTER: layout.name, DATA_DIR: str(layout.data_dir), SERVICE_CIDR: services}
+    for subnet in _unused(POD_NETWORKS, used) if services else ():
+        ipam = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)])
+        try:
+            made = client.create_network(layout.title, driver="bridge", ipam=ipam, labels=labels, check_duplicate=True)
+        except docker.errors.APIError as error:
+            if "overlap" in str(error.explanation):  # somebody was faster
+                continue
+            raise ClusterProblem(f"Docker cannot make the network {layout.title!r}: {error.explanation}") from error
+        created: dict[str, Any] = client.inspect_network(made["Id"])
+        return created
+    raise ClusterProblem(
+        f"no free network for pods ({POD_NETWORKS[0]} to {POD_NETWORKS[-1]}) or services "
+        f"({SERVICE_NETWORKS[0]} to {SERVICE_NETWORKS[-1]}): all are in use by Docker or by routes of this machine"
+    )
+
+
+def _unused(candidates: Iterable[str], used: list[IPv4Network]) -> Iterator[str]:
+    return (text for text in candidates if not any(IPv4Network(text).overlaps(other) for other in used))
+
+
+def _subnets(networks: list[dict[str, Any]]) -> Iterator[IPv4Network]:
+    for network in networks:
+        for config in (network.get("IPAM") or {}).get("Config") or ():
+            if "." in config.get("Subnet", ""):
+                yield IPv4Network(config["Subnet"])
+
+
+def _routed() -> Iterator[IPv4Network]:
+    """Where this machine already sends packets, the default route apart."""
+    try:
+        lines = _ROUTES.read_text().splitlines()[1:]
+    except OSError:
+        return
+    for line in lines:
+        _, destination, _, flags, *_, mask, _, _, _ = line.split()
+        if int(flags, 16) & _UP and int(mask, 16):
+            address, bits = struct.pack("<L", int(destination, 16)), int(mask, 16).bit_count()
+            yield IPv4Network((socket.inet_ntoa(address), bits), strict=False)

@@ -1,0 +1,80 @@
+"""Settings: what `up` decided about a cluster, kept with it so that the supervisor, `down` and the next `up` agree."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+import msgspec
+
+from wherry.cluster.files import write_private
+from wherry.cluster.layout import Layout
+from wherry.cluster.problem import ClusterProblem
+
+STORES = ("sqlite", "etcd", "memory")
+CLUSTER_DOMAIN = "cluster.local"
+
+
+class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A kubelet of this machine."""
+
+    name: str
+    port: int
+
+
+class EtcdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody else's etcd; without endpoints a local one is started."""
+
+    endpoints: tuple[str, ...] = ()
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """See the module. `gateway` is this machine on the pods' network, empty where there is no such network."""
+
+    port: int
+    store: str = "sqlite"
+    etcd: EtcdSettings = EtcdSettings()
+    etcd_ports: tuple[int, int] = (0, 0)
+    nodes: tuple[NodeSettings, ...] = ()
+    fake_nodes: int = 0
+    pod_cidr: str = ""
+    service_cidr: str = "10.96.0.0/16"
+    gateway: str = ""
+    dns_port: int = 53
+    docker_host: str = ""
+    kubeconfig: str = ""
+    context_before: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where people of this machine find the API server."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def has_local_etcd(self) -> bool:
+        """Whether an etcd of our own runs for this cluster."""
+        return self.store == "etcd" and not self.etcd.endpoints
+
+    def service_address(self, index: int) -> str:
+        """The address of that number in the services' network: 1 is the API server's, 10 the name server's."""
+        return str(IPv4Network(self.service_cidr)[index])
+
+    def save(self, layout: Layout) -> None:
+        """Keep them, whole or not at all."""
+        write_private(layout.settings_file, msgspec.json.format(msgspec.json.encode(self)))
+
+
+def load_settings(layout: Layout) -> Settings | None:
+    """What the last `up` decided, None if there was none."""
+    try:
+        content = layout.settings_file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ClusterProblem(f"{layout.settings_file}: {error.strerror}") from error
+    try:
+        return msgspec.json.decode(content, type=Settings)
+    except msgspec.MsgspecError as error:
+        raise ClusterProblem(f"{layout.settings_file}: not the settings of a cluster: {error}") from error

@@ -1,0 +1,186 @@
+"""`wherry up`: decide, prepare, start the supervisor, wait until the cluster is ready.
+
+    wanted = Wanted(nodes=1, ...)
+    cluster = start(layout, wanted, say=print)
+
+Run twice it finds the cluster running and changes nothing. What an earlier `up` decided and this one does not mention
+stays as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wherry.cluster.layout import DEFAULT_NAME, Layout
+from wherry.cluster.locks import only_one, shared_things
+from wherry.cluster.machine import debian
+from wherry.cluster.machine.docker_engine import have_docker
+from wherry.cluster.machine.images import have_images
+from wherry.cluster.machine.network import PodNetwork, have_network
+from wherry.cluster.machine.ports import first_free, is_free
+from wherry.cluster.problem import ClusterProblem
+from wherry.cluster.readiness import wait_until_ready
+from wherry.cluster.settings import EtcdSettings, NodeSettings, Settings, load_settings
+from wherry.cluster.supervision.running import end_strays, supervisor_of
+from wherry.cluster.trust.credentials import make_credentials
+from wherry.cluster.trust.kubeconfig import merge_context, users_kubeconfig
+
+API_PORT, KUBELET_PORT, ETCD_PORT = 6443, 10250, 12379
+NO_NETWORK = PodNetwork("", "10.96.0.0/16", "", 0)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the person asked for; None where nothing was said."""
+
+    nodes: int | None = None
+    fake_nodes: int | None = None
+    store: str | None = None
+    etcd: EtcdSettings | None = None
+    port: int | None = None
+    kubeconfig: Path | None = None
+
+
+def start(layout: Layout, wanted: Wanted, say: Say) -> Settings:
+    """Have the cluster running and ready; raises ClusterProblem with what stands in the way."""
+    layout.make()
+    with only_one(layout):
+        before = load_settings(layout)
+        if before is not None and supervisor_of(layout) is not None:
+            _refuse_changes(layout, before, wanted)
+            say(f"cluster {layout.name} is running")
+        else:
+            end_strays(layout)
+            before = _start(layout, before, wanted, say)
+        wait_until_ready(layout, before, say)
+        return before
+
+
+def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say) -> Settings:
+    network, client = NO_NETWORK, None
+    if _number_of_nodes(before, wanted):
+        client = _have_docker(layout, say)
+        with shared_things():
+            network = have_network(client, layout)
+    settings = _decide(layout, before, wanted, network)
+    if settings.has_local_etcd and shutil.which("etcd") is None and debian.may_install():
+        say("installing etcd (etcd-server)")
+        debian.install("etcd-server")
+    make_credentials(layout, settings)
+    settings = _merge_kubeconfig(layout, settings)
+    settings.save(layout)
+    say(f"starting {settings.url} (store: {settings.store}, data: {layout.data_dir})")
+    _supervise(layout)
+    if client is not None:
+        # Meanwhile the API server comes up.
+        with shared_things():
+            have_images(client, say)
+    return settings
+
+
+def _have_docker(layout: Layout, say: Say) -> Any:
+    if sys.platform.startswith("linux") and shutil.which("nft") is None and debian.may_install():
+        say("installing nftables")
+        debian.install("nftables", "iproute2")
+    return have_docker(say, layout.log("dockerd"))
+
+
+def _decide(layout: Layout, before: Settings | None, wanted: Wanted, network: PodNetwork) -> Settings:
+    taken: set[int] = set()
+    port = _api_port(before, wanted)
+    taken.add(port)
+    nodes = tuple(
+        NodeSettings(name, _take(taken, KUBELET_PORT, network.gateway or "127.0.0.1"))
+        for name in node_names(layout, _number_of_nodes(before, wanted))
+    )
+    store = wanted.store or (before.store if before else "sqlite")
+    etcd = wanted.etcd or (before.etcd if before else EtcdSettings())
+    is_local = store == "etcd" and not etcd.endpoints
+    return Settings(
+        port=port,
+        store=store,
+        etcd=etcd,
+        etcd_ports=(_take(taken, ETCD_PORT), _take(taken, ETCD_PORT)) if is_local else (0, 0),
+        nodes=nodes,
+        fake_nodes=wanted.fake_nodes if wanted.fake_nodes is not None else (before.fake_nodes if before else 0),
+        pod_cidr=network.pod_cidr,
+        service_cidr=network.service_cidr,
+        gateway=network.gateway,
+        dns_port=network.dns_port,
+        docker_host=os.environ.get("DOCKER_HOST", ""),
+        kubeconfig=str(wanted.kubeconfig or (before.kubeconfig if before else "") or users_kubeconfig()),
+        context_before=before.context_before if before else "",
+    )
+
+
+def node_names(layout: Layout, count: int) -> tuple[str, ...]:
+    """The machine's name; several nodes are numbered, and clusters beside the first say whose they are."""
+    host = platform.node().lower() or "node"
+    base = host if layout.name == DEFAULT_NAME else f"{host}-{layout.name}"
+    return (base,) if count == 1 else tuple(f"{base}-{index + 1}" for index in range(count))
+
+
+def _number_of_nodes(before: Settings | None, wanted: Wanted) -> int:
+    if wanted.nodes is not None:
+        return wanted.nodes
+    return len(before.nodes) if before else 1
+
+
+def _api_port(before: Settings | None, wanted: Wanted) -> int:
+    if wanted.port is not None:
+        if not is_free(wanted.port):
+            raise ClusterProblem(f"--port {wanted.port}: another program listens there; choose another one")
+        return wanted.port
+    # A cluster keeps its port, so that kubeconfigs that were handed out stay true.
+    return before.port if before and is_free(before.port) else first_free(API_PORT)
+
+
+def _take(taken: set[int], port: int, address: str = "127.0.0.1") -> int:
+    port = first_free(port, taken, address)
+    taken.add(port)
+    return port
+
+
+def _merge_kubeconfig(layout: Layout, settings: Settings) -> Settings:
+    before = merge_context(layout, Path(settings.kubeconfig), settings.url)
+    return msgspec.structs.replace(settings, context_before=before or settings.context_before)
+
+
+def _refuse_changes(layout: Layout, running: Settings, wanted: Wanted) -> None:
+    """A running cluster is what it is: say so before anything is done halfway."""
+    options = {
+        "--nodes": (wanted.nodes, len(running.nodes)),
+        "--fake-nodes": (wanted.fake_nodes, running.fake_nodes),
+        "--store": (wanted.store, running.store),
+        "--etcd-endpoints": (wanted.etcd, running.etcd),
+        "--port": (wanted.port, running.port),
+        "--kubeconfig": (wanted.kubeconfig and str(wanted.kubeconfig), running.kubeconfig),
+    }
+    for option, (asked, is_so) in options.items():
+        if asked is not None and asked != is_so:
+            raise ClusterProblem(
+                f"{option} {asked}: cluster {layout.name} runs with {is_so}; `wherry down --name {layout.name}` first"
+            )
+
+
+def _supervise(layout: Layout) -> None:
+    """Start the supervisor as a process of its own, which outlives this one."""
+    command = (sys.executable, "-P", "-m", "wherry.cluster.supervision.supervisor")
+    options = ("--name", layout.name, "--data-dir", str(layout.data_dir))
+    layout.supervisor_file.unlink(missing_ok=True)
+    with layout.log("supervisor").open("ab") as log:
+        subprocess.Popen(
+            (*command, *options), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+        )

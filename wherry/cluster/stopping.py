@@ -1,0 +1,130 @@
+"""`wherry down`: everything of a cluster is taken off this machine but its data, and with `purge` that too.
+
+It works from what is there, not from what should be: after any crash, and when run twice.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from wherry.cluster.layout import Layout, clusters_dir
+from wherry.cluster.locks import only_one, shared_things
+from wherry.cluster.machine.docker_engine import connect, stop_ours
+from wherry.cluster.machine.images import remove_images
+from wherry.cluster.machine.network import CLUSTER, clusters_on, remove_network
+from wherry.cluster.problem import ClusterProblem
+from wherry.cluster.settings import Settings, load_settings
+from wherry.cluster.supervision.processes import kubeproxy_cleanup
+from wherry.cluster.supervision.running import end_strays, supervisor_of
+from wherry.cluster.trust.kubeconfig import remove_context
+
+Say = Callable[[str], None]
+
+# The supervisor itself gives each stage of processes eight seconds.
+_SUPERVISOR_SECONDS = 40.0
+_CLEANUP_SECONDS = 60.0
+
+
+def stop(layout: Layout, say: Say, *, purge: bool = False) -> None:
+    """End a cluster. Raises ClusterProblem when something of it cannot be removed now."""
+    if not layout.data_dir.exists():
+        say(f"there is no cluster {layout.name} in {layout.data_dir}")
+        return
+    with only_one(layout):
+        settings = load_settings(layout)
+        say(f"stopping cluster {layout.name}")
+        _stop_processes(layout)
+        if settings is not None:
+            remove_context(layout, Path(settings.kubeconfig), settings.context_before)
+        if settings is not None and settings.nodes:
+            _clear_rules(layout, settings)
+            with shared_things():
+                _clear_docker(layout)
+        _unmount_all(layout.data_dir)
+        shutil.rmtree(layout.run, ignore_errors=True)
+        if purge:
+            _purge(layout)
+        say("gone, its data included" if purge else f"gone; its data stays in {layout.data_dir}")
+
+
+def _stop_processes(layout: Layout) -> None:
+    supervisor = supervisor_of(layout)
+    if supervisor is not None:
+        supervisor.signal(signal.SIGTERM)
+        supervisor.signal(signal.SIGCONT)
+        if not supervisor.ends_within(_SUPERVISOR_SECONDS):
+            supervisor.signal(signal.SIGKILL)
+            supervisor.ends_within(_SUPERVISOR_SECONDS)
+    end_strays(layout)
+
+
+def _clear_rules(layout: Layout, settings: Settings) -> None:
+    command = kubeproxy_cleanup(layout, settings)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/", timeout=_CLEANUP_SECONDS
+    )
+    if done.returncode != 0:
+        raise ClusterProblem(f"the rules of cluster {layout.name} cannot be removed:\n{done.stdout}{done.stderr}")
+
+
+def _clear_docker(layout: Layout) -> None:
+    try:
+        client = connect()
+    except ClusterProblem as problem:
+        raise ClusterProblem(
+            f"{problem}\n  The containers and the network of cluster {layout.name} are still in Docker: "
+            "start it and run `wherry down` again."
+        ) from problem
+    _remove_containers(client, layout)
+    remove_network(client, layout)
+    if not clusters_on(client):
+        remove_images(client)
+        stop_ours(client)
+
+
+def _remove_containers(client: Any, layout: Layout) -> None:
+    import docker.errors  # type: ignore[import-untyped]
+
+    # Twice: a kubelet that was killed may have had a request under way.
+    for _ in range(2):
+        for container in client.containers(all=True, filters={"label": f"{CLUSTER}={layout.name}"}):
+            try:
+                client.remove_container(container["Id"], force=True, v=True)
+            except docker.errors.NotFound:
+                continue
+            except docker.errors.APIError as error:
+                if "already in progress" not in str(error.explanation):
+                    raise ClusterProblem(f"Docker cannot remove {container['Names']}: {error.explanation}") from error
+
+
+def _unmount_all(folder: Path) -> None:
+    """Unmount what kubelets mounted below the data directory, the innermost first."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    for point in sorted((p for p in points if Path(p).is_relative_to(folder)), key=len, reverse=True):
+        subprocess.run(("umount", "-l", point), stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def _purge(layout: Layout) -> None:
+    """Only what a cluster makes is removed: a folder that holds other things stays, with them."""
+    ours = (layout.pki, layout.kubeconfig("").parent, layout.store, layout.nodes, layout.logs, layout.run)
+    try:
+        for folder in ours:
+            if folder.exists():
+                shutil.rmtree(folder)
+        layout.settings_file.unlink(missing_ok=True)
+    except OSError as error:
+        raise ClusterProblem(f"{error.filename}: cannot be removed: {error.strerror}") from error
+    # Its own folder, and the one of all clusters after the last; neither if somebody put something there.
+    for folder in (layout.data_dir, clusters_dir()):
+        with suppress(OSError):
+            folder.rmdir()
