@@ -152,6 +152,45 @@ async def test_the_world_tells_the_next_plan_how_the_last_one_failed():
 
 
 @in_virtual_time
+async def test_a_plan_that_tells_of_its_failure_does_not_wake_itself():
+    def plan(rs: ReplicaSet, world: World) -> Plan:
+        yield SetStatus(rs.with_status(replicas=rs.status.replicas + 1))  # told anew each time
+        yield Create(pod_from(rs.spec.template, owner=rs))
+
+    async def over_quota(method: str, path: str, perform: Perform) -> Any:
+        if method == "POST" and path.endswith("/pods"):
+            raise errors.forbidden("pods", "", "exceeded quota")
+        return await perform()
+
+    api = FakeApi(disturb=over_quota)
+    async with running(api, replace(REPLICAS, plan=plan)):
+        api.put(a_replicaset("web"))
+        await asyncio.sleep(300)
+
+        assert 10 < len(api.writes("PATCH")) < 40
+
+
+@in_virtual_time
+async def test_a_refused_creation_is_told_without_the_name_that_was_made_up():
+    async def refuse(method: str, path: str, perform: Perform) -> Any:
+        if method == "POST" and path.endswith("/pods"):
+            await perform()
+            [name] = [name for kind, _, name in api.objects if kind is Pod]
+            api.remove(api.all(Pod)[0])
+            raise errors.forbidden("pods", name, "exceeded quota")
+        return await perform()
+
+    api = FakeApi(disturb=refuse)
+    async with running(api):
+        api.put(a_replicaset("web"))
+        await asyncio.sleep(1)
+        [told] = api.all(EventObject)
+
+    assert told.message == 'Error creating: pods "web-" is forbidden: exceeded quota'
+    assert told.count > 1
+
+
+@in_virtual_time
 async def test_lost_answers_to_creations_lead_to_no_extra_pod():
     api = FakeApi()
 

@@ -75,6 +75,23 @@ async def test_a_success_makes_the_next_failure_the_first_again():
 
 
 @in_virtual_time
+async def test_an_echo_wakes_a_key_that_is_well_but_hastens_no_retry():
+    queue, loop = WorkQueue(), asyncio.get_running_loop()
+    queue.add_unless_failing("a")
+    held = await queue.get()
+    queue.add_unless_failing("a")
+    queue.done(held)
+    assert await queue.get() == "a"
+
+    for _ in range(5):
+        queue.add_rate_limited("a")
+    queue.add_unless_failing("a")
+    queue.done("a")
+    queue.add_unless_failing("a")
+    assert (len(queue), await queue.get(), loop.time() > 0) == (0, "a", True)
+
+
+@in_virtual_time
 async def test_a_cancelled_worker_leaves_its_wake_up_to_another():
     queue = WorkQueue()
     first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())

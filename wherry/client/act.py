@@ -136,13 +136,13 @@ class Act:
                 named = _named(manifest)  # somebody else has the name that we made up
             except ApiError as error:
                 if error.code < 500:
-                    raise
+                    raise _without_made_up_name(error, manifest, named) from error
                 unanswered = error
                 await asyncio.sleep(backoff.next())
         if unanswered is None:
             raise AlreadyExists(f"{manifest['metadata']['generateName']}: every name that was made up is taken")
         self._doubt(named, kind)
-        raise unanswered
+        raise _without_made_up_name(unanswered, manifest, named)
 
     async def _found(self, named: Manifest, kind: type[Resource] | None, *, ours: bool) -> dict[str, Any] | None:
         """What a create found in its place: our own, created by an attempt that got no answer, or another's."""
@@ -285,6 +285,15 @@ def _named(manifest: Manifest) -> Manifest:
     if metadata.get("name") or not metadata.get("generateName"):
         return manifest
     return {**manifest, "metadata": {**metadata, "name": generate_name(metadata["generateName"], clock.randomness())}}
+
+
+def _without_made_up_name(error: ApiError, manifest: Manifest, named: Manifest) -> ApiError:
+    """The error as Kubernetes tells it, of the prefix: the same failure is then the same message each time."""
+    if named is not manifest:
+        told = type(error)(error.message.replace(named["metadata"]["name"], manifest["metadata"]["generateName"]))
+        told.details = error.details
+        return told
+    return error
 
 
 def _is_namespace_ending(error: ApiError) -> bool:

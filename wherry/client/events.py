@@ -52,7 +52,7 @@ class EventRecorder:
         message = message.encode()[:MOST_MESSAGE_BYTES].decode(errors="ignore")
         told = self._series.told(reference_to(obj), reason, message, type, clock.now(), action=action)
         if told is None:
-            self._lose(obj.key, reason, "too many events about this object")
+            log.debug("event dropped", about=obj.key, reason=reason, why="too many events about this object")
             return
         try:
             self._queue.put_nowait(told)

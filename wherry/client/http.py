@@ -172,7 +172,10 @@ class Client:
     ) -> Any:
         """Any request; gives the decoded JSON, None for an empty answer."""
         answer = await self._bytes(method, path, query, body=body, content_type=content_type)
-        return orjson.loads(answer) if answer else None
+        try:
+            return orjson.loads(answer) if answer else None
+        except orjson.JSONDecodeError as error:
+            raise InternalError(f"{method} {path}: expected JSON, got {answer[:80]!r}") from error
 
     async def watch(
         self, kind: type[R], namespace: str = "", *, since: str, labels: str = "", fields: str = ""

@@ -100,11 +100,19 @@ class _Shift:
             self._queue.close()
 
     def _listen(self) -> None:
-        self._informers[self._kind].subscribe(lambda change: self._queue.add(_either(change).key))
+        self._informers[self._kind].subscribe(self._changed)
         for kind in self._controller.owns:
             self._informers[kind].subscribe(self._owned_changed)
         for kind, wake in self._controller.wakes.items():
             self._informers[kind].subscribe(lambda change, wake=wake: self._wake(change, wake))  # type: ignore[misc]
+
+    def _changed(self, change: Change[Resource]) -> None:
+        before, after = change
+        if before is not None and after is not None and before.metadata.generation == after.metadata.generation > 0:
+            # Only its status or metadata: a plan that tells of its failure there would otherwise wake itself for ever.
+            self._queue.add_unless_failing(after.key)
+        else:
+            self._queue.add(_either(change).key)
 
     def _owned_changed(self, change: Change[Resource]) -> None:
         for obj in change:

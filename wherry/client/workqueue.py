@@ -30,6 +30,7 @@ class WorkQueue:
     def __init__(self) -> None:
         self._waiting: deque[str] = deque()
         self._dirty: set[str] = set()  # waiting, or to be added again when done
+        self._dirty_if_well: set[str] = set()  # held, and to be added again unless the worker fails
         self._held: set[str] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, int] = {}
@@ -50,6 +51,13 @@ class WorkQueue:
         self._dirty.add(key)
         if key not in self._held:
             self._push(key)
+
+    def add_unless_failing(self, key: str) -> None:
+        """Ask for a plan because of what may be the echo of our own write: it must not hasten a retry that waits."""
+        if key in self._held:
+            self._dirty_if_well.add(key)
+        elif key not in self._failures:
+            self.add(key)
 
     def add_after(self, key: str, seconds: float) -> None:
         """Ask for a plan in a while; of several such requests the earliest counts."""
@@ -95,7 +103,11 @@ class WorkQueue:
         """The worker is through with the key."""
         self._held.discard(key)
         if key in self._dirty:
+            self._dirty_if_well.discard(key)
             self._push(key)
+        elif key in self._dirty_if_well:
+            self._dirty_if_well.discard(key)
+            self.add_unless_failing(key)
 
     def close(self) -> None:
         """Nobody works here any more: drop the timers."""
