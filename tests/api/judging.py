@@ -49,7 +49,7 @@ def faults(manifest: Manifest) -> list[str]:
 def faults_of_update(old: Manifest, new: Manifest) -> list[str]:
     """Every broken rule of replacing one object by another."""
     cls, stored, draft = class_of(old), created(old), defaulted(new)
-    draft["metadata"] = {**stored["metadata"], **draft["metadata"]}
+    draft["metadata"] = {**stored["metadata"], **draft.get("metadata", {})}
     draft.setdefault("status", stored.get("status", {}))
     cls.prepare_update(draft, stored)
     view, before = cls.read(draft), cls.read(stored)

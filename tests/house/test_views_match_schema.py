@@ -70,6 +70,8 @@ def fits(kind: Any, schema: Schema) -> bool:
         return typing.get_origin(kind) is dict and fits(typing.get_args(kind)[1], schema.additional)
     if schema.type in SCALARS:
         return kind is SCALARS[schema.type]
+    if schema.preserve_unknown and kind is Any:
+        return True
     return isinstance(kind, type) and issubclass(kind, View | Verbatim)
 
 

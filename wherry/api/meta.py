@@ -14,7 +14,7 @@ from wherry.machinery.view import Verbatim, View
 class Condition(View):
     """One aspect of an object's state, with the time it last changed."""
 
-    type: str
+    type: str = ""
     status: str = "Unknown"
     reason: str = ""
     message: str = ""

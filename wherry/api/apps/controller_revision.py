@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from wherry.machinery.field_errors import FieldError
+from wherry.machinery.field_errors import FieldError, required
 from wherry.machinery.resource import Column, Resource
 from wherry.machinery.table_cells import AGE
 from wherry.machinery.validation import non_negative, unchanged
-from wherry.machinery.view import Verbatim
 
 
 def _controller(revision: ControllerRevision) -> str:
@@ -23,7 +23,8 @@ class ControllerRevision(Resource, group="apps", version="v1"):
     """One remembered version; `data` is a patch that brings it back."""
 
     revision: int = 0
-    data: Verbatim = Verbatim()
+    # Any JSON, though in practice an object.
+    data: Any = None
 
     columns = (
         Column("Controller", _controller),
@@ -33,6 +34,8 @@ class ControllerRevision(Resource, group="apps", version="v1"):
 
     def validate(self, old: ControllerRevision | None) -> Iterator[FieldError]:
         """Every broken rule; what was remembered stays as it was."""
+        if self.data is None:
+            yield required("data", "data is mandatory")
         yield from non_negative("revision", self.revision)
         if old is not None:
-            yield from unchanged("data", self.data.raw, old.data.raw)
+            yield from unchanged("data", self.data, old.data)

@@ -1,4 +1,4 @@
-"""Any pod: a sound one passes whole, a hostile one is told its faults and nothing worse."""
+"""Any object: a sound pod passes whole; whatever is hostile is told its faults, and nothing worse happens."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from judging import container, created, faults, pod
+from judging import container, created, deployment, faults, faults_of_update, pod, service, thing
 
 from wherry.api.core.pod import Pod
 from wherry.machinery.quantity import Quantity
+from wherry.machinery.resource import all_kinds
+from wherry.machinery.schema import Schema, schema_for
 
 label = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 amount = st.sampled_from(["0", "1", "250m", "1.5", "2e3", "64Mi", "1Gi", 3])
@@ -84,14 +86,14 @@ anything = st.recursive(
 )
 
 
-def places(schema: Any, path: tuple[str, ...] = (), depth: int = 0) -> list[tuple[str, ...]]:
-    """Paths to the fields of a pod spec, lists as their first item."""
+def places(schema: Schema, path: tuple[str, ...] = (), depth: int = 0) -> list[tuple[str, ...]]:
+    """Paths to the fields of an object; lists as their first item."""
     found = []
     for name, child in schema.properties.items():
         here = (*path, name)
         found.append(here)
         node = child.items or child
-        if depth < 3 and node.properties:
+        if depth < 5 and node.properties:
             found += places(node, (*here, "[0]") if child.items else here, depth + 1)
     return found
 
@@ -103,19 +105,28 @@ def planted(path: tuple[str, ...], value: Any) -> Any:
     return value
 
 
-def all_places() -> list[tuple[str, ...]]:
-    from wherry.machinery.schema import definition
+def merged(base: Any, planted: Any) -> Any:
+    """The object with that value in it."""
+    if isinstance(base, dict) and isinstance(planted, dict):
+        return {**base, **{key: merged(base.get(key), value) for key, value in planted.items()}}
+    if isinstance(base, list) and isinstance(planted, list) and base and planted:
+        return [merged(base[0], planted[0]), *base[1:]]
+    return planted
 
-    return places(definition("io.k8s.api.core.v1.PodSpec"))
+
+BASES = [pod(), deployment(), service(), *(thing(cls.kind.name, cls.kind.api_version) for cls in all_kinds())]
 
 
-@given(path=st.sampled_from(all_places()), value=anything)
-@settings(max_examples=400, deadline=None)
-def test_a_hostile_value_is_refused_in_words(path: tuple[str, ...], value: Any):
-    spec = {"containers": [container()], **planted(path, value)}
+@pytest.mark.parametrize("base", BASES, ids=lambda base: base["kind"])
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_hostile_value_is_refused_in_words(base: dict[str, Any], data: st.DataObject):
+    fields = places(schema_for(base["apiVersion"], base["kind"]))
+    path = data.draw(st.sampled_from([field for field in fields if field[0] not in ("apiVersion", "kind")]))
+    manifest = merged(base, planted(path, data.draw(anything)))
 
     try:
-        found = faults(pod(**spec))
+        found = faults(manifest) + faults_of_update(base, manifest)
     except TypeError as refused:  # the walker's: this value is of the wrong type
         found = [str(refused)]
 
