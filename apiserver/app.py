@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from apiserver.operations import operations
 from apiserver.pipeline import PIPELINE, chain
 from apiserver.request import Receive, Request, Response, Scope, Send, Stream
 from apiserver.server import Server
@@ -17,7 +16,6 @@ class App:
     def __init__(self, server: Server) -> None:
         self.server = server
         self._walk = chain(PIPELINE)
-        server.operations = operations(server)  # type: ignore[assignment]  # ASGI, with narrower types
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

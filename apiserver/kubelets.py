@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiohttp
 import orjson
 
 from apiserver.request import Receive, Scope, Send
@@ -16,6 +15,8 @@ from wherry.api.core.node import Node
 from wherry.machinery.errors import ApiError, BadRequest, InternalError, from_status
 
 if TYPE_CHECKING:
+    import aiohttp
+
     from apiserver.watch_cache import WatchCache
 
 _ADDRESS_TYPES = ("InternalIP", "Hostname", "ExternalIP")
@@ -41,6 +42,8 @@ class Kubelets:
         address = next((a for a in map(node.status.address, _ADDRESS_TYPES) if a), "") if node else ""
         if not address or not port or self._tls is None:
             raise InternalError(f"Internal error occurred: node {node_name} has no kubelet that can be reached")
+        import aiohttp  # a quarter of a second, which a server without streams need not spend
+
         if self._session is None:
             # One connection per stream and no limit: a follower must never wait for another one to finish.
             connector = aiohttp.TCPConnector(limit=0, ssl=self._tls, force_close=True)
@@ -62,6 +65,8 @@ class Kubelet:
 
     async def stream(self, path: str) -> AsyncIterator[bytes]:
         """The body of a GET, as it comes; raises what the kubelet answers instead."""
+        import aiohttp
+
         try:
             response = await self._session.get(self._url + path)
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -75,6 +80,8 @@ class Kubelet:
 
     async def tunnel(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Join a client's WebSocket to the kubelet's, message by message, until either side closes."""
+        import aiohttp
+
         offered = tuple(scope.get("subprotocols") or ())
         try:
             backend = await self._session.ws_connect(self._url + path, protocols=offered, max_msg_size=0)
@@ -107,6 +114,8 @@ async def _client_to_kubelet(receive: Receive, backend: aiohttp.ClientWebSocketR
 
 
 async def _kubelet_to_client(backend: aiohttp.ClientWebSocketResponse, send: Send) -> None:
+    import aiohttp
+
     async for message in backend:
         if message.type == aiohttp.WSMsgType.BINARY:
             await send({"type": "websocket.send", "bytes": message.data})
@@ -123,6 +132,8 @@ async def _refuse(send: Send, receive: Receive, error: ApiError) -> None:
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    import aiohttp
+
     try:
         async for chunk in response.content.iter_any():
             yield chunk

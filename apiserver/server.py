@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -59,10 +60,6 @@ class Health:
         self.pending.remove(step)
 
 
-async def _no_operations(scope: Scope, receive: Receive, send: Send) -> None:
-    raise RuntimeError("the operational endpoints are not wired")
-
-
 class Server:
     """One API server on one store."""
 
@@ -87,7 +84,6 @@ class Server:
         self.admission = Admission(self, settings.disabled_admission)
         self.watching: set[Watcher] = set()
         self.health = Health()
-        self.operations: Callable[[Scope, Receive, Send], Awaitable[None]] = _no_operations
         self._rests: dict[type[Resource], Rest] = {}
 
     @property
@@ -98,6 +94,13 @@ class Server:
     def now(self) -> datetime:
         """The time, in UTC."""
         return self._now()
+
+    @cached_property
+    def operations(self) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        """The operational endpoints, loaded when they are first asked for."""
+        from apiserver.operations import operations
+
+        return operations(self)  # type: ignore[return-value]  # ASGI, with narrower types
 
     def rest(self, cls: type[Resource]) -> Rest:
         """The operations on a kind."""

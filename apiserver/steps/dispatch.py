@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apiserver import discovery, resources
+from apiserver import discovery, probes, resources
 from apiserver.request import Answer, Request, Response, Upgrade
 from apiserver.subresources import find_subresource
 from wherry.machinery.errors import NotFound
@@ -25,7 +25,7 @@ async def dispatch(server: Server, request: Request, proceed: Proceed) -> Answer
     if target is None:
         if request.path.startswith(("/api", "/apis", "/openapi")):
             return discovery.serve(server, request) or NO_SUCH_PATH
-        return Upgrade(server.operations)
+        return probes.serve(server, request) or Upgrade(server.operations)
     cls = kind_at(target.group, target.version, target.plural)
     if cls is None:
         if not discovery.is_served(target.group, target.version):
