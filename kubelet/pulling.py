@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 from kubelet.charge import Charge
@@ -12,6 +13,9 @@ from wherry.api.core.pod import Container
 from wherry.api.core.secret import Secret
 from wherry.client import clock
 from wherry.machinery.errors import ApiError
+
+# Long enough for a watcher to see why, before the reason becomes that we wait.
+_ERROR_SHOWN_SECONDS = 2
 
 
 async def pull(charge: Charge, container: Container, attempt: int) -> None:
@@ -54,7 +58,7 @@ def _fail(charge: Charge, container: Container, error: str, pause: Pause) -> Non
 
 async def _then_back_off(charge: Charge, container: Container, message: str) -> None:
     """Let people see the error itself first; from then on, that we are waiting."""
-    await charge.status.accepted()
+    await asyncio.sleep(_ERROR_SHOWN_SECONDS)
     trouble = charge.troubles.get(container.name)
     if trouble is None or trouble.reason != "ErrImagePull":
         return

@@ -88,22 +88,26 @@ class Kubelet:
         return [worker.charge for worker in self._workers.values()]
 
     async def run(self, tls: Tls | None = None) -> None:
-        """Until cancelled; the pods stay as they are then."""
+        """Serve and live, until cancelled; the pods stay as they are then."""
         server = Server(self)
         await server.start(self.settings.address, self.settings.port, tls)
         self.node.port = server.port
         try:
-            async with asyncio.TaskGroup() as self._tasks:
-                for service in (self._host.recorder.run(), self._host.services.run(), self._pods.run()):
-                    self._tasks.create_task(service)
-                await self.node.register(self._pod_cidr)
-                self._tasks.create_task(self.node.run_lease())
-                self._tasks.create_task(self.node.run_status())
-                await self._begin()
-                self._tasks.create_task(self._watch_runtime())
-                self._tasks.create_task(self._sweep_now_and_then())
+            await self.live()
         finally:
             await server.stop()
+
+    async def live(self) -> None:
+        """Everything but the port: register, report, and run pods."""
+        async with asyncio.TaskGroup() as self._tasks:
+            for service in (self._host.recorder.run(), self._host.services.run(), self._pods.run()):
+                self._tasks.create_task(service)
+            await self.node.register(self._pod_cidr)
+            self._tasks.create_task(self.node.run_lease())
+            self._tasks.create_task(self.node.run_status())
+            await self._begin()
+            self._tasks.create_task(self._watch_runtime())
+            self._tasks.create_task(self._sweep_now_and_then())
 
     async def _begin(self) -> None:
         """Everything that must be known before the first pod is touched."""
