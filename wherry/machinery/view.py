@@ -47,7 +47,7 @@ class Verbatim:
         self.raw: dict[str, Any] = {} if raw is None else raw
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.raw == self.raw  # type: ignore[attr-defined]
+        return type(other) is type(self) and other.raw == self.raw
 
     def __hash__(self) -> int:
         return hash(msgspec.json.encode(self.raw, order="deterministic"))

@@ -1,6 +1,6 @@
 """Pod: containers that share a network and a fate. Behaviour: `kubelet`, placed by `scheduler`.
 
-`spec.py` and `status.py` are the views, `defaults.py` and `validation.py` the rules, `columns.py` what `kubectl get`
+`spec.py` and `status.py` are the views, `defaults.py` and `validation/` the rules, `columns.py` what `kubectl get`
 shows; `resource.py` puts them together.
 """
 
