@@ -1,0 +1,33 @@
+"""Views that read nothing of an object but its metadata: for controllers that are about all kinds at once.
+
+Keeping a copy of every secret and config map whole, to know that it exists, would be a waste.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from wherry.machinery.resource import Kind, Resource, all_kinds
+
+
+@cache
+def metadata_view(kind: Kind) -> type[Resource]:
+    """A view class for objects of this kind; all metadata, no spec, no status."""
+    metaclass: Any = type(Resource)
+    view: type[Resource] = metaclass(f"{kind.name}Metadata", (Resource,), {"__module__": __name__})
+    view.kind = kind
+    return view
+
+
+def collectable_kinds() -> list[Kind]:
+    """The kinds whose objects can be listed, watched and deleted; each once, although events are served by two groups.
+
+    Events are left out: nobody owns them, they end by themselves, and there are many.
+    """
+    kinds = {
+        (cls.kind.group, cls.kind.plural): cls.kind
+        for cls in all_kinds()
+        if {"list", "watch", "delete"} <= set(cls.kind.verbs) and cls.kind.plural != "events"
+    }
+    return list(kinds.values())
