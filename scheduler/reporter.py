@@ -12,24 +12,31 @@ from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.events import EventRecorder
 from wherry.client.http import Client
+from wherry.client.plan import Event
 from wherry.machinery.errors import ApiError, NotFound
 
 log = structlog.get_logger()
 
 WORKERS = 8
+# Bindings are many at a time: with one writer, events would lag far behind. The recorder loses what exceeds its queue
+# of a thousand, so it is given less than that at a time.
+EVENT_WRITERS = 8
+EVENTS_AT_A_TIME = 500
 
 
 class Reporter:
     """Runs until cancelled. Of several messages about one pod that wait to be written only the last is."""
 
-    def __init__(self, client: Client, recorder: EventRecorder, may_act: Callable[[], bool]) -> None:
-        self._client, self._recorder, self._may_act = client, recorder, may_act
+    def __init__(self, client: Client, component: str, may_act: Callable[[], bool]) -> None:
+        self._client, self._may_act = client, may_act
+        self._recorder = EventRecorder(client, component)
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._latest: dict[str, tuple[Pod, str]] = {}
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
 
     def found_no_node(self, pod: Pod, message: str) -> None:
         """Tell that a pod could not be scheduled."""
-        self._recorder.record(pod, "FailedScheduling", message, "Warning", action="Scheduling")
+        self._events.put_nowait(Event(pod, "FailedScheduling", message, "Warning", "Scheduling"))
         if pod.metadata.uid not in self._latest:
             self._waiting.put_nowait(pod.metadata.uid)
         self._latest[pod.metadata.uid] = (pod, message)
@@ -37,13 +44,26 @@ class Reporter:
     def assigned(self, pod: Pod, node: str) -> None:
         """Tell that a pod has its node."""
         self._latest.pop(pod.metadata.uid, None)
-        self._recorder.record(pod, "Scheduled", f"Successfully assigned {pod.key} to {node}", action="Binding")
+        message = f"Successfully assigned {pod.key} to {node}"
+        self._events.put_nowait(Event(pod, "Scheduled", message, action="Binding"))
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._work(), name="reporter")
+            for _ in range(EVENT_WRITERS):
+                group.create_task(self._recorder.run(), name="events")
+            group.create_task(self._tell(), name="events")
+
+    async def _tell(self) -> None:
+        told = 0
+        while True:
+            event = await self._events.get()
+            self._recorder.record(event.obj, event.reason, event.message, event.type, action=event.action)
+            told += 1
+            if told % EVENTS_AT_A_TIME == 0:
+                await self._recorder.flushed()
 
     async def _work(self) -> None:
         while True:

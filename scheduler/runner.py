@@ -27,7 +27,6 @@ from scheduler.triggers import Trigger
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.client import clock
-from wherry.client.events import EventRecorder
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
 from wherry.machinery.errors import NotFound
@@ -50,9 +49,8 @@ class Scheduler:
         self._may_act = may_act
         seed = clock.randomness().getrandbits(32)
         self._answers = {name: Answers(self.snapshot, plugins, seed) for name, plugins in profiles.items()}
-        self._recorder = EventRecorder(client, next(iter(profiles)))
         self._binder = Binder(client, self._bound, may_act)
-        self._reporter = Reporter(client, self._recorder, may_act)
+        self._reporter = Reporter(client, next(iter(profiles)), may_act)
         self._woken = asyncio.Event()
         self.pods.subscribe(self._pod_changed)
         self.nodes.subscribe(self._node_changed)
@@ -62,7 +60,6 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             for informer in (self.nodes, self.pods):
                 group.create_task(informer.run(), name=f"informer {informer.kind.kind.plural}")
-            group.create_task(self._recorder.run(), name="events")
             group.create_task(self._binder.run(), name="binder")
             group.create_task(self._reporter.run(), name="reporter")
             # A plan on half of the pods would give away the room of the other half.
