@@ -121,19 +121,14 @@ def test_refuses_what_is_no_number(thing):
         quantity.canonical(thing)
 
 
-@pytest.mark.parametrize(
-    ("bomb", "printed"),
-    [
-        ("9e999999999", "1e36"),
-        ("-9e999999999", "-1e36"),
-        ("0e999999999", "0"),
-        ("1e-999999999", "1e-9"),
-        ("1e" + "9" * 200, "1e36"),
-        (10**300, "1000000000000000000E"),
-    ],
-)
-def test_answers_exponent_bombs_at_once(bomb, printed):
-    assert quantity.canonical(bomb) == printed
+@pytest.mark.parametrize("bomb", ["9e999999999", "-9e999999999", "0e999999999", "1e-999999999", "1e" + "9" * 200])
+def test_refuses_exponent_bombs_at_once(bomb):
+    with pytest.raises(ValueError, match="unable to parse quantity's suffix"):
+        quantity.canonical(bomb)
+
+
+def test_caps_what_no_suffix_can_tell():
+    assert quantity.canonical(10**300) == "1000000000000000000E"
 
 
 def test_rounds_millis_and_units_away_from_zero():
