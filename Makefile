@@ -1,0 +1,36 @@
+# Everything one does with this repository. `make` alone lists it.
+
+BIN := .venv/bin
+# More options for `wherry up`, `wherry down` and pytest: make up ARGS="--nodes 3 --store etcd"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install up down test check bench transcripts
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: ## Make .venv with Wherry, kubectl and all they need
+	@scripts/install.sh
+
+up: install ## Start a cluster on this machine, with the sample in it
+	@$(BIN)/wherry up --apply examples/web.yaml $(ARGS)
+
+down: install ## Stop the cluster; with ARGS=--purge its data goes too
+	@$(BIN)/wherry down $(ARGS)
+
+test: install ## Run every test, after installing what they use
+	@scripts/install_tools.sh
+	@$(BIN)/pytest -n 2 $(ARGS)
+
+check: install ## Formatting, lint, types, and the rules of the house
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/pytest -q tests/house
+
+bench: install ## Measure, and print JSON
+	@for bench in bench/*.py; do echo "# $$bench"; $(BIN)/python $$bench || exit 1; done
+
+transcripts: install ## Record the golden transcripts again; look at the diff
+	@$(BIN)/python -m wherry.sim.transcript
