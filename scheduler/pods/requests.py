@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from wherry.api.core.pod import PodSpec
 from wherry.api.core.pod.container import Container
-from wherry.machinery.quantity import Quantity
+from wherry.machinery.quantity import NANOS, Quantity
 
 Nanos = dict[str, int]
 Amounts = dict[str, int]
@@ -22,6 +22,7 @@ Amounts = dict[str, int]
 # What scoring assumes of a container that asks for nothing. Kubernetes: DefaultMilliCPURequest, DefaultMemoryRequest.
 ASSUMED = {"cpu": Quantity.parse("100m").nanos, "memory": Quantity.parse("200Mi").nanos}
 
+MILLI = NANOS // 1000
 # Amounts are kept within this, so that sums and differences of two stay within 64 bits.
 LARGEST = 2**61
 
@@ -35,7 +36,7 @@ def amount(resource: str, quantity: Quantity) -> int:
     >>> amount("cpu", Quantity.parse("1.5")), amount("memory", Quantity.parse("1Ki"))
     (1500, 1024)
     """
-    return min(quantity.millis if resource == "cpu" else quantity.value, LARGEST)
+    return _in_units(resource, quantity.nanos)
 
 
 def pod_requests(spec: PodSpec) -> Amounts:
@@ -54,7 +55,11 @@ def _total(spec: PodSpec, assumed: Mapping[str, int]) -> Amounts:
     if spec.resources is not None:
         total |= {name: size.nanos for name, size in spec.resources.requests.items() if _is_pod_level(name)}
     _add(total, _nanos(spec.overhead))
-    return {name: amount(name, Quantity(size)) for name, size in total.items()}
+    return {name: _in_units(name, size) for name, size in total.items()}
+
+
+def _in_units(resource: str, nanos: int) -> int:
+    return min(-(-nanos // (MILLI if resource == "cpu" else NANOS)), LARGEST)
 
 
 def _sum_of_containers(spec: PodSpec, assumed: Mapping[str, int]) -> Nanos:
