@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver import keys
-from apiserver.conversion import is_converted, item_to_client
+from apiserver.conversion import is_converted, item_to_client, stored_fields
 from apiserver.negotiation import Representation
 from apiserver.representation import many
 from apiserver.request import Request
@@ -48,7 +48,7 @@ def selection_of(request: Request, cls: type[Resource], namespace: str) -> Selec
         if cls.selectable:
             raise BadRequest(f"field label not supported: {name}")
         raise BadRequest(f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"')
-    return Selection(namespace, labels, fields)
+    return Selection(namespace, labels, stored_fields(fields, cls))
 
 
 def version_of(request: Request) -> int | None:
@@ -88,7 +88,8 @@ async def list_objects(server: Server, request: Request, cls: type[Resource], fo
 
     stored: Iterable[Stored]
     if token:
-        stored, metadata = await _page(server, cls, selection, limit, *_decode_token(token))
+        revision, last = _decode_token(token)
+        stored, metadata = await _page(server, cls, selection, limit, revision, keys.folder(cls.kind) + last)
     elif match == "Exact" or (version and limit and not match):
         stored, metadata = await _page(server, cls, selection, limit, version or 0, "")
     else:
@@ -134,6 +135,7 @@ async def _page(
 ) -> tuple[list[Stored], dict[str, Any]]:
     """A page out of history: everything as it was at `revision`."""
     folder = keys.folder(cls.kind)
+    after = folder + after if after else ""
     prefix = f"{folder}{selection.namespace}/" if selection.namespace else folder
     page: list[Stored] = []
     await wait_for(server, revision)
@@ -178,7 +180,7 @@ def _token(revision: int, cls: type[Resource], last: Stored) -> str:
 
 
 def _encode_token(revision: int, last: str) -> str:
-    raw = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": last + "\0", "cls": ""})
+    raw = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": last + "\0"})
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
@@ -198,11 +200,11 @@ def _number(request: Request, name: str) -> int:
     if not text:
         return 0
     try:
-        number = int(text[:20])
+        number = int(text) if len(text) < 20 else -1
     except ValueError:
-        raise BadRequest(f"{name}: expected an integer, got {text[:64]!r}") from None
-    if number < 0:
-        raise BadRequest(f"{name}: expected an integer of at least 0, got {number}")
+        number = -1
+    if not 0 <= number < 2**63:
+        raise BadRequest(f"{name}: expected an integer of at least 0, got {text[:64]!r}")
     return number
 
 
