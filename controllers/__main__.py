@@ -1,0 +1,107 @@
+"""`python -m controllers`: all controllers, as a process. Kubernetes: kube-controller-manager."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import structlog
+
+log = structlog.get_logger()
+
+LEASE = "kube-controller-manager"
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line."""
+
+    kubeconfig: Path
+    context: str
+    root_ca: Path | None
+    leader_elect: bool
+    node_monitor_grace_seconds: float
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--kubeconfig", type=FILE, required=True, help="How to reach the API server.")
+@click.option("--context", default="", help="The kubeconfig's current context if not given.")
+@click.option("--root-ca", type=FILE, help="Certificate (PEM) of the API server's CA, published in every namespace.")
+@click.option("--leader-elect/--no-leader-elect", default=True, help="Take turns with other processes like this one.")
+@click.option(
+    "--node-monitor-grace-seconds",
+    type=click.FloatRange(min=1),
+    default=50.0,
+    help="How long a node may be silent before it counts as dead.",
+)
+def main(**values: object) -> None:
+    """Make the cluster what its objects say."""
+    import uvloop
+
+    options = Options(**values)  # type: ignore[arg-type]
+    _log_to_stderr()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(_until_told(options)))
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+async def _until_told(options: Options) -> int:
+    """Serve until SIGTERM or SIGINT; the lead is given back before the process ends. Gives the exit status."""
+    serving = asyncio.create_task(_serve(options))
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, serving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        return await serving
+    return 0
+
+
+async def _serve(options: Options) -> int:
+    from controllers.assembly import Controllers, Settings
+    from wherry.client.http import Client
+    from wherry.client.kubeconfig import load_connection
+    from wherry.client.leader import Leader, LostLead
+
+    connection = load_connection(options.kubeconfig, options.context)
+    settings = Settings(
+        root_ca=options.root_ca.read_text() if options.root_ca else "",
+        node_grace_seconds=options.node_monitor_grace_seconds,
+    )
+    async with Client(connection, user_agent="wherry-controllers") as client:
+        if not options.leader_elect:
+            await Controllers(client, settings).run()
+            return 0
+        identity = f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
+        leader = Leader(client, LEASE, identity=identity)
+        try:
+            await leader.lead(Controllers(client, settings, may_act=leader.holds).run)
+        except LostLead as error:
+            # What was learned as leader is old: the supervisor starts this process afresh.
+            log.error("ending", error=str(error))
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m controllers")
