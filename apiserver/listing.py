@@ -135,7 +135,6 @@ async def _page(
 ) -> tuple[list[Stored], dict[str, Any]]:
     """A page out of history: everything as it was at `revision`."""
     folder = keys.folder(cls.kind)
-    after = folder + after if after else ""
     prefix = f"{folder}{selection.namespace}/" if selection.namespace else folder
     page: list[Stored] = []
     await wait_for(server, revision)
