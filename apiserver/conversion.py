@@ -14,6 +14,7 @@ import orjson
 from apiserver.stored import encode, head_of
 from wherry.api.events.event import Event, EventsEvent
 from wherry.machinery.resource import Resource
+from wherry.machinery.selectors import FieldTerms
 
 Draft = dict[str, Any]
 
@@ -63,6 +64,17 @@ def item_to_client(item: bytes, cls: type[Resource]) -> bytes:
     revision = draft["metadata"]["resourceVersion"]
     tail = encode(to_client(draft, cls), cls.kind)[len(head_of(cls.kind)) :]
     return b'{"metadata":{"resourceVersion":"%s",%s' % (revision.encode(), tail)
+
+
+def stored_fields(fields: FieldTerms, cls: type[Resource]) -> FieldTerms:
+    """A client's field selector in terms of the stored form: `regarding.kind` is `involvedObject.kind`."""
+    if not is_converted(cls):
+        return fields
+    terms = []
+    for term in fields.terms:
+        first, dot, rest = term.name.partition(".")
+        terms.append(term._replace(name=_STORED_NAME.get(first, first) + dot + rest))
+    return FieldTerms(tuple(terms))
 
 
 def _renamed(draft: Draft, cls: type[Resource], names: dict[str, str]) -> Draft:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from wherry.machinery.errors import conflict, invalid_object
+from wherry.machinery.errors import BadRequest, conflict, invalid_object
 from wherry.machinery.field_errors import FieldError, invalid, not_supported
-from wherry.machinery.field_errors import forbidden as forbidden_field
 from wherry.machinery.resource import Kind, Resource
+from wherry.machinery.schema import schema_for, walk
 from wherry.machinery.time import time_text
 
 Draft = dict[str, Any]
@@ -34,7 +34,11 @@ class DeleteOptions:
 
     @classmethod
     def read(cls, raw: Draft) -> DeleteOptions:
-        """Check and read a DeleteOptions object; raises Invalid."""
+        """Check and read a DeleteOptions object; raises BadRequest for wrong types, Invalid for wrong values."""
+        walked = walk(raw, schema_for("v1", "DeleteOptions"))
+        if walked.errors:
+            raise BadRequest(walked.errors[0].message("DeleteOptions", "v1"))
+        raw = walked.value
         errors: list[FieldError] = []
         preconditions = raw.get("preconditions") or {}
         policy, orphan, grace = raw.get("propagationPolicy"), raw.get("orphanDependents"), raw.get("gracePeriodSeconds")
@@ -47,15 +51,11 @@ class DeleteOptions:
         dry_run = raw.get("dryRun") or []
         if any(value != "All" for value in dry_run):
             errors.append(not_supported("dryRun", dry_run, ["All"]))
-        if not isinstance(preconditions, dict):
-            errors.append(invalid("preconditions", preconditions, "must be an object"))
-        if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
-            errors.append(invalid("gracePeriodSeconds", grace, "must be an integer"))
         if errors:
             raise invalid_object("DeleteOptions.meta.k8s.io", "", errors)
         if orphan is not None:
             policy = "Orphan" if orphan else "Background"
-        uid, version = str(preconditions.get("uid") or ""), str(preconditions.get("resourceVersion") or "")
+        uid, version = preconditions.get("uid") or "", preconditions.get("resourceVersion") or ""
         return cls(grace, uid, version, policy or "", bool(dry_run))
 
     def holds_for(self, draft: Draft) -> bool:
@@ -80,9 +80,9 @@ def begin_deletion(draft: Draft, cls: type[Resource], options: DeleteOptions, no
     """The object on its way out, or None when nothing keeps it."""
     metadata = {**draft["metadata"]}
     finalizers = _finalizers(metadata.get("finalizers", []), options.propagation or cls.default_propagation, options)
-    metadata.pop("finalizers", None)
-    if finalizers:
-        metadata["finalizers"] = finalizers
+    metadata["finalizers"] = finalizers
+    if not finalizers:
+        del metadata["finalizers"]
     pending = {**draft, "metadata": metadata}
     grace = _grace_seconds(pending, cls, options)
 
@@ -137,16 +137,3 @@ def _set_deletion(metadata: Draft, grace: int, now: datetime) -> None:
 
 def _holds_namespace(draft: Draft, cls: type[Resource]) -> bool:
     return cls.kind.resource == "namespaces" and bool((draft.get("spec") or {}).get("finalizers"))
-
-
-def refuse_new_finalizers(draft: Draft, old: Draft) -> list[FieldError]:
-    """No finalizer may join once deletion has begun."""
-    if "deletionTimestamp" not in old["metadata"]:
-        return []
-    joined = set(draft["metadata"].get("finalizers", [])) - set(old["metadata"].get("finalizers", []))
-    if not joined:
-        return []
-    detail = "no new finalizers can be added if the object is being deleted, found new finalizers " + repr(
-        sorted(joined)
-    )
-    return [forbidden_field("metadata.finalizers", detail)]

@@ -8,34 +8,20 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-import msgspec
 import orjson
 
 from apiserver.conversion import is_converted, whole_to_client
 from apiserver.negotiation import Representation
-from apiserver.stored import Stored, head_of
-from apiserver.table import table_columns, table_rows
+from apiserver.stored import Stored, metadata_of
+from apiserver.table import partial, table_columns, table_rows
 from apiserver.watchers import Frame, json_frame
 from wherry.machinery.resource import Resource
-
-
-class _WithMetadata(msgspec.Struct):
-    metadata: msgspec.Raw
-
-
-_metadata_of = msgspec.json.Decoder(_WithMetadata).decode
-
-
-def partial(item: bytes, representation: Representation) -> bytes:
-    """A PartialObjectMetadata made of an object's JSON."""
-    version = representation.api_version.encode()
-    return b'{"kind":"PartialObjectMetadata","apiVersion":"%s","metadata":%s}' % (version, _metadata_of(item).metadata)
 
 
 def one(cls: type[Resource], whole: bytes, representation: Representation, now: datetime, include: str = "") -> bytes:
     """One object in the wanted form."""
     if representation.form == "Table":
-        metadata = orjson.loads(_metadata_of(whole).metadata)
+        metadata = orjson.loads(metadata_of(whole))
         rows = table_rows(cls, [whole], representation, now, include)
         return _table(cls, rows, {"resourceVersion": metadata.get("resourceVersion", "")}, representation)
     return partial(whole, representation) if representation.is_partial else whole
@@ -129,8 +115,3 @@ def bookmark(cls: type[Resource], revision: int, representation: Representation,
     else:
         shown = {"kind": cls.kind.name, "apiVersion": cls.kind.api_version, "metadata": metadata}
     return orjson.dumps({"type": "BOOKMARK", "object": shown}) + b"\n"
-
-
-def whole_of(item: bytes, cls: type[Resource]) -> bytes:
-    """A list item as a GET answers it."""
-    return head_of(cls.kind)[:-12] + item[1:]

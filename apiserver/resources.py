@@ -7,11 +7,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import yaml
 
 from apiserver.conversion import item_to_client, to_client, to_stored, whole_to_client
-from apiserver.decoding import PROTOBUF, accept, check_kind, media_type_of, parse, source_of
+from apiserver.decoding import PROTOBUF, YAML, accept, check_kind, media_type_of, parse, source_of
 from apiserver.deletion import DeleteOptions
-from apiserver.listing import list_objects, selection_of
+from apiserver.listing import list_objects, selection_of, version_of, wait_for
 from apiserver.negotiation import Representation, negotiate
 from apiserver.patching import patch_function
 from apiserver.representation import many, one
@@ -24,6 +25,7 @@ from wherry.machinery.errors import (
     ApiError,
     BadRequest,
     MethodNotAllowed,
+    NotAcceptable,
     NotFound,
     invalid_object,
     not_found,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 Draft = dict[str, Any]
 _VALIDATIONS = ("Ignore", "Warn", "Strict")
+_INCLUDES = ("", "None", "Metadata", "Object")
 
 
 def target_of(request: Request) -> Target:
@@ -46,7 +49,8 @@ def target_of(request: Request) -> Target:
 
 
 def write_of(request: Request, cls: type[Resource], operation: str) -> Write:
-    """What is common to all writes; raises Invalid for bad options."""
+    """What is common to all writes; raises Invalid for bad options, and for an answer that could not be given."""
+    form_of(request)
     target = target_of(request)
     errors: list[FieldError] = []
     dry_run = request.query.get("dryRun", [])
@@ -81,28 +85,41 @@ async def read_draft(request: Request, cls: type[Resource]) -> Draft:
 
 
 def form_of(request: Request) -> Representation:
-    """The representation the client wants."""
+    """The representation the client wants; raises NotAcceptable, or BadRequest for a bad `includeObject`."""
+    include = request.first("includeObject")
+    if include not in _INCLUDES:
+        raise BadRequest(f"unrecognized includeObject value: {include[:64]!r}, expected None, Metadata or Object")
     return negotiate(request.header(b"accept"))
 
 
 def respond(server: Server, request: Request, cls: type[Resource], whole: bytes, status: int = 200) -> Response:
     """One object in the wanted form, with the warnings that came up."""
     form = form_of(request)
-    whole = whole_to_client(whole, cls)
-    if form.form or "pretty" in request.query:
-        whole = one(cls, whole, form, server.now(), request.first("includeObject"))
+    body = one(cls, whole_to_client(whole, cls), form, server.now(), request.first("includeObject"))
     headers = tuple((b"warning", _warning(text)) for text in request.warnings)
-    return Response(status, _pretty(request, whole), headers=headers)
+    return _written(request, form, body, status, headers)
 
 
-def _pretty(request: Request, body: bytes) -> bytes:
-    if "pretty" not in request.query and not request.headers.get(b"user-agent", b"").startswith(
-        (b"curl", b"Wget", b"Mozilla/5.0")
-    ):
-        return body
-    if "pretty" in request.query and not request.flag("pretty"):
-        return body
-    return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2) + b"\n"
+def _written(
+    request: Request,
+    form: Representation,
+    body: bytes,
+    status: int = 200,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> Response:
+    """JSON as it is, indented for people, or YAML."""
+    if form.media_type == YAML:
+        text: bytes = yaml.dump(orjson.loads(body), Dumper=yaml.CSafeDumper, sort_keys=False, encoding="utf-8")
+        return Response(status, text, YAML.encode(), headers)
+    if _is_pretty(request):
+        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2) + b"\n"
+    return Response(status, body, headers=headers)
+
+
+def _is_pretty(request: Request) -> bool:
+    if "pretty" in request.query:
+        return request.flag("pretty")
+    return request.headers.get(b"user-agent", b"").startswith((b"curl", b"Wget", b"Mozilla/5.0"))
 
 
 def _warning(text: str) -> bytes:
@@ -113,25 +130,27 @@ def _warning(text: str) -> bytes:
 async def get(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET of one object."""
     target = target_of(request)
-    if request.first("resourceVersion") == "0":
-        stored = server.cache.of(cls).get(target.namespace if cls.kind.namespaced else "", target.name)
-        if stored is None:
-            raise not_found(cls.kind.resource, target.name)
-    else:
+    version = version_of(request)
+    if version is None:
         stored = await server.rest(cls).get(target.namespace, target.name)
+    else:
+        await wait_for(server, version)
+        stored = server.rest(cls).cached(target.namespace, target.name)
     return respond(server, request, cls, stored.whole(cls.kind))
 
 
 async def list_(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET of a collection."""
     form = form_of(request)
-    body = await list_objects(server, request, cls, form)
-    return Response(200, _pretty(request, body))
+    return _written(request, form, await list_objects(server, request, cls, form))
 
 
 async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET of a collection with `watch=true`."""
-    return await watch_objects(server, request, cls, form_of(request))
+    form = form_of(request)
+    if form.media_type == YAML:
+        raise NotAcceptable("only the following media types are accepted: application/json")
+    return await watch_objects(server, request, cls, form)
 
 
 async def create(server: Server, request: Request, cls: type[Resource]) -> Answer:

@@ -33,7 +33,7 @@ Draft = dict[str, Any]
 TRIES = 20
 
 # Subresources whose draft is made by the server itself: rules for what a user may change in an update do not apply.
-DECIDED_HERE = ("binding",)
+DECIDED_HERE = ("binding", "finalize")
 
 
 @dataclass(slots=True)
@@ -55,8 +55,16 @@ class Current:
     """The version of an object that a write starts from."""
 
     draft: Draft
-    value: bytes
     revision: int
+
+    def is_same(self, wanted: Draft) -> bool:
+        """Whether a wanted draft says the same; the order of keys and the version it names do not matter."""
+        if wanted.keys() != self.draft.keys() or any(
+            wanted[key] != value for key, value in self.draft.items() if key != "metadata"
+        ):
+            return False
+        version = {"resourceVersion": ""}
+        return bool({**wanted["metadata"], **version} == {**self.draft["metadata"], **version})
 
 
 class Rest:
@@ -73,6 +81,10 @@ class Rest:
     async def get(self, namespace: str, name: str) -> Stored:
         """The newest version of an object; raises NotFound."""
         await self.server.cache.fresh()
+        return self.cached(namespace, name)
+
+    def cached(self, namespace: str, name: str) -> Stored:
+        """An object as the watch cache knows it right now; raises NotFound."""
         stored = self.cache.get(namespace if self.kind.namespaced else "", name)
         if stored is None:
             raise not_found(self.kind.resource, name)
@@ -83,14 +95,13 @@ class Rest:
         if not from_store:
             stored = self.cache.get(namespace if self.kind.namespaced else "", name)
             if stored is not None:
-                draft = stored.draft(self.kind)
-                return Current(draft, encode(draft, self.kind), stored.revision)
+                return Current(stored.draft(self.kind), stored.revision)
         entry = await self.server.store.get(keys.key(self.kind, namespace, name))
         if entry is None:
             raise not_found(self.kind.resource, name)
         draft = orjson.loads(entry.value)
         draft["metadata"]["resourceVersion"] = str(entry.revision)
-        return Current(draft, entry.value, entry.revision)
+        return Current(draft, entry.revision)
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
@@ -172,9 +183,7 @@ class Rest:
             self._validate(wanted, None if write.subresource in DECIDED_HERE else old, write)
             await self.server.admission.validate(wanted, old, write)
             value = encode(wanted, self.kind)
-            if value == current.value:
-                return with_revision(value, self.kind, current.revision)
-            if write.dry_run:
+            if write.dry_run or current.is_same(wanted):
                 return with_revision(value, self.kind, current.revision)
             key = keys.key(self.kind, write.namespace, write.name)
             if is_ready_to_go(wanted):
@@ -219,7 +228,7 @@ class Rest:
                 if pending is None:
                     return await self._remove(key, current, write)
                 value = encode(pending, self.kind)
-                if value == current.value or write.dry_run:
+                if write.dry_run or current.is_same(pending):
                     return with_revision(value, self.kind, current.revision), False
                 entry = await self.server.store.put(key, value, expected=current.revision)
                 return with_revision(value, self.kind, entry.revision), False
@@ -232,4 +241,4 @@ class Rest:
         if not write.dry_run:
             revision = (await self.server.store.delete(key, expected=current.revision)).revision
             self.server.allocations.release(self.cls, current.draft)
-        return with_revision(current.value, self.kind, revision), True
+        return with_revision(encode(current.draft, self.kind), self.kind, revision), True

@@ -24,7 +24,17 @@ class _Labelled(msgspec.Struct):
     metadata: _Labels = _Labels()
 
 
+class _WithMetadata(msgspec.Struct):
+    metadata: msgspec.Raw
+
+
 _labels_of = msgspec.json.Decoder(_Labelled).decode
+_metadata_of = msgspec.json.Decoder(_WithMetadata).decode
+
+
+def metadata_of(value: bytes) -> bytes:
+    """The JSON of an object's metadata."""
+    return bytes(_metadata_of(value).metadata)
 
 
 @lru_cache(maxsize=256)

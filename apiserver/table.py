@@ -9,23 +9,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-import msgspec
 import orjson
 
 from apiserver.negotiation import Representation
-from apiserver.stored import head_of
-from wherry.machinery.errors import BadRequest
+from apiserver.stored import head_of, metadata_of
 from wherry.machinery.resource import Column, Resource
 from wherry.machinery.table_cells import CREATED_AT, cell_value
-
-INCLUDES = ("", "None", "Metadata", "Object")
-
-
-class _WithMetadata(msgspec.Struct):
-    metadata: msgspec.Raw
-
-
-_metadata_of = msgspec.json.Decoder(_WithMetadata).decode
 
 
 @cache
@@ -53,12 +42,16 @@ def table_columns(cls: type[Resource]) -> list[dict[str, Any]]:
     ]
 
 
+def partial(item: bytes, representation: Representation) -> bytes:
+    """A PartialObjectMetadata made of an object's JSON."""
+    version = representation.api_version.encode()
+    return b'{"kind":"PartialObjectMetadata","apiVersion":"%s","metadata":%s}' % (version, metadata_of(item))
+
+
 def table_rows(
     cls: type[Resource], items: Iterable[bytes], representation: Representation, now: datetime, include: str
 ) -> list[dict[str, Any]]:
     """One row per object; `include` says how much of the object rides along."""
-    if include not in INCLUDES:
-        raise BadRequest(f"unrecognized includeObject value: {include!r}, expected None, Metadata or Object")
     columns = columns_of(cls)
     rows = []
     for item in items:
@@ -77,6 +70,4 @@ def _carried(cls: type[Resource], item: bytes, representation: Representation, *
     if whole:
         is_item = item.startswith(b'{"metadata"')
         return orjson.Fragment(head_of(cls.kind)[:-12] + item[1:] if is_item else item)
-    version = representation.api_version.encode()
-    metadata = _metadata_of(item).metadata
-    return orjson.Fragment(b'{"kind":"PartialObjectMetadata","apiVersion":"%s","metadata":%s}' % (version, metadata))
+    return orjson.Fragment(partial(item, representation))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from apiserver.stored import Stored, head_of
@@ -75,22 +75,28 @@ def json_frame(kind: Kind) -> Frame:
 
 
 class Watcher:
-    """One client's place in the stream. `form` names the representation; equal forms share frames."""
+    """One client's place in the stream. `form` names the representation; equal forms share frames.
+
+    What waits for a client is bounded. A client that falls too far behind is cut: nothing more is queued, so that it
+    can never see an event after one that it missed, and it resumes from the last version it saw.
+    """
 
     def __init__(self, selection: Selection, frame: Frame, form: object = "") -> None:
         self.selection = selection
         self.frame = frame
         self.form = form
-        self.cut = False
-        self.revision = 0  # of the last event that was looked at, sent or not
+        self.has_ended = False
+        self._initial: Iterator[bytes] = iter(())
         self._waiting: deque[bytes] = deque()
-        self._waiting_bytes = 0  # of events, not of what was there at the beginning
-        self._begun_with = 0
+        self._waiting_bytes = 0
         self._more = asyncio.Event()
+
+    def begin_with(self, frames: Iterator[bytes]) -> None:
+        """The state a watch begins with; made into frames only as the client reads them."""
+        self._initial = frames
 
     def offer(self, event: Event) -> None:
         """Queue what this client should see of an event."""
-        self.revision = event.revision
         selection = self.selection
         if selection.is_plain and not selection.namespace:
             was, now = event.before is not None, event.after is not None
@@ -110,43 +116,47 @@ class Watcher:
             framed = event.frames[type, self.form] = self.frame(type, shown)
         self.put(framed)
 
-    def preload(self, frames: Iterable[bytes]) -> None:
-        """Queue the state a watch begins with, however much it is."""
-        self._waiting.extend(frames)
-        self._begun_with = len(self._waiting)
-
     def put(self, framed: bytes) -> None:
         """Queue bytes; a client too far behind is cut."""
+        if self.has_ended:
+            return
         self._waiting.append(framed)
         self._waiting_bytes += len(framed)
-        if len(self._waiting) > MAX_BEHIND + self._begun_with or self._waiting_bytes > MAX_BEHIND_BYTES:
-            self.end()
+        if len(self._waiting) > MAX_BEHIND or self._waiting_bytes > MAX_BEHIND_BYTES:
+            self._initial = iter(())
             self._waiting.clear()
+            self.end()
         self._more.set()
 
     def end(self) -> None:
         """No more events: the stream ends after what waits."""
-        self.cut = True
+        self.has_ended = True
         self._more.set()
+
+    def take(self) -> bytes:
+        """What waits, at most a chunk of it; empty if nothing does."""
+        taken: list[bytes] = []
+        size = 0
+        for framed in self._initial:
+            taken.append(framed)
+            size += len(framed)
+            if size >= CHUNK_BYTES:
+                return b"".join(taken)
+        waiting = self._waiting
+        while waiting and size < CHUNK_BYTES:
+            taken.append(waiting.popleft())
+            size += len(taken[-1])
+            self._waiting_bytes -= len(taken[-1])
+        return taken[0] if len(taken) == 1 else b"".join(taken)
 
     async def chunk(self) -> bytes:
         """The next bytes for the client; empty at the end of the stream."""
-        while not self._waiting:
-            if self.cut:
-                return b""
+        while not (chunk := self.take()):
+            if self.has_ended:
+                break
             self._more.clear()
             await self._more.wait()
-        if len(self._waiting) == 1:
-            self._waiting_bytes = self._begun_with = 0
-            return self._waiting.popleft()
-        taken: list[bytes] = []
-        size = 0
-        while self._waiting and size < CHUNK_BYTES:
-            taken.append(self._waiting.popleft())
-            size += len(taken[-1])
-        self._waiting_bytes = max(self._waiting_bytes - size, 0) if self._waiting else 0
-        self._begun_with = min(self._begun_with, len(self._waiting))
-        return b"".join(taken)
+        return chunk
 
 
 class Watchers:
@@ -162,20 +172,17 @@ class Watchers:
 
     def add(self, watcher: Watcher) -> None:
         """Begin to tell this one."""
-        self._home(watcher)[watcher] = None
+        place = _place_of(watcher)
+        home = self._by_field.setdefault(place, {}) if place else self._all
+        home[watcher] = None
 
     def discard(self, watcher: Watcher) -> None:
         """Stop telling this one."""
-        self._home(watcher).pop(watcher, None)
-        for place in [place for place, held in self._by_field.items() if not held]:
-            del self._by_field[place]
-
-    def _home(self, watcher: Watcher) -> dict[Watcher, None]:
-        for field in INDEXED:
-            value = watcher.selection.fields.required(field)
-            if value is not None:
-                return self._by_field.setdefault((field, value), {})
-        return self._all
+        place = _place_of(watcher)
+        home = self._by_field.get(place, {}) if place else self._all
+        home.pop(watcher, None)
+        if place and not home:
+            self._by_field.pop(place, None)
 
     def dispatch(self, event: Event) -> None:
         """Offer an event to everyone it may concern."""
@@ -196,6 +203,11 @@ class Watchers:
                     concerned.update(self._by_field.get((field, value), {}))
         return concerned
 
-    def everyone(self) -> list[Watcher]:
-        """All of them, for bookmarks and shutdown."""
-        return [*self._all, *(watcher for held in self._by_field.values() for watcher in held)]
+
+def _place_of(watcher: Watcher) -> tuple[str, str] | None:
+    """The index entry of a watcher that wants one name or one node."""
+    for field in INDEXED:
+        value = watcher.selection.fields.required(field)
+        if value is not None:
+            return field, value
+    return None

@@ -5,9 +5,9 @@ Cacher.
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -16,6 +16,7 @@ from apiserver.negotiation import Representation
 from apiserver.representation import bookmark, watch_frame
 from apiserver.request import Request, Stream
 from apiserver.storage.store import Compacted
+from apiserver.watch_cache import ResourceCache
 from apiserver.watchers import Watcher
 from wherry.machinery.errors import ApiError, BadRequest, Expired, Timeout, invalid_object
 from wherry.machinery.field_errors import FieldError, forbidden
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 BOOKMARK_SECONDS = 60.0
 # Without a timeout of the client's choice a watch ends after 30 to 60 minutes, so that clients spread over servers.
 MIN_SECONDS = 1800.0
+# Past events gathered before they are sent; a queue of that many is never cut.
+REPLAYED_AT_A_TIME = 64
 
 
 async def watch_objects(server: Server, request: Request, cls: type[Resource], form: Representation) -> Stream:
@@ -37,12 +40,10 @@ async def watch_objects(server: Server, request: Request, cls: type[Resource], f
     selection = selection_of(request, cls, namespace)
     version = version_of(request)
     initial = _wants_initial_events(request)
-    seconds = _timeout(request)
+    seconds = _timeout(server, request)
     include = request.first("includeObject")
     frame = watch_frame(cls, form, server.now, include)
     shared: object = object() if form.form == "Table" else (form.form, form.version, cls.kind.group)
-    watcher = Watcher(selection, frame, shared)
-
     wants_state = initial or (initial is None and not version)
     if version is None or wants_state:
         await server.cache.fresh()
@@ -53,53 +54,71 @@ async def watch_objects(server: Server, request: Request, cls: type[Resource], f
             if initial:
                 raise
             return Stream(_only(_error(late)))
-    # From here to `add` nothing may await: the state sent first and the events that follow must meet exactly.
-    start = server.cache.applied
+    since = server.cache.applied if version is None else version
+    start = _Start(since, bool(wants_state), initial is True, form, request.flag("allowWatchBookmarks"))
+    return Stream(_events(server, cls, Watcher(selection, frame, shared), start, seconds))
+
+
+class _Start(NamedTuple):
+    """Where a stream begins: after a version, or with the whole state and, if asked for, a bookmark."""
+
+    version: int
+    wants_state: bool
+    wants_mark: bool
+    form: Representation
+    allows_bookmarks: bool
+
+
+async def _events(
+    server: Server, cls: type[Resource], watcher: Watcher, start: _Start, seconds: float
+) -> AsyncIterator[bytes]:
+    """The stream, from its first byte on until `seconds` are over."""
     cache = server.cache.of(cls)
-    watcher.revision = start
-    if wants_state:
-        watcher.preload(frame("ADDED", stored) for stored in cache.objects(namespace) if selection.matches(stored))
-        if initial:
-            watcher.put(bookmark(cls, start, form, initial=True))
-    cache.watchers.add(watcher)
-    since = start if wants_state or version is None else version
-    bookmarks = request.flag("allowWatchBookmarks")
-    return Stream(_events(server, cls, watcher, _Plan(since, start, seconds, form if bookmarks else None)))
-
-
-class _Plan:
-    """How a stream goes: replay from `since` to `start`, then live until `seconds` are over."""
-
-    def __init__(self, since: int, start: int, seconds: float, bookmarks: Representation | None) -> None:
-        self.since, self.start, self.seconds, self.bookmarks = since, start, seconds, bookmarks
-
-
-async def _events(server: Server, cls: type[Resource], watcher: Watcher, plan: _Plan) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
-    ends_at = loop.time() + plan.seconds
-    timers = [loop.call_at(ends_at, watcher.end)]
-    if plan.bookmarks is not None:
-        _bookmark_later(server, cls, watcher, plan.bookmarks, timers)
+    timers = [loop.call_later(seconds, watcher.end)]
+    if start.allows_bookmarks:
+        _bookmark_later(server, cls, watcher, start.form, timers)
+    # Nothing may await between these lines: the state sent first and the events that follow must meet exactly.
+    now = server.cache.applied
+    if start.wants_state:
+        mark = bookmark(cls, now, start.form, initial=True) if start.wants_mark else b""
+        watcher.begin_with(_initial_frames(cache, watcher, mark))
+    cache.watchers.add(watcher)
     server.watching.add(watcher)
     try:
-        if plan.since < plan.start:
-            replayed = Watcher(watcher.selection, watcher.frame, watcher.form)
-            try:
-                async for event in server.cache.replay(cls, plan.since, plan.start):
-                    replayed.offer(event)
-            except Compacted:
-                yield _error(Expired(f"too old resource version: {plan.since} ({server.cache.applied})"))
-                return
-            replayed.end()
-            while chunk := await replayed.chunk():
+        if not start.wants_state and start.version < now:
+            async for chunk in _replayed(server, cls, watcher, start.version, now):
                 yield chunk
         while chunk := await watcher.chunk():
             yield chunk
+    except Compacted:
+        yield _error(Expired(f"too old resource version: {start.version} ({server.cache.applied})"))
     finally:
         for timer in timers:
             timer.cancel()
         server.watching.discard(watcher)
-        server.cache.of(cls).watchers.discard(watcher)
+        cache.watchers.discard(watcher)
+
+
+def _initial_frames(cache: ResourceCache, watcher: Watcher, mark: bytes) -> Iterator[bytes]:
+    """Synthetic events for what there is now, and `mark` if it is not empty."""
+    chosen = [stored for stored in cache.objects(watcher.selection.namespace) if watcher.selection.matches(stored)]
+    return itertools.chain((watcher.frame("ADDED", stored) for stored in chosen), [mark] if mark else [])
+
+
+async def _replayed(server: Server, cls: type[Resource], live: Watcher, since: int, until: int) -> AsyncIterator[bytes]:
+    """The past of a stream, no more of it in memory at a time than a chunk; raises Compacted."""
+    past = Watcher(live.selection, live.frame, live.form)
+    waiting = 0
+    async for event in server.cache.replay(cls, since, until):
+        past.offer(event)
+        waiting += 1
+        if waiting >= REPLAYED_AT_A_TIME:
+            waiting = 0
+            while chunk := past.take():
+                yield chunk
+    while chunk := past.take():
+        yield chunk
 
 
 def _bookmark_later(
@@ -111,7 +130,7 @@ def _bookmark_later(
         _bookmark_later(server, cls, watcher, form, timers)
 
     loop = asyncio.get_running_loop()
-    timers[1:] = [loop.call_later(BOOKMARK_SECONDS * random.uniform(0.9, 1.1), send)]
+    timers[1:] = [loop.call_later(BOOKMARK_SECONDS * server.random.uniform(0.9, 1.1), send)]
 
 
 async def _only(event: bytes) -> AsyncIterator[bytes]:
@@ -137,11 +156,11 @@ def _wants_initial_events(request: Request) -> bool | None:
     return request.flag("sendInitialEvents") if text else None
 
 
-def _timeout(request: Request) -> float:
+def _timeout(server: Server, request: Request) -> float:
     text = request.first("timeoutSeconds")
     if not text:
-        return MIN_SECONDS * random.uniform(1, 2)
+        return MIN_SECONDS * server.random.uniform(1, 2)
     if not text.lstrip("-").isdigit() or len(text) > 12:
         raise BadRequest(f"timeoutSeconds: expected an integer, got {text[:64]!r}")
     seconds = float(text)
-    return seconds if seconds > 0 else MIN_SECONDS * random.uniform(1, 2)
+    return seconds if seconds > 0 else MIN_SECONDS * server.random.uniform(1, 2)
