@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from wherry.client.http import Client
+from wherry.api.core.pod import Pod
+from wherry.client.http import Client
+from wherry.client.informer import Informer
+from wherry.client.kubeconfig import load_connection
+from wherry.sim.hollow_node import HollowMachine, HollowNode
 
 
 @click.command()
@@ -22,30 +25,34 @@ def main(kubeconfig: Path, count: int) -> None:
 
 
 async def _serve(kubeconfig: Path, count: int) -> None:
-    from wherry.client.http import Client
-    from wherry.client.kubeconfig import load_connection
-
     async with Client(load_connection(kubeconfig), user_agent="wherry-fake-nodes") as client:
-        working = asyncio.ensure_future(run_fake_nodes(client, count))
+        working = asyncio.ensure_future(FakeNodes(client, count).run())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, working.cancel)
-        try:
+        with suppress(asyncio.CancelledError):
             await working
-        except asyncio.CancelledError:
-            return
 
 
-async def run_fake_nodes(client: Client, count: int) -> None:
-    """Run nodes that share one watch of pods, until cancelled."""
-    from wherry.api.core.pod import Pod
-    from wherry.client.informer import Informer
-    from wherry.sim.hollow_node import HollowMachine, HollowNode
+class FakeNodes:
+    """Hollow nodes that share one watch of pods."""
 
-    pods = Informer(client, Pod)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(pods.run())
-        for number in range(1, count + 1):
-            group.create_task(HollowNode(client, f"fake-{number}", HollowMachine(number), pods=pods).run())
+    def __init__(self, client: Client, count: int) -> None:
+        self._pods = Informer(client, Pod)
+        self._nodes = [
+            HollowNode(client, f"fake-{number}", HollowMachine(number), pods=self._pods)
+            for number in range(1, count + 1)
+        ]
+
+    async def run(self) -> None:
+        """Be nodes until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pods.run())
+            for node in self._nodes:
+                group.create_task(node.run())
+
+    async def are_ready(self) -> None:
+        """Return when every node has reported itself."""
+        await asyncio.gather(*(node.is_registered.wait() for node in self._nodes))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from wherry.client.informer import Change, Informer
 from wherry.client.workqueue import WorkQueue
 from wherry.machinery.errors import AlreadyExists, ApiError, Conflict, NotFound
 from wherry.machinery.time import micro_time_text, time_text
-from wherry.sim.hollow_pod import Fate, Json, Play, always_ready, hollow_status
+from wherry.sim.hollow_pod import Fate, Json, Play, hollow_status, usual_fate
 
 log = structlog.get_logger()
 
@@ -90,7 +90,7 @@ class HollowNode:
         name: str,
         machine: HollowMachine | None = None,
         *,
-        play: Play = always_ready,
+        play: Play = usual_fate,
         pods: Informer[Pod] | None = None,
     ) -> None:
         self.name = name

@@ -1,6 +1,6 @@
 """The pods of a node without a machine: what they are said to do, and the status that says it. Pure.
 
-A pod's fate is chosen by whoever runs the node; by default every pod runs and is ready at once.
+A pod's fate is chosen by whoever runs the node, by default by an annotation of the pod's own.
 """
 
 from __future__ import annotations
@@ -16,23 +16,29 @@ from wherry.machinery.time import time_text
 Json = dict[str, Any]
 
 
+FATE = "sim.wherry.dev/fate"
+"""The annotation by which a pod chooses its own fate: a name of `Fate` in lower case, such as `no-image`."""
+
+
 class Fate(Enum):
     """What becomes of a pod."""
 
-    READY = "runs and is ready"
-    UNREADY = "runs and never is ready"
-    NO_IMAGE = "waits for an image that does not exist"
-    SUCCEEDS = "ends with exit code 0"
-    FAILS = "ends with exit code 1"
+    READY = "ready"  # runs and is ready
+    UNREADY = "unready"  # runs and never is ready
+    NO_IMAGE = "no-image"  # waits for an image that does not exist
+    SUCCEEDS = "succeeds"  # ends with exit code 0
+    FAILS = "fails"  # ends with exit code 1
 
 
 Play = Callable[[Pod], Fate]
 _PHASES = {Fate.NO_IMAGE: "Pending", Fate.SUCCEEDS: "Succeeded", Fate.FAILS: "Failed"}
+_FATES = {fate.value: fate for fate in Fate}
 
 
-def always_ready(pod: Pod) -> Fate:
-    """Every pod runs and is ready."""
-    return Fate.READY
+def usual_fate(pod: Pod) -> Fate:
+    """What the pod's annotation says; else it runs and is ready, or succeeds if it is meant to end."""
+    runs_for_ever = pod.spec.restart_policy in ("", "Always")
+    return _FATES.get(pod.metadata.annotations.get(FATE, ""), Fate.READY if runs_for_ever else Fate.SUCCEEDS)
 
 
 def hollow_status(pod: Pod, fate: Fate, host_ip: str, pod_ip: str, now: datetime) -> Json:

@@ -36,7 +36,7 @@ def processes_of(layout: Layout, settings: Settings) -> tuple[Process, ...]:
 def _processes(layout: Layout, settings: Settings) -> Iterator[Process]:
     if settings.has_local_etcd:
         yield _etcd(layout, settings)
-    yield Process("apiserver", _apiserver(layout, settings), 1, f"{settings.url}/readyz")
+    yield Process("apiserver", _python("apiserver", apiserver_options(layout, settings)), 1, f"{settings.url}/readyz")
     yield Process("controllers", _python("controllers", _controllers(layout)), 2)
     # One supervisor runs one scheduler: there is nobody to elect, and after a crash no lease to wait for.
     scheduler = ("--kubeconfig", str(layout.kubeconfig("scheduler")), "--no-leader-elect")
@@ -71,7 +71,8 @@ def _etcd(layout: Layout, settings: Settings) -> Process:
     return Process("etcd", tuple(command), 0, f"{client}/health")
 
 
-def _apiserver(layout: Layout, settings: Settings) -> tuple[str, ...]:
+def apiserver_options(layout: Layout, settings: Settings) -> tuple[str, ...]:
+    """The command line of the API server."""
     addresses = tuple(filter(None, (LOOPBACK, settings.gateway)))
     options = [
         "--store",
@@ -89,7 +90,7 @@ def _apiserver(layout: Layout, settings: Settings) -> tuple[str, ...]:
     options += ["--kubelet-ca", str(layout.ca_file)]
     options += ["--kubelet-cert", str(layout.certificate("apiserver-kubelet-client"))]
     options += ["--kubelet-key", str(layout.key("apiserver-kubelet-client"))]
-    return _python("apiserver", (*options, *_etcd_access(layout, settings)))
+    return (*options, *_etcd_access(layout, settings))
 
 
 def _store(layout: Layout, settings: Settings) -> str:
@@ -112,7 +113,13 @@ def _etcd_access(layout: Layout, settings: Settings) -> Iterator[str]:
 
 
 def _controllers(layout: Layout) -> tuple[str, ...]:
-    return ("--kubeconfig", str(layout.kubeconfig("controllers")), "--root-ca", str(layout.ca_file))
+    return (
+        "--kubeconfig",
+        str(layout.kubeconfig("controllers")),
+        "--root-ca",
+        str(layout.ca_file),
+        "--no-leader-elect",
+    )
 
 
 def _kubelet(layout: Layout, settings: Settings, node: NodeSettings) -> tuple[str, ...]:

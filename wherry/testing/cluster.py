@@ -1,0 +1,86 @@
+"""The cluster of a test: one process beside the test's, on a free port, with certificates and files of its own.
+
+It ends with the test, also when the test's process is killed: the process waits for the end of its standard input.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_SHOWN_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster that is ready. `kubeconfig` is a file for kubectl and clients; its user may do everything."""
+
+    kubeconfig: str
+    url: str
+    folder: Path
+
+
+@contextmanager
+def cluster(nodes: int = 1) -> Iterator[Cluster]:
+    """A cluster with so many nodes (`fake-1`, `fake-2`, …), all Ready; gone afterwards.
+
+    Pods get an address and become Ready at once; those of Jobs succeed. A pod's annotation `sim.wherry.dev/fate` asks
+    for another fate: `unready`, `no-image`, `succeeds`, `fails`. Raises RuntimeError if it does not come up.
+    """
+    if nodes < 0:
+        raise ValueError(f"nodes: expected 0 or more, got {nodes}")
+    with tempfile.TemporaryDirectory(prefix="wherry-") as folder:
+        port = _free_port()
+        process = _start(Path(folder), port, nodes)
+        try:
+            _wait_until_ready(process, Path(folder))
+            kubeconfig = Path(folder) / "kubeconfig" / "admin.conf"
+            yield Cluster(str(kubeconfig), f"https://127.0.0.1:{port}", Path(folder))
+        finally:
+            _stop(process)
+
+
+def _start(folder: Path, port: int, nodes: int) -> subprocess.Popen[bytes]:
+    command = (sys.executable, "-P", "-m", "wherry.testing.control_plane")
+    options = ("--data-dir", str(folder), "--port", str(port), "--nodes", str(nodes))
+    with (folder / "cluster.log").open("wb") as log:
+        return subprocess.Popen((*command, *options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """It prints a line when it is ready."""
+    if process.stdout is None:
+        raise RuntimeError("the cluster's process has no output")
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        answered = selector.select(START_SECONDS)
+    if not answered or not process.stdout.readline():
+        lines = (folder / "cluster.log").read_text(errors="replace").splitlines()[-_SHOWN_LINES:]
+        raise RuntimeError("\n".join(("the test cluster does not come up; the end of its log:", *lines)))
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
