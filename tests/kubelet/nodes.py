@@ -19,13 +19,13 @@ from kubelet.runtime.base import Runtime
 from kubelet.runtime.fake import FakeRuntime
 from tests.apiserver.local_api import running_api
 from tests.kubelet.docker_engine import TEST_IMAGE
+from tests.kubelet.local_transport import LocalTransport
 from wherry.api.core.pod import ContainerStatus, Pod
 from wherry.api.events.event import Event
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.client.kubeconfig import Connection
 from wherry.machinery.errors import NotFound
-from wherry.sim.network import Network
 
 Json = dict[str, Any]
 
@@ -104,10 +104,9 @@ async def a_node(
     """Started, unless `start` is called later for a second life."""
     runtime = runtime or FakeRuntime(clock.now, images=(TEST_IMAGE,))
     async with running_api(now=clock.now) as api:
-        network = Network(api.app)
 
         def connect(user: str = "system:node:n1", *groups: str) -> Client:
-            transport = network.transport(user, *(groups or ("system:nodes",)))
+            transport = LocalTransport(api, user, groups or ("system:nodes",))
             return Client(Connection("https://api"), user_agent="test", transport=transport)
 
         node = NodeUnderTest(connect("admin", "system:masters"), connect, folder, runtime, Gpus(gpus))
