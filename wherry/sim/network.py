@@ -1,11 +1,14 @@
 """The network of the simulator: clients reach the API server by a function call, and whatever a network can do wrong
 happens by seed.
 
-    network = Network(app, Faults(lose_answers=0.1)) client = Client(Connection(server="https://sim"),
-    user_agent="test", transport=network.transport("system:kube-scheduler"))
+    network = Network(app, Faults(lose_answers=0.1))
+    line = network.transport("system:kube-scheduler")
+    client = Client(Connection(server="https://apiserver"), user_agent="test", transport=line)
+    line.cut()                                 # from now on nobody at this end is heard
 
-The API server's ASGI app runs as it is. A request costs virtual time; it may be lost on its way, or its answer on the
-way back (the write has happened then), and a watch may be cut at any moment.
+The API server's ASGI app runs as it is. A message costs virtual time; a request may be lost on its way, or its answer
+on the way back (the write has happened then), and a watch may be cut at any moment. Differs from real networks: what
+is lost is noticed at once, as if the connection were reset; nobody waits for a time-out.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from wherry.client.transport import Answer, error_from
-from wherry.machinery.errors import Unavailable
+from wherry.machinery.errors import ApiError, Unavailable
+from wherry.sim.journal import requested_by
 
 Message = MutableMapping[str, Any]
 App = Callable[
@@ -36,105 +40,126 @@ App = Callable[
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How often what goes wrong: probabilities per request, seconds of delay, seconds until a watch is cut (0:
-    never).
+    """How often what goes wrong: shares of requests and answers, seconds on the way (least and most), and after how
+    many seconds on average a watch is cut (0: never).
     """
 
     lose_requests: float = 0.0
     lose_answers: float = 0.0
     delay_seconds: tuple[float, float] = (0.0005, 0.002)
-    cut_watches_after: float = 0.0
+    cut_watches_after_seconds: float = 0.0
 
 
 class Network:
     """Carries requests to one app. `app` None is a server that is down; set it to bring another one up."""
 
-    def __init__(self, app: App | None, faults: Faults | None = None, *, seed: int = 0) -> None:
+    def __init__(self, app: App | None = None, faults: Faults | None = None, *, seed: int = 0) -> None:
         self.app = app
         self.faults = faults or Faults()
-        self._random = random.Random(seed)
-        self._open: set[asyncio.Task[None]] = set()
+        self.random = random.Random(seed)
+        # A dict for its order: what happens to many connections at once happens in the same order each time.
+        self._served: dict[asyncio.Task[None], None] = {}
 
-    def transport(self, user: str, *groups: str) -> InMemoryTransport:
-        """The way to the server of somebody with a client certificate in this name."""
-        return InMemoryTransport(self, certificate_of(user, groups))
+    def transport(self, user: str, *groups: str, faults: Faults | None = None) -> Line:
+        """The way to the server of somebody with a client certificate in this name; with `faults`, a way of its own
+        kind.
+        """
+        return Line(self, user, groups, faults)
 
-    async def delay(self) -> None:
-        """The time a message needs."""
-        await asyncio.sleep(self._random.uniform(*self.faults.delay_seconds))
-
-    def loses(self, share: float) -> bool:
-        """Whether this message is one of those that get lost."""
-        return self._random.random() < share
-
-    def reach(self) -> App:
-        """The app, if it is up and the request gets through."""
-        if self.app is None or self.loses(self.faults.lose_requests):
-            raise Unavailable("connection refused")
-        return self.app
-
-    def start(self, call: Awaitable[None]) -> asyncio.Task[None]:
+    def serve(self, call: Awaitable[None]) -> asyncio.Task[None]:
         """Let the server work on a request; hung up on by `cut`."""
         task = asyncio.ensure_future(call)
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
+        self._served[task] = None
+        task.add_done_callback(lambda task: self._served.pop(task, None))
         return task
 
     def cut(self) -> None:
-        """Every connection breaks now, as when the server is killed."""
-        for task in list(self._open):
+        """Every connection breaks now, and the work on every request ends, as when the server is killed."""
+        for task in list(self._served):
             task.cancel()
 
 
-class InMemoryTransport:
+class Line:
     """`wherry.client.transport.Transport` without sockets."""
 
-    def __init__(self, network: Network, certificate: bytes) -> None:
-        self._network = network
-        self._certificate = certificate
+    def __init__(self, network: Network, user: str, groups: tuple[str, ...], faults: Faults | None) -> None:
+        self._network, self._user, self._faults = network, user, faults
+        self._certificate = certificate_of(user, groups)
+        self._streams: dict[asyncio.Task[None], None] = {}
+        self._is_cut = False
+
+    def cut(self) -> None:
+        """This end is heard no more: requests fail, streams end, answers do not arrive. The server works on."""
+        self._is_cut = True
+        for task in list(self._streams):
+            task.cancel()
 
     async def request(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
         """Send a request; raises Unavailable when it, or its answer, is lost."""
-        network = self._network
-        await network.delay()
-        app = network.reach()
-        exchange = _Exchange(body or b"")
-        task = network.start(app(self._scope(method, path, query, headers), exchange.receive, exchange.send))
+        exchange, task = await self._send(method, path, query, headers, body)
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
-                raise Unavailable("the connection was cut") from None
+                raise _reset(method, path) from None
             raise
-        await network.delay()
-        if network.loses(network.faults.lose_answers):
-            raise Unavailable("the answer was lost")
+        await self._delay()
+        if self._is_cut or self._loses(self.faults.lose_answers):
+            raise _reset(method, path)
         return Answer(exchange.status, exchange.headers, b"".join(exchange.chunks))
 
     async def stream(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
     ) -> AsyncIterator[bytes]:
         """The lines of an answer as they come."""
-        network = self._network
-        await network.delay()
-        app = network.reach()
-        exchange = _Exchange(body or b"")
-        task = network.start(app(self._scope(method, path, query, headers), exchange.receive, exchange.send))
+        exchange, task = await self._send(method, path, query, headers, body)
+        self._streams[task] = None
         task.add_done_callback(lambda _: exchange.end())
-        seconds = network.faults.cut_watches_after
-        timer = asyncio.get_running_loop().call_later(seconds, task.cancel) if seconds else None
+        mean = self.faults.cut_watches_after_seconds
+        lasts = self._network.random.expovariate(1 / mean) if mean else 0.0
+        timer = asyncio.get_running_loop().call_later(lasts, task.cancel) if mean else None
         try:
             async for line in exchange.lines():
-                await network.delay()
+                await self._delay()
                 yield line
+            if task.cancelled():
+                raise _reset(method, path)
             if exchange.status >= 400:
                 raise error_from(exchange.status, exchange.headers, b"".join(exchange.chunks))
         finally:
             if timer is not None:
                 timer.cancel()
             task.cancel()
+            self._streams.pop(task, None)
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong here."""
+        return self._faults or self._network.faults
+
+    async def _send(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[_Exchange, asyncio.Task[None]]:
+        """Hand a request to the server, if it is up and the request gets through."""
+        await self._delay()
+        app = self._network.app
+        if app is None or self._is_cut or self._loses(self.faults.lose_requests):
+            raise Unavailable(f"{method} {path}: connection refused")
+        exchange = _Exchange(body or b"")
+        before = requested_by.set(self._user)
+        try:
+            scope = self._scope(method, path, query, headers)
+            return exchange, self._network.serve(app(scope, exchange.receive, exchange.send))
+        finally:
+            requested_by.reset(before)
+
+    async def _delay(self) -> None:
+        await asyncio.sleep(self._network.random.uniform(*self.faults.delay_seconds))
+
+    def _loses(self, share: float) -> bool:
+        return share > 0 and self._network.random.random() < share
 
     def _scope(self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, Any]:
         return {
@@ -145,6 +170,10 @@ class InMemoryTransport:
             "headers": [(key.lower().encode(), value.encode()) for key, value in headers.items()],
             "extensions": {"tls": {"client_cert_der": self._certificate}},
         }
+
+
+def _reset(method: str, path: str) -> ApiError:
+    return Unavailable(f"{method} {path}: connection reset")
 
 
 class _Exchange:

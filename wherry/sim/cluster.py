@@ -1,0 +1,163 @@
+"""A whole cluster on one virtual clock: API server on a store in memory, controllers, scheduler, hollow nodes.
+
+    async def story() -> None:
+        async with SimulatedCluster(nodes=3) as cluster:
+            await cluster.admin.create(manifest)
+            await cluster.settle()
+            cluster.nodes["node-2"].kill()
+            await asyncio.sleep(400)
+
+    virtual_time.run(story(), seed=7)
+
+The components run as they do in processes of their own and meet over the simulated network only. One seed is one run,
+down to the names of pods. Differs from `wherry up`: one of each, so nobody elects a leader; hollow nodes run no
+containers; the clients' certificates are not signed by anybody, because there is no TLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from apiserver.app import App
+from apiserver.server import Server
+from apiserver.server import Settings as ServerSettings
+from controllers.assembly import Controllers
+from controllers.assembly import Settings as ControllerSettings
+from scheduler.config import SchedulerConfig, plugins_of
+from scheduler.framework import load_plugins
+from scheduler.runner import Scheduler
+from wherry.client import clock
+from wherry.client.http import Client
+from wherry.sim.hollow_node import HollowMachine, HollowNode
+from wherry.sim.journal import Journal
+from wherry.sim.network import Faults, Network
+from wherry.sim.part import Begin, Part, client_over
+
+# Longer than an informer waits before it tries again, so that nobody who lags is taken for content.
+QUIET_SECONDS = 6.0
+# A rollout that hangs is told after 600 s; whatever is not at rest long after that never will be.
+SETTLE_SECONDS = 3600.0
+ADMIN = "admin"
+
+
+class SimulatedCluster:
+    """See the module. `admin` may do everything, and its requests are never lost; `journal` is the store."""
+
+    def __init__(self, *, nodes: int = 3, faults: Faults | None = None) -> None:
+        self.network = Network(None, faults, seed=clock.randomness().getrandbits(32))
+        self.journal = Journal()
+        self.admin = client_over(self.network.transport(ADMIN, "system:masters", faults=Faults()), ADMIN)
+        self._tasks = asyncio.TaskGroup()
+        self._folder = tempfile.TemporaryDirectory()
+        self._running: Controllers | None = None
+        self.api_server = ApiServer(self.network, self._tasks, self.journal, Path(self._folder.name))
+        self.controllers = self._part("system:kube-controller-manager", self._control)
+        self.scheduler = self._part("system:kube-scheduler", _schedule)
+        self.nodes = {f"node-{number}": self._node(number) for number in range(1, nodes + 1)}
+
+    def _part(self, user: str, begin: Begin, *groups: str) -> Part:
+        return Part(self.network, self._tasks, user, groups, begin)
+
+    def _node(self, number: int) -> Part:
+        name = f"node-{number}"
+
+        async def be_a_node(client: Client) -> None:
+            await HollowNode(client, name, HollowMachine(number)).run()
+
+        return self._part(f"system:node:{name}", be_a_node, "system:nodes")
+
+    async def _control(self, client: Client) -> None:
+        self._running = Controllers(client, ControllerSettings())
+        await self._running.run()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self.api_server.start()
+        await self.api_server.ready()
+        for part in (self.controllers, self.scheduler, *self.nodes.values()):
+            part.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for part in (*self.nodes.values(), self.scheduler, self.controllers):
+            part.kill()
+        self.api_server.kill()
+        await self._tasks.__aexit__(kind, error, trace)
+        await self.journal.close()
+        self._folder.cleanup()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the controllers have nothing to do, but for what waits for a time."""
+        return self._running is not None and self._running.is_idle
+
+    async def settle(self, quiet_seconds: float = QUIET_SECONDS, within_seconds: float = SETTLE_SECONDS) -> None:
+        """Return when nothing but heartbeats was written for so long and the controllers are content.
+
+        Raises TimeoutError when that does not come.
+        """
+        loop = asyncio.get_running_loop()
+        begun_at = loop.time()
+        async with asyncio.timeout(within_seconds):
+            while True:
+                left = max(begun_at, self.journal.last_at) + quiet_seconds - loop.time()
+                if left <= 0 and self.is_idle:
+                    return
+                await asyncio.sleep(max(left, 0.1))
+
+
+class ApiServer:
+    """The API server of a simulated cluster; what it stores outlives it."""
+
+    def __init__(self, network: Network, tasks: asyncio.TaskGroup, store: Journal, folder: Path) -> None:
+        self._network, self._tasks, self._store = network, tasks, store
+        key_file = folder / "service-account.key"
+        key_file.write_bytes(_signing_key())
+        self._settings = ServerSettings(service_account_key=key_file)
+        self._server: Server | None = None
+        self._life: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Listen; see `ready`."""
+        if self._life is not None:
+            return
+        self._server = Server(self._store, self._settings, now=clock.now, random=clock.randomness())
+        self._network.app = App(self._server)
+        self._life = self._tasks.create_task(self._server.run(), name="apiserver")
+
+    async def ready(self) -> None:
+        """Return when it is ready."""
+        while self._server is None or self._server.health.pending:  # noqa: ASYNC110  # its health has no event
+            await asyncio.sleep(0.01)
+
+    def kill(self) -> None:
+        """As SIGKILL: whatever is under way ends; what it wrote by then is written."""
+        self._network.app = None
+        self._network.cut()
+        if self._life is not None:
+            self._life.cancel()
+        self._server = self._life = None
+
+
+async def _schedule(client: Client) -> None:
+    known = load_plugins()
+    profiles = {profile.scheduler_name: plugins_of(profile, known) for profile in SchedulerConfig().profiles}
+    await Scheduler(client, profiles).run()
+
+
+@cache
+def _signing_key() -> bytes:
+    """Signs pods' tokens; not part of a run's story, since no object holds a token."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(encoding, form, serialization.NoEncryption())
