@@ -296,6 +296,23 @@ async def test_two_writes_of_one_plan_to_one_object_do_not_conflict():
 
 
 @in_virtual_time
+async def test_what_its_namespace_takes_along_is_not_planned_again():
+    async def going(method: str, path: str, perform: Perform) -> Any:
+        if method == "POST":
+            raise errors.Forbidden("namespace shop is being terminated", {"causes": [{"reason": "NamespaceTerminating"}]})
+        return await perform()
+
+    api = FakeApi(disturb=going)
+    with capture_logs() as logs:
+        async with running(api):
+            api.put(a_replicaset("web", replicas=2))
+            await asyncio.sleep(60)
+
+    tries = [line["event"] for line in logs if line["event"].startswith("plan ")]
+    assert tries == ["plan too late"]
+
+
+@in_virtual_time
 async def test_an_orphan_is_adopted_and_counts():
     api = FakeApi()
     async with running(api):

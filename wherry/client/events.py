@@ -77,6 +77,8 @@ class EventRecorder:
                 await self._write(told)
                 return
             except ApiError as error:
+                if error.says_namespace_is_going:
+                    return  # nobody will read events there
                 if error.retry != "backoff" or attempt == ATTEMPTS:
                     self._lose(told.reference["name"], told.reason, error.message)
                     return

@@ -163,6 +163,10 @@ class _Shift:
             log.debug("plan conflict", controller=self.name, error=error.message, **subject)
             self._queue.add_rate_limited(key)
         except ApiError as error:
+            if error.says_namespace_is_going:
+                log.debug("plan too late", controller=self.name, error=error.message, **subject)
+                self._queue.forget(key)
+                return
             self._failures[key] = error
             log.warning("plan failed", controller=self.name, error=error.message, **subject)
             self._queue.add_rate_limited(key, error.retry_after_seconds or 0)

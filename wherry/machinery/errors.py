@@ -42,6 +42,12 @@ class ApiError(Exception):
         seconds = (self.details or {}).get("retryAfterSeconds")
         return seconds if isinstance(seconds, int) else None
 
+    @property
+    def says_namespace_is_going(self) -> bool:
+        """Whether something could not be created because its namespace is being deleted: nothing to try again."""
+        causes = (self.details or {}).get("causes") or ()
+        return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+
     def to_status(self) -> dict[str, Any]:
         """The body of the answer: a `Status` object."""
         status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
