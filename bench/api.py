@@ -1,6 +1,6 @@
 """How fast and how small the API server is, beside a bare "hello" app on uvicorn. Prints JSON.
 
-    python bench/apiserver.py [--store sqlite] [--pods 10000] [--rounds 3]
+    python bench/api.py [--store sqlite] [--pods 10000] [--rounds 3]
 
 Both servers run as processes of their own, with the same TLS and the same load, in turns; every figure is the median of
 the rounds. Writes are as durable as in production: SQLite with synchronous=FULL, every acknowledgement after its fsync.
@@ -27,11 +27,20 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-
 from wherry.cluster.certificates import Authority, Subject, make_key
 
 ROOT = Path(__file__).resolve().parents[1]
 PODS = "/api/v1/namespaces/bench/pods"
+
+
+HELLO = b'{"hello":"world"}'
+HELLO_HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(HELLO)).encode())]
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    """The yardstick: the smallest app that uvicorn serves."""
+    await send({"type": "http.response.start", "status": 200, "headers": HELLO_HEADERS})
+    await send({"type": "http.response.body", "body": HELLO})
 
 
 class Connection:
@@ -123,7 +132,7 @@ class Servers:
             "uvicorn",
             "--app-dir",
             str(ROOT / "bench"),
-            "hello:app",
+            "api:hello",
             "--log-level",
             "error",
         ]
