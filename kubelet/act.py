@@ -9,7 +9,7 @@ from functools import singledispatch
 
 import structlog
 
-from kubelet.actions import Target, perform
+from kubelet.actions import Target, perform_hook
 from kubelet.charge import Charge
 from kubelet.images import SANDBOX_COMMAND
 from kubelet.making import make_container
@@ -121,7 +121,7 @@ async def _pre_stop(charge: Charge, record: ContainerRecord, grace_seconds: floa
     if container and container.lifecycle and container.lifecycle.pre_stop:
         sandboxes = (await charge.host.runtime.inventory(charge.uid)).sandboxes
         target = Target(charge.host.runtime, record.id, container, sandboxes[0].ip if sandboxes else "")
-        outcome = await perform(container.lifecycle.pre_stop, target, grace_seconds)
+        outcome = await perform_hook(container.lifecycle.pre_stop, target, grace_seconds)
         if not outcome.is_success:
             charge.tell("FailedPreStopHook", f"PreStopHook failed: {outcome.message}", "Warning")
     stopping = charge.stopping.get(record.id)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from kubelet.runtime.base import Runtime, RuntimeFailure
+from kubelet.runtime.base import Runtime, RuntimeFailure, RuntimeUnavailable
 from wherry.api.core.pod import Container
 from wherry.api.core.pod.container import Action, HttpGetAction
 
@@ -37,11 +37,11 @@ class Outcome(NamedTuple):
 
 
 async def perform(action: Action, target: Target, timeout_seconds: float) -> Outcome:
-    """Do it once. Everything that goes wrong is an outcome; only RuntimeUnavailable may say nothing about the pod."""
+    """Do it once. What goes wrong is an outcome, but for RuntimeUnavailable: an engine that is away says nothing."""
+    if action.exec is not None:
+        return await _command(action.exec.command, target, timeout_seconds)
     try:
         async with asyncio.timeout(timeout_seconds):
-            if action.exec is not None:
-                return await _command(action.exec.command, target, timeout_seconds)
             if action.http_get is not None:
                 return await _http_get(action.http_get, target)
             if action.tcp_socket is not None:
@@ -52,13 +52,24 @@ async def perform(action: Action, target: Target, timeout_seconds: float) -> Out
                 await asyncio.sleep(action.sleep.seconds)
             return Outcome(True)
     except TimeoutError:
-        kind = "command timed out" if action.exec is not None else "context deadline exceeded"
-        return Outcome(False, f"{kind} after {timeout_seconds:g}s")
+        return Outcome(False, f"context deadline exceeded after {timeout_seconds:g}s")
+
+
+async def perform_hook(action: Action, target: Target, timeout_seconds: float) -> Outcome:
+    """Like `perform`, for a hook: nobody asks again, so an engine that is away is a failure too."""
+    try:
+        return await perform(action, target, timeout_seconds)
+    except RuntimeUnavailable as error:
+        return Outcome(False, str(error))
 
 
 async def _command(command: tuple[str, ...], target: Target, timeout_seconds: float) -> Outcome:
     try:
         result = await target.runtime.run(target.container_id, command, timeout_seconds)
+    except TimeoutError:
+        return Outcome(False, f"command timed out after {timeout_seconds:g}s")
+    except RuntimeUnavailable:
+        raise
     except RuntimeFailure as error:
         return Outcome(False, str(error))
     return Outcome(result.exit_code == 0, result.output.decode(errors="replace").rstrip("\n"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from kubelet.actions import Target, perform
+from kubelet.actions import Target, perform_hook
 from kubelet.charge import Charge
 from kubelet.recipe.container import Ingredients, container_spec
 from kubelet.recipe.environment import ConfigError, Sources, environment, expand, references
@@ -81,7 +81,7 @@ async def _post_start(charge: Charge, container: Container, container_id: str) -
     if action is None:
         return
     target = Target(charge.host.runtime, container_id, container, charge.volumes.pod_ip)
-    outcome = await perform(action, target, _HOOK_SECONDS)
+    outcome = await perform_hook(action, target, _HOOK_SECONDS)
     if container_id in charge.hooks:
         charge.hooks[container_id] = Hook(outcome.is_success, "" if outcome.is_success else outcome.message or "failed")
         if not outcome.is_success:

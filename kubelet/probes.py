@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kubelet.actions import Target, perform
 from kubelet.charge import Charge
-from kubelet.runtime.base import ContainerRecord
+from kubelet.runtime.base import ContainerRecord, RuntimeUnavailable
 from kubelet.seen import Health
 from wherry.api.core.pod import Container, Probe
 from wherry.client import clock
@@ -79,7 +79,10 @@ class _Prober:
         return self._tally.last is False and self._tally.in_a_row >= self._probe.failure_threshold
 
     async def _ask(self) -> None:
-        outcome = await perform(self._probe, self._target, max(1, self._probe.timeout_seconds))
+        try:
+            outcome = await perform(self._probe, self._target, max(1, self._probe.timeout_seconds))
+        except RuntimeUnavailable:
+            return  # no answer is no verdict on the container
         before = self._charge.health.get(self._record.id)
         if before is None or self._record.id in self._charge.stopping:
             return

@@ -130,7 +130,9 @@ class Worker:
         self._woken.set()
 
     async def run(self) -> None:
-        """Until the pod is finished here."""
+        """Until the pod is finished here. May be called again after it broke: what ran in the background is gone."""
+        self.charge.probed.clear()
+        self.charge.pulling.clear()
         async with asyncio.TaskGroup() as self._tasks:
             self._spawn(self.charge.status.run())
             while self.state is not Finished:

@@ -284,9 +284,10 @@ class Docker:
         return streams.DockerSession(connection, tty=tty, resize=resize, exit_code=exit_code)
 
     async def _kill_exec(self, exec_id: str) -> None:
-        with contextlib.suppress(RuntimeFailure, OSError):
-            pid = int((await self._call(lambda client: client.exec_inspect(exec_id))).get("Pid") or 0)
-            if pid > 1:
+        """RuntimeUnavailable if it was the engine that took too long, not the command."""
+        pid = int((await self._call(lambda client: client.exec_inspect(exec_id))).get("Pid") or 0)
+        if pid > 1:
+            with contextlib.suppress(OSError):
                 os.kill(pid, signals.SIGKILL)
 
     async def attach(self, container_id: str, request: ExecRequest) -> Session:

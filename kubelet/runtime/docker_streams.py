@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from kubelet.runtime.base import STDOUT, Missing, NotRunning, RuntimeFailure, RuntimeUnavailable
 
 _CHUNK = 64 * 1024
+_LIMIT = 2**20
 _CANNOT_EXEC = b"OCI runtime exec failed"
 
 
@@ -77,26 +78,33 @@ def failure_for(status: int, message: str) -> RuntimeFailure:
 
 async def open_stream(engine: str, method: str, path: str, *, body: Any = None, upgrade: bool = False) -> Connection:
     """Send a request; the connection stands at the answer's body, or at the raw stream after an upgrade."""
+    is_open = False
+    connection = await _connect(engine)
     try:
-        reader, writer = await _connect(engine)
         payload = b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", "Host: docker", f"Content-Length: {len(payload)}"]
         lines += ["Content-Type: application/json"]
         lines += ["Connection: Upgrade", "Upgrade: tcp"] if upgrade else ["Connection: close"]
-        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + payload)
-        connection = Connection(reader, writer)
+        connection.writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + payload)
         await connection.read_head()
+        await connection.raise_for_status()
+        is_open = True
+        return connection
     except OSError as error:
         raise RuntimeUnavailable(f"cannot reach the engine at {engine}: {error}") from error
-    await connection.raise_for_status()
-    return connection
+    finally:
+        if not is_open:
+            connection.close()
 
 
-async def _connect(engine: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(engine: str) -> Connection:
     parts = urlsplit(engine)
-    if parts.scheme in ("unix", "http+unix"):
-        return await asyncio.open_unix_connection(parts.path, limit=2**20)
-    return await asyncio.open_connection(parts.hostname, parts.port or 2375, limit=2**20)
+    try:
+        if parts.scheme in ("unix", "http+unix"):
+            return Connection(*await asyncio.open_unix_connection(parts.path, limit=_LIMIT))
+        return Connection(*await asyncio.open_connection(parts.hostname, parts.port or 2375, limit=_LIMIT))
+    except OSError as error:
+        raise RuntimeUnavailable(f"cannot reach the engine at {engine}: {error}") from error
 
 
 async def frames(connection: Connection) -> AsyncIterator[tuple[int, bytes]]:

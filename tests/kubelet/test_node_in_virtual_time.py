@@ -6,7 +6,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-from kubelet.runtime.base import ContainerSpec
+from kubelet.runtime.base import ContainerSpec, ExecResult
 from kubelet.runtime.fake import FakeRuntime, Start
 from tests.kubelet.docker_engine import TEST_IMAGE
 from tests.kubelet.nodes import a_container, a_manifest, a_node, status, waits_for
@@ -165,6 +165,38 @@ async def test_everything_comes_back_once_after_the_engine_restarted():
         inventory = await runtime.inventory(pod.metadata.uid)
         assert [record.is_running for record in inventory.containers] == [True, False]
         assert len(inventory.sandboxes) == 1
+
+
+@in_virtual_time
+async def test_probes_blame_no_container_for_an_engine_that_is_away():
+    runtime = a_runtime()
+    probe = {"exec": {"command": ["true"]}, "periodSeconds": 1, "failureThreshold": 1}
+    async with a_node(a_folder(), runtime) as node:
+        await node.create(a_manifest("web", a_container(livenessProbe=probe, readinessProbe=probe)))
+        await node.until("web", lambda pod: pod.status.ready)
+
+        runtime.is_away = True
+        await asyncio.sleep(20)
+        runtime.is_away = False
+        await asyncio.sleep(20)
+
+        pod = await node.pod("web")
+        assert (status(pod).restart_count, pod.status.ready) == (0, True)
+
+
+@in_virtual_time
+async def test_a_failing_probe_restarts_a_container_at_its_threshold():
+    runtime = a_runtime()
+    probe = {"exec": {"command": ["true"]}, "periodSeconds": 10, "failureThreshold": 3}
+    async with a_node(a_folder(), runtime) as node:
+        await node.create(a_manifest("web", a_container(livenessProbe=probe)))
+        await node.until("web", lambda pod: pod.status.ready)
+        runtime.commands = lambda container_id, command: ExecResult(1, b"ill")
+        before = clock.now()
+
+        await node.until("web", lambda pod: status(pod).restart_count == 1, seconds=60)
+
+        assert timedelta(seconds=20) <= clock.now() - before <= timedelta(seconds=31)
 
 
 @in_virtual_time

@@ -196,7 +196,9 @@ async def test_privileges_are_what_the_pod_asks_for(node: NodeUnderTest):
     await node.create(a_manifest("web", a_container(securityContext=context), securityContext={"fsGroup": 77}))
     await node.until("web", lambda pod: pod.status.ready)
 
-    printed = await run(node, "web", "id -u; id -g; id -G; touch /x; grep -E 'CapEff|NoNewPrivs' /proc/self/status")
+    printed = await run(
+        node, "web", "exec 2>&1; id -u; id -g; id -G; touch /x; grep -E 'CapEff|NoNewPrivs' /proc/self/status"
+    )
 
     lines = printed.split("\n")
     assert lines[:2] == ["65534", "1234"]
