@@ -102,6 +102,14 @@ class Authorizer:
             self._grants[user] = list(self._find_grants(user))
         return self._grants[user]
 
+    def rules_in(self, user: User, namespace: str) -> Iterator[PolicyRule]:
+        """The rules a user has in a namespace, or everywhere if that is empty. Only cluster-wide ones reach paths."""
+        for grant in self.grants(user):
+            if not grant.namespace:
+                yield from grant.rules
+            elif grant.namespace == namespace:
+                yield from (rule for rule in grant.rules if not rule.non_resource_urls)
+
     def _find_grants(self, user: User) -> Iterator[Grant]:
         for stored in self._cluster_bindings.objects():
             binding = ClusterRoleBinding.read(stored.item)

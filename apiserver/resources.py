@@ -19,6 +19,7 @@ from apiserver.representation import many, one
 from apiserver.request import Answer, Request, Response, Target
 from apiserver.rest import Write
 from apiserver.reviews import review_of
+from apiserver.steps.authorization import attributes_of, refusal
 from apiserver.watching import watch_objects
 from wherry.machinery import protobuf
 from wherry.machinery.errors import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 Draft = dict[str, Any]
 _VALIDATIONS = ("Ignore", "Warn", "Strict")
 _INCLUDES = ("", "None", "Metadata", "Object")
+_ON_COLLECTIONS = ("list", "watch", "create", "deletecollection")
 
 
 def target_of(request: Request) -> Target:
@@ -175,6 +177,9 @@ async def update(server: Server, request: Request, cls: type[Resource]) -> Answe
     except NotFound:
         if not cls.create_on_update or write.subresource or draft["metadata"].get("uid"):
             raise
+        wanted = attributes_of(request)._replace(verb="create")
+        if not server.authorizer.decide(request.user, wanted).allowed:
+            raise refusal(request.user, wanted) from None
         write.operation = "CREATE"
         draft["metadata"].pop("resourceVersion", None)
         return respond(server, request, cls, await server.rest(cls).create(to_stored(draft, cls), write), 201)
@@ -280,7 +285,8 @@ async def serve(server: Server, request: Request, cls: type[Resource]) -> Answer
     operation = _OPERATIONS.get(request.verb)
     known = operation is not None and request.verb in cls.kind.verbs
     across = cls.kind.namespaced and not target.namespace
-    if operation is None or not known or (across and (target.name or request.verb not in ("list", "watch"))):
+    misplaced = bool(target.name) == (request.verb in _ON_COLLECTIONS)
+    if operation is None or not known or misplaced or (across and request.verb not in ("list", "watch")):
         raise method_not_allowed()
     if target.namespace and not cls.kind.namespaced and cls.kind.plural != "namespaces":
         raise NotFound("the server could not find the requested resource", {})

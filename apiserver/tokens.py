@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jwt
+import msgspec
+import orjson
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -21,6 +23,7 @@ from wherry.api.core.pod import Pod
 from wherry.api.core.secret import Secret
 from wherry.api.core.service_account import ServiceAccount
 from wherry.machinery.errors import Unauthorized
+from wherry.machinery.resource import Resource
 
 if TYPE_CHECKING:
     from apiserver.watch_cache import WatchCache
@@ -37,6 +40,30 @@ class Bound(NamedTuple):
     uid: str
 
 
+class _Named(msgspec.Struct):
+    name: str
+    uid: str
+
+
+class _Private(msgspec.Struct):
+    """The claims under `kubernetes.io`."""
+
+    namespace: str
+    serviceaccount: _Named
+    pod: _Named | None = None
+    secret: _Named | None = None
+
+
+class _Claims(msgspec.Struct):
+    """What a token of ours says; anything of another shape is none."""
+
+    aud: list[str]
+    exp: int
+    nbf: int
+    jti: str
+    private: _Private = msgspec.field(name="kubernetes.io")
+
+
 class TokenIssuer:
     """Makes and checks tokens with one key pair."""
 
@@ -49,7 +76,7 @@ class TokenIssuer:
         self._key_id = hashlib.sha256(spki).hexdigest()[:32]
         self.issuer, self.audiences = issuer, audiences
         self._cache = cache
-        self._verified: dict[str, dict[str, Any]] = {}
+        self._verified: dict[str, _Claims] = {}
 
     def issue(
         self, account: ServiceAccount, now: datetime, seconds: int, audiences: list[str], bound: Bound | None
@@ -76,63 +103,54 @@ class TokenIssuer:
         """Who holds the token; raises Unauthorized when it is forged, expired, meant for others, or its owner is
         gone.
         """
-        digest = hashlib.sha256(token.encode()).hexdigest()
+        digest = hashlib.sha256(token.encode(errors="replace")).hexdigest()
         claims = self._verified.get(digest)
         if claims is None:
             claims = self._verify(token)
             if len(self._verified) > 10_000:
                 self._verified.clear()
             self._verified[digest] = claims
-        if not claims["nbf"] - 60 <= now.timestamp() < claims["exp"]:
+        if not claims.nbf - 60 <= now.timestamp() < claims.exp:
             raise Unauthorized()
-        if not set(audiences or self.audiences) & set(claims["aud"]):
+        if not set(audiences or self.audiences) & set(claims.aud):
             raise Unauthorized()
         return self._user(claims)
 
-    def _verify(self, token: str) -> dict[str, Any]:
-        checks = {"require": ["exp", "nbf", "aud", "sub", "iss"], "verify_aud": False, "verify_exp": False}
-        checks |= {"verify_nbf": False, "verify_iat": False}
+    def _verify(self, token: str) -> _Claims:
+        checks = dict.fromkeys(("verify_aud", "verify_exp", "verify_nbf", "verify_iat"), False)
         try:
-            claims: dict[str, Any] = jwt.decode(
+            claims = jwt.decode(
                 token,
                 self._public,
                 algorithms=[_ALGORITHM],
                 issuer=self.issuer,
                 options=checks,  # type: ignore[arg-type]
             )
-        except jwt.PyJWTError:
+            return msgspec.convert(claims, _Claims)
+        except (jwt.PyJWTError, msgspec.ValidationError, ValueError):
             raise Unauthorized() from None
-        if isinstance(claims["aud"], str):
-            claims["aud"] = [claims["aud"]]
-        return claims
 
-    def _user(self, claims: dict[str, Any]) -> User:
-        private = claims["kubernetes.io"]
-        namespace, account = private["namespace"], private["serviceaccount"]
-        stored = self._cache.of(ServiceAccount).get(namespace, account["name"])
-        if stored is None or _uid(stored.item) != account["uid"]:
-            raise Unauthorized()
-        extra = [("authentication.kubernetes.io/credential-id", (f"JTI={claims['jti']}",))]
-        for kind, cls in (("pod", Pod), ("secret", Secret)):
-            bound = private.get(kind)
-            if bound is None:
-                continue
-            holder = self._cache.of(cls).get(namespace, bound["name"])
-            if holder is None or _uid(holder.item) != bound["uid"]:
-                raise Unauthorized()
-            if kind == "pod":
-                extra.append(("authentication.kubernetes.io/pod-name", (bound["name"],)))
-                extra.append(("authentication.kubernetes.io/pod-uid", (bound["uid"],)))
+    def _user(self, claims: _Claims) -> User:
+        private = claims.private
+        namespace, account = private.namespace, private.serviceaccount
+        self._check_alive(ServiceAccount, namespace, account)
+        extra = [("authentication.kubernetes.io/credential-id", (f"JTI={claims.jti}",))]
+        if private.secret is not None:
+            self._check_alive(Secret, namespace, private.secret)
+        if private.pod is not None:
+            self._check_alive(Pod, namespace, private.pod)
+            extra.append(("authentication.kubernetes.io/pod-name", (private.pod.name,)))
+            extra.append(("authentication.kubernetes.io/pod-uid", (private.pod.uid,)))
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
-        return User(claims["sub"], groups, account["uid"], tuple(extra))
+        return User(f"system:serviceaccount:{namespace}:{account.name}", groups, account.uid, tuple(extra))
+
+    def _check_alive(self, cls: type[Resource], namespace: str, named: _Named) -> None:
+        """Raise Unauthorized when the object is gone, or is another one of the same name."""
+        stored = self._cache.of(cls).get(namespace, named.name)
+        if stored is None or cls.read(stored.item).metadata.uid != named.uid:
+            raise Unauthorized()
 
     def public_keys(self) -> dict[str, Any]:
         """The JSON Web Key Set with which others check our tokens."""
-        import orjson
-
         key = orjson.loads(jwt.algorithms.ECAlgorithm.to_jwk(self._public))
         return {"keys": [{**key, "use": "sig", "kid": self._key_id, "alg": _ALGORITHM}]}
-
-
-def _uid(item: bytes) -> str:
-    return ServiceAccount.read(item).metadata.uid

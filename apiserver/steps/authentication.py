@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from apiserver.server import Server
 
 AUTHENTICATED = "system:authenticated"
+CREDENTIAL = "authentication.kubernetes.io/credential-id"
 
 
 async def authenticate(server: Server, request: Request, proceed: Proceed) -> Answer:
@@ -46,4 +48,5 @@ def user_of_certificate(der: bytes) -> User:
     if not names:
         raise Unauthorized()
     groups = tuple(str(each.value) for each in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME))
-    return User(str(names[0].value), (*groups, AUTHENTICATED))
+    credential = "X509SHA256=" + hashlib.sha256(der).hexdigest()
+    return User(str(names[0].value), (*groups, AUTHENTICATED), extra=((CREDENTIAL, (credential,)),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apiserver.rbac import Attributes
-from apiserver.request import Answer, Request
+from apiserver.request import Answer, Request, User
 from wherry.machinery.errors import Forbidden, forbidden
 from wherry.machinery.selectors import parse_field_selector
 
@@ -20,7 +20,7 @@ async def authorize(server: Server, request: Request, proceed: Proceed) -> Answe
     """Go on only with what RBAC allows; a 403 says who may not do what."""
     wanted = attributes_of(request)
     if not server.authorizer.decide(request.user, wanted).allowed:
-        raise refusal(request, wanted)
+        raise refusal(request.user, wanted)
     return await proceed(server, request)
 
 
@@ -45,14 +45,12 @@ def _selected(selector: str) -> tuple[str, str]:
     return terms.required("metadata.name") or "", terms.required("spec.nodeName") or ""
 
 
-def refusal(request: Request, wanted: Attributes) -> Forbidden:
+def refusal(user: User, wanted: Attributes) -> Forbidden:
     """Kubernetes' text of a 403."""
-    user = request.user.name
-    if request.target is None:
-        return Forbidden(f'forbidden: User "{user}" cannot {wanted.verb} path "{wanted.path}"', {})
+    if wanted.path:
+        return Forbidden(f'forbidden: User "{user.name}" cannot {wanted.verb} path "{wanted.path}"', {})
     place = f'in the namespace "{wanted.namespace}"' if wanted.namespace else "at the cluster scope"
     group = wanted.group
-    why = f'User "{user}" cannot {wanted.verb} resource "{wanted.resource}" in API group "{group}" {place}'
-    plural, _, subresource = wanted.resource.partition("/")
-    named = f"{plural}.{group}" if group else plural
-    return forbidden(f"{named}/{subresource}" if subresource else named, request.target.name, why)
+    why = f'User "{user.name}" cannot {wanted.verb} resource "{wanted.resource}" in API group "{group}" {place}'
+    plural = wanted.resource.partition("/")[0]
+    return forbidden(f"{plural}.{group}" if group else plural, wanted.name, why)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from apiserver import discovery, probes, resources
 from apiserver.request import Answer, Request, Response, Upgrade
 from apiserver.subresources import find_subresource
+from apiserver.subresources.binding import bind_by_body
+from wherry.api.core.binding import Binding
 from wherry.machinery.errors import NotFound
 from wherry.machinery.resource import kind_at
 
@@ -31,6 +33,8 @@ async def dispatch(server: Server, request: Request, proceed: Proceed) -> Answer
         if not discovery.is_served(target.group, target.version):
             return NO_SUCH_PATH
         raise NotFound("the server could not find the requested resource", {})
+    if cls is Binding and request.verb == "create" and target.namespace:
+        return await bind_by_body(server, request)
     if not target.subresource:
         return await resources.serve(server, request, cls)
     found = find_subresource(cls, target.subresource)

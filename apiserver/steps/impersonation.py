@@ -7,7 +7,8 @@ from urllib.parse import unquote
 
 from apiserver.rbac import Attributes
 from apiserver.request import Answer, Request, User
-from wherry.machinery.errors import BadRequest, forbidden
+from apiserver.steps.authorization import refusal
+from wherry.machinery.errors import BadRequest
 
 if TYPE_CHECKING:
     from apiserver.pipeline import Proceed
@@ -19,7 +20,7 @@ _SERVICE_ACCOUNT = "system:serviceaccount:"
 
 async def impersonate(server: Server, request: Request, proceed: Proceed) -> Answer:
     """Replace `request.user` by the one the headers name, if the caller may impersonate every part of it."""
-    wanted = [(key, value.decode()) for key, value in request.scope["headers"] if key.startswith(_PREFIX)]
+    wanted = [(key, value.decode("latin-1")) for key, value in request.scope["headers"] if key.startswith(_PREFIX)]
     if wanted:
         request.user = _impersonated(server, request.user, wanted)
     return await proceed(server, request)
@@ -32,7 +33,7 @@ def _impersonated(server: Server, caller: User, headers: list[tuple[bytes, str]]
     extra: dict[str, list[str]] = {}
     for key, value in headers:
         if key.startswith(b"impersonate-extra-"):
-            extra.setdefault(unquote(key[len(b"impersonate-extra-") :].decode()).lower(), []).append(value)
+            extra.setdefault(unquote(key[len(b"impersonate-extra-") :].decode("latin-1")).lower(), []).append(value)
     if not name:
         raise BadRequest("requested [{}] without impersonating a user".format(", ".join(value for _, value in headers)))
 
@@ -62,6 +63,4 @@ def _account_or_user(name: str) -> Attributes:
 
 def _check(server: Server, caller: User, wanted: Attributes) -> None:
     if not server.authorizer.decide(caller, wanted).allowed:
-        group = f' in API group "{wanted.group}"'
-        why = f'User "{caller.name}" cannot impersonate resource "{wanted.resource}"{group} at the cluster scope'
-        raise forbidden(wanted.resource, wanted.name, why)
+        raise refusal(caller, wanted)

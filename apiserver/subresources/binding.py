@@ -1,4 +1,4 @@
-"""`pods/binding`: the scheduler's decision, taken once. Kubernetes: BindingREST."""
+"""`pods/binding`, and `bindings`: the scheduler's decision, taken once. Kubernetes: BindingREST."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from apiserver import resources
 from apiserver.request import Answer, Request, json_response
+from apiserver.rest import Write
 from apiserver.subresources.base import subresource
 from wherry.api.core.binding import Binding
+from wherry.api.core.pod import Pod
 from wherry.machinery.errors import conflict, invalid_object
 from wherry.machinery.field_errors import invalid, required
 from wherry.machinery.resource import Resource
@@ -23,7 +25,18 @@ Draft = dict[str, Any]
 async def binding(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """POST: assign a pod to a node, if it has none yet."""
     write = resources.write_of(request, cls, "UPDATE")
+    return await _bind(server, await resources.read_draft(request, Binding), write)
+
+
+async def bind_by_body(server: Server, request: Request) -> Answer:
+    """POST to `bindings`, where the body names the pod."""
+    write = resources.write_of(request, Pod, "UPDATE")
     draft = await resources.read_draft(request, Binding)
+    write.name, write.subresource = draft["metadata"].get("name", ""), "binding"
+    return await _bind(server, draft, write)
+
+
+async def _bind(server: Server, draft: Draft, write: Write) -> Answer:
     target = draft.get("target") or {}
     errors = []
     if target.get("kind", "Node") not in ("", "Node"):
@@ -46,7 +59,7 @@ async def binding(server: Server, request: Request, cls: type[Resource]) -> Answ
         status["conditions"] = [*others, {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}]
         return pod
 
-    await server.rest(cls).update(bound, write)
+    await server.rest(Pod).update(bound, write)
     return json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
 
