@@ -30,7 +30,7 @@ check: install ## Formatting, lint, types, and the rules of the house
 	@$(BIN)/pytest -q tests/house
 
 bench: install ## Measure, and print JSON
-	@for bench in bench/*.py; do echo "# $$bench"; $(BIN)/python $$bench || exit 1; done
+	@for bench in bench/*.py; do echo "# $$bench" >&2; $(BIN)/python $$bench || exit 1; done
 
 transcripts: install ## Record the golden transcripts again; look at the diff
-	@$(BIN)/python -m wherry.sim.transcript
+	@WHERRY_RECORD=1 $(BIN)/pytest -q tests/scenarios

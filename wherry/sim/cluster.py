@@ -34,9 +34,11 @@ from controllers.assembly import Settings as ControllerSettings
 from scheduler.config import SchedulerConfig, plugins_of
 from scheduler.framework import load_plugins
 from scheduler.runner import Scheduler
+from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.sim.hollow_node import HollowMachine, HollowNode
+from wherry.sim.hollow_pod import Fate, usual_fate
 from wherry.sim.journal import Journal
 from wherry.sim.network import Faults, Network
 from wherry.sim.part import Begin, Part, client_over
@@ -46,6 +48,10 @@ QUIET_SECONDS = 6.0
 # A rollout that hangs is told after 600 s; whatever is not at rest long after that never will be.
 SETTLE_SECONDS = 3600.0
 ADMIN = "admin"
+# What a small image on the node already, and a server that obeys SIGTERM, need.
+START_SECONDS, STOP_SECONDS = 1.0, 0.5
+# Images with this in their name are in no registry.
+MISSING = "missing"
 
 
 class SimulatedCluster:
@@ -70,7 +76,8 @@ class SimulatedCluster:
         name = f"node-{number}"
 
         async def be_a_node(client: Client) -> None:
-            await HollowNode(client, name, HollowMachine(number)).run()
+            machine = HollowMachine(number, start_seconds=START_SECONDS, stop_seconds=STOP_SECONDS)
+            await HollowNode(client, name, machine, play=fate_by_image).run()
 
         return self._part(f"system:node:{name}", be_a_node, "system:nodes")
 
@@ -147,6 +154,13 @@ class ApiServer:
         if self._life is not None:
             self._life.cancel()
         self._server = self._life = None
+
+
+def fate_by_image(pod: Pod) -> Fate:
+    """Pods whose image is called missing wait for it for ever."""
+    if any(MISSING in container.image for container in pod.spec.containers):
+        return Fate.NO_IMAGE
+    return usual_fate(pod)
 
 
 async def _schedule(client: Client) -> None:

@@ -64,11 +64,16 @@ _HOSTS, _PODS = IPv4Network("172.16.0.0/12"), IPv4Network("10.128.0.0/9")
 
 @dataclass(frozen=True)
 class HollowMachine:
-    """What the node pretends to be. `number` decides its addresses: nodes of one cluster have different ones."""
+    """What the node pretends to be. `number` decides its addresses: nodes of one cluster have different ones.
+
+    Pods take so many seconds until they run, and until they are gone when deleted.
+    """
 
     number: int = 0
     capacity: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float = 0.0
+    stop_seconds: float = 0.0
 
     @property
     def host_ip(self) -> str:
@@ -101,6 +106,8 @@ class HollowNode:
         self._pods: Informer[Pod] = pods or self._own_informer  # type: ignore[assignment]
         self._queue = WorkQueue()
         self._addresses: dict[str, str] = {}
+        # When a pod that starts or stops will be done with it, by uid and which of the two.
+        self._done_at: dict[tuple[str, str], float] = {}
         self.is_registered = asyncio.Event()
 
     async def run(self) -> None:
@@ -178,6 +185,8 @@ class HollowNode:
             return
         if change.after is None:
             self._addresses.pop(pod.metadata.uid, None)
+            for what in ("start", "stop"):
+                self._done_at.pop((pod.metadata.uid, what), None)
         else:
             if pod.status.pod_ip:
                 self._addresses[pod.metadata.uid] = pod.status.pod_ip
@@ -207,16 +216,27 @@ class HollowNode:
             return
         name, namespace = pod.metadata.name, pod.metadata.namespace
         if pod.metadata.deleted_at is not None:
+            if self._is_busy(pod, "stop", self.machine.stop_seconds):
+                return
             await self._client.delete(Pod, name, namespace, uid=pod.metadata.uid, grace_seconds=0)
         elif not pod.is_finished:
             fate = self._play(pod)
-            if _shows(pod, fate):
+            is_new = not pod.status.container_statuses
+            if _shows(pod, fate) or (is_new and self._is_busy(pod, "start", self.machine.start_seconds)):
                 return
             status = hollow_status(pod, fate, self.machine.host_ip, self._address_of(pod), clock.now())
             metadata = {"uid": pod.metadata.uid}
             await self._client.patch(
                 Pod, name, namespace, {"metadata": metadata, "status": status}, subresource="status"
             )
+
+    def _is_busy(self, pod: Pod, what: str, seconds: float) -> bool:
+        """Whether that takes longer; then the pod is attended again when it is over."""
+        now = asyncio.get_running_loop().time()
+        left = self._done_at.setdefault((pod.metadata.uid, what), now + seconds) - now
+        if left > 0:
+            self._queue.add_after(pod.key, left)
+        return left > 0
 
     def _address_of(self, pod: Pod) -> str:
         if pod.spec.host_network:

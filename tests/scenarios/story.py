@@ -1,0 +1,92 @@
+"""A story: a simulated cluster, somebody with kubectl in front of it, and the transcript of what happens.
+
+async def tell(story: Story) -> None:
+    await story.create_deployment("web", "web:1", replicas=3)
+    await story.scale("web", 5)
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from wherry.api.apps.deployment import Deployment
+from wherry.api.apps.replicaset import ReplicaSet
+from wherry.sim.cluster import SimulatedCluster
+from wherry.sim.transcript import Transcript
+
+REVISION, HASH = "deployment.kubernetes.io/revision", "pod-template-hash"
+NAMESPACE = "default"
+
+
+def a_deployment(name: str, image: str, replicas: int) -> dict[str, Any]:
+    """As `kubectl create deployment` writes it."""
+    labels = {"app": name}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template(name, image)}
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+
+
+def template(name: str, image: str) -> dict[str, Any]:
+    container = {"name": image.partition(":")[0], "image": image}
+    return {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
+
+
+@dataclass
+class Story:
+    """What its hero can do. Each deed is a line of the transcript, and all that follows from it are the next ones."""
+
+    cluster: SimulatedCluster
+    transcript: Transcript
+
+    async def create_deployment(self, name: str, image: str, replicas: int) -> None:
+        self.transcript.command(f"kubectl create deployment {name} --image={image} --replicas={replicas}")
+        await self.cluster.admin.create(a_deployment(name, image, replicas))
+        await self.cluster.settle()
+
+    async def expose(self, name: str, port: int) -> None:
+        self.transcript.command(f"kubectl expose deployment {name} --port={port}")
+        spec = {"selector": {"app": name}, "ports": [{"port": port}]}
+        metadata = {"name": name, "namespace": NAMESPACE}
+        await self.cluster.admin.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+        await self.cluster.settle()
+
+    async def scale(self, name: str, replicas: int) -> None:
+        self.transcript.command(f"kubectl scale deployment {name} --replicas={replicas}")
+        await self._patch(name, {"spec": {"replicas": replicas}}, "scale")
+
+    async def set_image(self, name: str, image: str) -> None:
+        container = image.partition(":")[0]
+        self.transcript.command(f"kubectl set image deployment/{name} {container}={image}")
+        await self._patch(name, {"spec": {"template": template(name, image)}})
+
+    async def undo(self, name: str) -> None:
+        """kubectl finds the template of the version before the current one and puts it back."""
+        self.transcript.command(f"kubectl rollout undo deployment/{name}")
+        replicasets = (await self.cluster.admin.list(ReplicaSet, NAMESPACE)).items
+        last = sorted(replicasets, key=lambda rs: int(rs.metadata.annotations[REVISION]))[-2]
+        metadata = {"labels": {key: value for key, value in last.metadata.labels.items() if key != HASH}}
+        back = {"metadata": metadata, "spec": last.spec.template.raw["spec"]}
+        await self._patch(name, {"spec": {"template": back}})
+
+    async def delete(self, name: str) -> None:
+        self.transcript.command(f"kubectl delete deployment {name}")
+        await self.cluster.admin.delete(Deployment, name, NAMESPACE)
+        await self.cluster.settle()
+
+    async def lose(self, node: str, seconds: float) -> None:
+        self.transcript.command(f"ssh {node} kill -9 $(pidof kubelet)")
+        self.cluster.nodes[node].kill()
+        await asyncio.sleep(seconds)
+
+    async def bring_back(self, node: str) -> None:
+        self.transcript.command(f"ssh {node} systemctl start kubelet")
+        self.cluster.nodes[node].start()
+        await self.cluster.settle()
+
+    async def wait(self, seconds: float) -> None:
+        self.transcript.command(f"sleep {seconds:g}")
+        await asyncio.sleep(seconds)
+
+    async def _patch(self, name: str, patch: dict[str, Any], subresource: str = "") -> None:
+        await self.cluster.admin.patch(Deployment, name, NAMESPACE, patch, subresource=subresource)
+        await self.cluster.settle()
