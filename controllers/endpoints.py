@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controllers.service_pods import (
+from controllers.parts.service_pods import (
     address_in,
     families_of,
     has_endpoints,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from controllers.service_pods import (
+from controllers.parts.service_pods import (
     address_in,
     families_of,
     has_endpoints,
@@ -21,7 +21,7 @@ from controllers.service_pods import (
     reference_to_pod,
     services_of,
 )
-from controllers.slice_packing import Packed, pack
+from controllers.parts.slice_packing import Packed, pack
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.core.service import Service

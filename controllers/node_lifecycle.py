@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from controllers.node_health import Silence, is_anyone_up, may_evict
+from controllers.parts.node_health import Silence, is_anyone_up, may_evict
 from wherry.api.coordination.lease import Lease
 from wherry.api.core.node import Node, Taint
 from wherry.api.core.pod import Pod

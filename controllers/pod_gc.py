@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from controllers.node_health import Silence
+from controllers.parts.node_health import Silence
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.meta import Condition, with_condition

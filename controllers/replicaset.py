@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from controllers.readiness import is_available, next_availability
-from controllers.scale_down import cheapest_to_lose
+from controllers.parts.readiness import is_available, next_availability
+from controllers.parts.scale_down import cheapest_to_lose
 from wherry.api.apps.replicaset import ReplicaSet
 from wherry.api.core.pod import Pod
 from wherry.api.core.pod.resource import pod_from

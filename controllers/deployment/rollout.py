@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from controllers.deployment.revisions import DESIRED, MOST, Fleet, number, revision_of
+from controllers.parts.percentages import scaled
 from wherry.api.apps.deployment import Deployment, RollingUpdate
 from wherry.api.apps.replicaset import ReplicaSet
 
@@ -36,18 +37,6 @@ def bounds(deployment: Deployment) -> Bounds:
     if not surge and not unavailable:
         unavailable = 1
     return Bounds(surge, min(unavailable, replicas))
-
-
-def scaled(value: int | str, total: int, *, round_up: bool) -> int:
-    """A number, or a percentage of `total`.
-
-    >>> scaled(3, 10, round_up=True), scaled("25%", 10, round_up=True), scaled("25%", 10, round_up=False)
-    (3, 3, 2)
-    """
-    if isinstance(value, int):
-        return value
-    percent = number(value.removesuffix("%"))
-    return (percent * total + 99) // 100 if round_up else percent * total // 100
 
 
 def most_pods(deployment: Deployment) -> int:

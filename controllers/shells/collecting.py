@@ -12,7 +12,7 @@ from typing import Any
 
 from controllers.garbage.graph import OwnerGraph, honours, is_orphaning, is_waiting
 from controllers.garbage.plan import Owner, plan
-from controllers.metadata import collectable_kinds, metadata_view
+from controllers.parts.metadata import collectable_kinds, metadata_view
 from controllers.shells.bench import Bench
 from controllers.shells.desk import ShellDesk
 from wherry.client.http import Client
@@ -62,7 +62,7 @@ class Collecting:
             for informer in self._informers:
                 await informer.synced()
             self._is_complete = True
-            for uid in self._graph.suspects():
+            for uid in sorted(self._graph.suspects()):
                 self._bench.add(uid)
             group.create_task(self._desk.recorder.run())
             group.create_task(self._bench.run())
@@ -72,7 +72,7 @@ class Collecting:
             look_at = self._graph.put(change.after)
         else:
             look_at = self._graph.remove(change.before) if change.before is not None else set()
-        for uid in look_at if self._is_complete else ():
+        for uid in sorted(look_at) if self._is_complete else ():
             self._bench.add(uid)
 
     async def _collect(self, uid: str) -> float | None:

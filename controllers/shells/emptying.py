@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from controllers import namespace as controller
-from controllers.metadata import collectable_kinds, metadata_view
+from controllers.parts.metadata import collectable_kinds, metadata_view
 from controllers.shells.bench import Bench
 from controllers.shells.desk import ShellDesk
 from wherry.api.core.namespace import Namespace

@@ -10,7 +10,7 @@ import structlog
 
 from controllers import pod_gc
 from controllers.event_expiry import EventAge, is_expired
-from controllers.node_health import Silence
+from controllers.parts.node_health import Silence
 from controllers.shells.desk import ShellDesk
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from make import NOW, a_condition, a_node, a_pod
 
-from controllers.node_health import may_evict
 from controllers.node_lifecycle import plan
+from controllers.parts.node_health import may_evict
 from wherry.api.core.node import Taint
 from wherry.client.plan import CheckAgain, Event, SetStatus, Update
 from wherry.client.world import World

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cmp_to_key
 from typing import Any
 
-from controllers.readiness import ready_since
+from controllers.parts.readiness import ready_since
 from wherry.api.core.pod import Pod
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
