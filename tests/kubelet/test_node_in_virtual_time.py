@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import tempfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,10 +15,6 @@ from wherry.client import clock
 from wherry.sim.virtual_time import in_virtual_time
 
 
-def a_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="wherry-kubelet-"))
-
-
 def a_runtime(**scripts: Start) -> FakeRuntime:
     def script(spec: ContainerSpec) -> Start:
         return scripts.get(spec.name, Start())
@@ -28,8 +23,8 @@ def a_runtime(**scripts: Start) -> FakeRuntime:
 
 
 @in_virtual_time
-async def test_a_pod_comes_up_ready_with_an_address():
-    async with a_node(a_folder()) as node:
+async def test_a_pod_comes_up_ready_with_an_address(tmp_path: Path):
+    async with a_node(tmp_path) as node:
         await node.create(a_manifest("web"))
 
         pod = await node.until("web", lambda pod: pod.status.ready)
@@ -42,14 +37,14 @@ async def test_a_pod_comes_up_ready_with_an_address():
 
 
 @in_virtual_time
-async def test_a_crash_loop_waits_ten_seconds_and_then_twice_as_long_up_to_five_minutes():
+async def test_a_crash_loop_waits_ten_seconds_and_then_twice_as_long_up_to_five_minutes(tmp_path: Path):
     starts = []
 
     def crash(spec: ContainerSpec) -> Start:
         starts.append(clock.now())
         return Start(exit_code=1)
 
-    async with a_node(a_folder(), FakeRuntime(clock.now, images=(TEST_IMAGE,), script=crash)) as node:
+    async with a_node(tmp_path, FakeRuntime(clock.now, images=(TEST_IMAGE,), script=crash)) as node:
         await node.create(a_manifest("web"))
         await asyncio.sleep(1000)
 
@@ -58,9 +53,9 @@ async def test_a_crash_loop_waits_ten_seconds_and_then_twice_as_long_up_to_five_
 
 
 @in_virtual_time
-async def test_after_a_good_run_a_crash_is_a_first_one_again():
+async def test_after_a_good_run_a_crash_is_a_first_one_again(tmp_path: Path):
     runtime = a_runtime()
-    async with a_node(a_folder(), runtime) as node:
+    async with a_node(tmp_path, runtime) as node:
         await node.create(a_manifest("web"))
         pod = await node.until("web", lambda pod: pod.status.ready)
         for count in (1, 2):
@@ -74,8 +69,8 @@ async def test_after_a_good_run_a_crash_is_a_first_one_again():
 
 
 @in_virtual_time
-async def test_a_container_that_ignores_signals_is_killed_when_its_grace_is_over():
-    async with a_node(a_folder(), a_runtime(app=Start(ignores_signals=True))) as node:
+async def test_a_container_that_ignores_signals_is_killed_when_its_grace_is_over(tmp_path: Path):
+    async with a_node(tmp_path, a_runtime(app=Start(ignores_signals=True))) as node:
         await node.create(a_manifest("web", terminationGracePeriodSeconds=30))
         pod = await node.until("web", lambda pod: pod.status.ready)
         before = clock.now()
@@ -88,8 +83,8 @@ async def test_a_container_that_ignores_signals_is_killed_when_its_grace_is_over
 
 
 @in_virtual_time
-async def test_a_second_delete_with_less_grace_hurries():
-    async with a_node(a_folder(), a_runtime(app=Start(ignores_signals=True))) as node:
+async def test_a_second_delete_with_less_grace_hurries(tmp_path: Path):
+    async with a_node(tmp_path, a_runtime(app=Start(ignores_signals=True))) as node:
         await node.create(a_manifest("web", terminationGracePeriodSeconds=300))
         pod = await node.until("web", lambda pod: pod.status.ready)
         await node.admin.delete(type(pod), "web", "default")
@@ -103,8 +98,8 @@ async def test_a_second_delete_with_less_grace_hurries():
 
 
 @in_virtual_time
-async def test_a_pod_that_is_done_keeps_its_containers_until_it_is_deleted():
-    async with a_node(a_folder(), a_runtime(app=Start(exit_code=0))) as node:
+async def test_a_pod_that_is_done_keeps_its_containers_until_it_is_deleted(tmp_path: Path):
+    async with a_node(tmp_path, a_runtime(app=Start(exit_code=0))) as node:
         await node.create(a_manifest("job", restartPolicy="Never"))
         pod = await node.until("job", lambda pod: pod.status.phase == "Succeeded")
         kept = await node.runtime.inventory(pod.metadata.uid)
@@ -119,8 +114,8 @@ async def test_a_pod_that_is_done_keeps_its_containers_until_it_is_deleted():
 
 
 @in_virtual_time
-async def test_a_kubelet_adopts_what_its_predecessor_left_running():
-    async with a_node(a_folder()) as node:
+async def test_a_kubelet_adopts_what_its_predecessor_left_running(tmp_path: Path):
+    async with a_node(tmp_path) as node:
         await node.create(a_manifest("web"))
         before = await node.until("web", lambda pod: pod.status.ready)
 
@@ -136,8 +131,8 @@ async def test_a_kubelet_adopts_what_its_predecessor_left_running():
 
 
 @in_virtual_time
-async def test_pods_deleted_while_the_kubelet_was_away_are_removed():
-    async with a_node(a_folder()) as node:
+async def test_pods_deleted_while_the_kubelet_was_away_are_removed(tmp_path: Path):
+    async with a_node(tmp_path) as node:
         await node.create(a_manifest("web"))
         pod = await node.until("web", lambda pod: pod.status.ready)
         await node.crash()
@@ -150,9 +145,9 @@ async def test_pods_deleted_while_the_kubelet_was_away_are_removed():
 
 
 @in_virtual_time
-async def test_everything_comes_back_once_after_the_engine_restarted():
+async def test_everything_comes_back_once_after_the_engine_restarted(tmp_path: Path):
     runtime = a_runtime()
-    async with a_node(a_folder(), runtime) as node:
+    async with a_node(tmp_path, runtime) as node:
         await node.create(a_manifest("web"))
         pod = await node.until("web", lambda pod: pod.status.ready)
 
@@ -168,10 +163,10 @@ async def test_everything_comes_back_once_after_the_engine_restarted():
 
 
 @in_virtual_time
-async def test_probes_blame_no_container_for_an_engine_that_is_away():
+async def test_probes_blame_no_container_for_an_engine_that_is_away(tmp_path: Path):
     runtime = a_runtime()
     probe = {"exec": {"command": ["true"]}, "periodSeconds": 1, "failureThreshold": 1}
-    async with a_node(a_folder(), runtime) as node:
+    async with a_node(tmp_path, runtime) as node:
         await node.create(a_manifest("web", a_container(livenessProbe=probe, readinessProbe=probe)))
         await node.until("web", lambda pod: pod.status.ready)
 
@@ -185,10 +180,10 @@ async def test_probes_blame_no_container_for_an_engine_that_is_away():
 
 
 @in_virtual_time
-async def test_a_failing_probe_restarts_a_container_at_its_threshold():
+async def test_a_failing_probe_restarts_a_container_at_its_threshold(tmp_path: Path):
     runtime = a_runtime()
     probe = {"exec": {"command": ["true"]}, "periodSeconds": 10, "failureThreshold": 3}
-    async with a_node(a_folder(), runtime) as node:
+    async with a_node(tmp_path, runtime) as node:
         await node.create(a_manifest("web", a_container(livenessProbe=probe)))
         await node.until("web", lambda pod: pod.status.ready)
         runtime.commands = lambda container_id, command: ExecResult(1, b"ill")
@@ -200,7 +195,7 @@ async def test_a_failing_probe_restarts_a_container_at_its_threshold():
 
 
 @in_virtual_time
-async def test_the_node_is_not_ready_while_the_engine_is_long_away():
+async def test_the_node_is_not_ready_while_the_engine_is_long_away(tmp_path: Path):
     runtime = a_runtime()
 
     async def ready(node) -> str:
@@ -208,7 +203,7 @@ async def test_the_node_is_not_ready_while_the_engine_is_long_away():
         found = find_condition(conditions, "Ready")
         return found.status if found else ""
 
-    async with a_node(a_folder(), runtime) as node:
+    async with a_node(tmp_path, runtime) as node:
         await asyncio.sleep(5)
         readings = [await ready(node)]
         runtime.is_away = True
@@ -224,9 +219,9 @@ async def test_the_node_is_not_ready_while_the_engine_is_long_away():
 
 
 @in_virtual_time
-async def test_init_containers_run_one_after_the_other_and_sidecars_stop_last():
+async def test_init_containers_run_one_after_the_other_and_sidecars_stop_last(tmp_path: Path):
     runtime = a_runtime(first=Start(exit_code=0))
-    async with a_node(a_folder(), runtime) as node:
+    async with a_node(tmp_path, runtime) as node:
         sidecar = a_container("side", restartPolicy="Always")
         await node.create(a_manifest("web", initContainers=[a_container("first"), sidecar]))
         pod = await node.until("web", lambda pod: pod.status.ready)
@@ -237,8 +232,8 @@ async def test_init_containers_run_one_after_the_other_and_sidecars_stop_last():
 
 
 @in_virtual_time
-async def test_an_image_that_cannot_be_pulled_is_tried_again_with_growing_pauses():
-    async with a_node(a_folder(), a_runtime()) as node:
+async def test_an_image_that_cannot_be_pulled_is_tried_again_with_growing_pauses(tmp_path: Path):
+    async with a_node(tmp_path, a_runtime()) as node:
         await node.create(a_manifest("web", a_container(image="registry.test/absent:1")))
 
         first = await node.until("web", lambda pod: waits_for(pod) == "ErrImagePull")
@@ -252,8 +247,8 @@ async def test_an_image_that_cannot_be_pulled_is_tried_again_with_growing_pauses
 
 
 @in_virtual_time
-async def test_an_image_in_the_registry_is_fetched_and_run():
-    async with a_node(a_folder(), a_runtime()) as node:
+async def test_an_image_in_the_registry_is_fetched_and_run(tmp_path: Path):
+    async with a_node(tmp_path, a_runtime()) as node:
         await node.create(a_manifest("web", a_container(image="registry.test/web:1")))
 
         await node.until("web", lambda pod: pod.status.ready)
@@ -263,8 +258,8 @@ async def test_an_image_in_the_registry_is_fetched_and_run():
 
 
 @in_virtual_time
-async def test_a_missing_config_map_holds_the_container_until_it_is_there():
-    async with a_node(a_folder()) as node:
+async def test_a_missing_config_map_holds_the_container_until_it_is_there(tmp_path: Path):
+    async with a_node(tmp_path) as node:
         await node.create(a_manifest("web", a_container(envFrom=[{"configMapRef": {"name": "late"}}])))
         pod = await node.until("web", lambda pod: waits_for(pod) == "CreateContainerConfigError")
 
@@ -275,8 +270,8 @@ async def test_a_missing_config_map_holds_the_container_until_it_is_there():
 
 
 @in_virtual_time
-async def test_a_pod_past_its_deadline_fails():
-    async with a_node(a_folder()) as node:
+async def test_a_pod_past_its_deadline_fails(tmp_path: Path):
+    async with a_node(tmp_path) as node:
         await node.create(a_manifest("web", activeDeadlineSeconds=60))
 
         pod = await node.until("web", lambda pod: pod.status.phase == "Failed", seconds=90)
@@ -285,9 +280,9 @@ async def test_a_pod_past_its_deadline_fails():
 
 
 @in_virtual_time
-async def test_two_pods_never_share_a_device_and_the_third_fails():
+async def test_two_pods_never_share_a_device_and_the_third_fails(tmp_path: Path):
     wish = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
-    async with a_node(a_folder(), gpus=("GPU-a", "GPU-b")) as node:
+    async with a_node(tmp_path, gpus=("GPU-a", "GPU-b")) as node:
         for name in ("one", "two"):
             await node.create(a_manifest(name, a_container(**wish)))
             await node.until(name, lambda pod: pod.status.ready)
