@@ -11,9 +11,17 @@ import ssl
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import structlog
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from apiserver.app import App
+    from apiserver.server import Settings
+    from apiserver.storage.store import Store
 
 log = structlog.get_logger()
 
@@ -90,35 +98,14 @@ def tls_context(options: Options) -> ssl.SSLContext:
     return context
 
 
-async def serve(options: Options) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit status."""
+def web_server(app: App, tls: ssl.SSLContext) -> uvicorn.Server:
+    """uvicorn with our protocols and without its own signals, logs and headers."""
     import uvicorn
 
-    from apiserver.app import App
     from apiserver.protocols import HttpProtocol, WebSocketProtocol
-    from apiserver.server import Server, Settings
-    from apiserver.storage import EtcdOptions, open_store
 
-    where: str | EtcdOptions = options.store
-    if options.store.startswith("etcd:") and options.etcd_ca:
-        endpoints = tuple(options.store.removeprefix("etcd:").split(","))
-        where = EtcdOptions(
-            endpoints=endpoints, ca_file=options.etcd_ca, cert_file=options.etcd_cert, key_file=options.etcd_key
-        )
-    store = await open_store(where)
-    settings = Settings(
-        service_account_key=options.service_account_key,
-        service_cidr=options.service_cidr,
-        advertise_address=options.advertise_address or options.bind_addresses[-1],
-        port=options.port,
-        kubelet_ca=options.kubelet_ca,
-        kubelet_cert=options.kubelet_cert,
-        kubelet_key=options.kubelet_key,
-        disabled_admission=options.disable_admission_plugins,
-    )
-    server = Server(store, settings)
     config = uvicorn.Config(
-        App(server),
+        app,
         http=HttpProtocol,
         ws=WebSocketProtocol,
         lifespan="off",
@@ -130,9 +117,45 @@ async def serve(options: Options) -> int:
         h11_max_incomplete_event_size=None,
     )
     config.load()
-    config.ssl = tls_context(options)
+    config.ssl = tls
     web = uvicorn.Server(config)
     web.capture_signals = contextlib.nullcontext  # type: ignore[assignment,method-assign]  # ours end the watches first
+    return web
+
+
+def _settings(options: Options) -> Settings:
+    from apiserver.server import Settings
+
+    return Settings(
+        service_account_key=options.service_account_key,
+        service_cidr=options.service_cidr,
+        advertise_address=options.advertise_address or options.bind_addresses[-1],
+        port=options.port,
+        kubelet_ca=options.kubelet_ca,
+        kubelet_cert=options.kubelet_cert,
+        kubelet_key=options.kubelet_key,
+        disabled_admission=options.disable_admission_plugins,
+    )
+
+
+async def _open_store(options: Options) -> Store:
+    from apiserver.storage import EtcdOptions, open_store
+
+    if not options.store.startswith("etcd:") or options.etcd_ca is None:
+        return await open_store(options.store)
+    endpoints = tuple(options.store.removeprefix("etcd:").split(","))
+    ca, cert, key = options.etcd_ca, options.etcd_cert, options.etcd_key
+    return await open_store(EtcdOptions(endpoints=endpoints, ca_file=ca, cert_file=cert, key_file=key))
+
+
+async def serve(options: Options) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit status."""
+    from apiserver.app import App
+    from apiserver.server import Server
+
+    store = await _open_store(options)
+    server = Server(store, _settings(options))
+    web = web_server(App(server), tls_context(options))
     sockets = [_listen(address, options.port) for address in options.bind_addresses]
 
     running = asyncio.ensure_future(server.run())

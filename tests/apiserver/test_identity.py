@@ -56,7 +56,8 @@ async def test_a_certificate_names_user_and_groups(api: Api):
 async def test_nobody_may_look_but_not_touch(api: Api):
     version, pods = await api.get("/version", user=None), await api.get(PODS, user=None)
 
-    message = 'pods is forbidden: User "system:anonymous" cannot list resource "pods" in API group "" in the namespace "default"'
+    who = 'User "system:anonymous" cannot list resource "pods" in API group "" in the namespace "default"'
+    message = f"pods is forbidden: {who}"
     assert (version.status, pods.error) == (200, (403, "Forbidden", message))
 
 
@@ -67,7 +68,8 @@ async def test_nobody_may_look_but_not_touch(api: Api):
         (
             "PATCH",
             "/apis/apps/v1/namespaces/default/deployments/web/scale",
-            'deployments.apps "web" is forbidden: User "bob" cannot patch resource "deployments/scale" in API group "apps"',
+            'deployments.apps "web" is forbidden: User "bob" cannot patch resource "deployments/scale" '
+            'in API group "apps"',
         ),
         (
             "DELETE",

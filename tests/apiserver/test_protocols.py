@@ -1,0 +1,151 @@
+"""Our protocols on the pinned uvicorn, over real TLS: what reaches the app, and what does not."""
+
+import asyncio
+import contextlib
+import hashlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from apiserver.__main__ import web_server
+from apiserver.protocols import MAX_HEADER_BYTES
+from tests.faults.cluster_keys import ClusterKeys
+
+
+class Echo:
+    """Answers with the digest of the certificate it sees; counts who reaches it."""
+
+    calls = 0
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self.calls += 1
+        der = (scope.get("extensions") or {}).get("tls", {}).get("client_cert_der") or b""
+        seen = hashlib.sha256(der).hexdigest().encode() if der else b"nobody"
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept", "subprotocol": scope["subprotocols"][0]})
+            await send({"type": "websocket.send", "bytes": seen})
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(seen))]})
+        await send({"type": "http.response.body", "body": seen})
+
+
+class Served:
+    """The echo behind TLS on a free port."""
+
+    def __init__(self, port: int, keys: ClusterKeys, echo: Echo) -> None:
+        self.port, self.keys, self.echo = port, keys, echo
+        self.url = f"https://127.0.0.1:{port}"
+
+    def digest(self, name: str) -> str:
+        certificate = x509.load_pem_x509_certificate((self.keys.folder / f"{name}.crt").read_bytes())
+        return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+
+    async def raw(self, request: bytes) -> bytes:
+        """Everything the server answers before it closes the connection."""
+        context = self.keys.client_context("")
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context)
+        with contextlib.suppress(ConnectionError):
+            writer.write(request)
+            await writer.drain()
+        answer = b""
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            answer = await asyncio.wait_for(reader.read(), 10)
+        writer.transport.abort()
+        return answer
+
+
+@pytest_asyncio.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    keys = ClusterKeys(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "apiserver.crt", tmp_path / "apiserver.key")
+    tls.load_verify_locations(tmp_path / "ca.crt")
+    tls.verify_mode = ssl.CERT_OPTIONAL
+    listening = socket.create_server(("127.0.0.1", 0))
+    echo = Echo()
+    web = web_server(echo, tls)  # type: ignore[arg-type]  # any ASGI app will do
+    serving = asyncio.ensure_future(web.serve(sockets=[listening]))
+    yield Served(listening.getsockname()[1], keys, echo)
+    web.should_exit = True
+    await serving
+
+
+@pytest.mark.parametrize("name", ["admin", ""])
+async def test_the_client_certificate_reaches_the_app(served: Served, name: str):
+    async with aiohttp.ClientSession() as session:
+        bodies = []
+        for _ in range(2):  # the second request rides on the same connection
+            async with session.get(served.url, ssl=served.keys.client_context(name)) as answer:
+                bodies.append(await answer.text())
+
+    assert bodies == [served.digest(name) if name else "nobody"] * 2
+
+
+async def test_a_websocket_has_the_certificate_too(served: Served):
+    url, tls = served.url + "/exec", served.keys.client_context()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, ssl=tls, protocols=("v5.channel.k8s.io", "v4.channel.k8s.io")) as socket_,
+    ):
+        message = await socket_.receive_bytes()
+
+    assert (message.decode(), socket_.protocol) == (served.digest("admin"), "v5.channel.k8s.io")
+
+
+async def test_a_stranger_s_certificate_ends_the_handshake(served: Served, tmp_path: Path):
+    (tmp_path / "stranger").mkdir()
+    stranger = ClusterKeys(tmp_path / "stranger")
+    context = served.keys.client_context("")
+    context.load_cert_chain(stranger.folder / "admin.crt", stranger.folder / "admin.key")
+
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises((aiohttp.ClientError, ssl.SSLError)):
+            await session.get(served.url, ssl=context)
+
+    assert served.echo.calls == 0
+
+
+@pytest.mark.parametrize("count", [1, 100])
+async def test_headers_without_end_are_refused_before_the_app(served: Served, count: int):
+    size = 2 * MAX_HEADER_BYTES // count
+    headers = b"".join(b"x-%d: %s\r\n" % (number, b"y" * size) for number in range(count))
+
+    answer = await served.raw(b"GET / HTTP/1.1\r\nhost: a\r\n" + headers + b"\r\n")
+
+    assert answer[:12] in (b"", b"HTTP/1.1 400")
+    assert served.echo.calls == 0
+
+
+async def test_large_headers_within_the_limit_pass(served: Served):
+    answer = await served.raw(
+        b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: " + b"y" * (MAX_HEADER_BYTES // 2) + b"\r\n\r\n"
+    )
+
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
+        b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: -5\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: a\r\nbad header: \x00\r\n\r\n",
+        b"\x16\x03\x01 nonsense\r\n\r\n",
+    ],
+)
+async def test_what_could_be_read_in_two_ways_is_refused(served: Served, request_: bytes):
+    answer = await served.raw(request_)
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert served.echo.calls == 0
