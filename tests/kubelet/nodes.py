@@ -47,18 +47,18 @@ def a_container(name: str = "app", script: str = "", **fields: Any) -> Json:
 class NodeUnderTest:
     """The node, and an administrator's view of it."""
 
-    def __init__(
-        self, admin: Client, connect: Callable[[], Client], folder: Path, runtime: Runtime, gpus: Gpus
-    ) -> None:
+    def __init__(self, admin: Client, way: LocalTransport, folder: Path, runtime: Runtime, gpus: Gpus) -> None:
         self.admin, self.runtime, self.folder = admin, runtime, folder
-        self._connect, self._gpus = connect, gpus
+        # The kubelet's way to the API server, which tests may cut.
+        self.way = way
+        self._gpus = gpus
         self._running: asyncio.Task[None] | None = None
         self.kubelet: Kubelet | None = None
 
     async def start(self) -> None:
         """Start the kubelet; returns when the node is Ready."""
         settings = Settings("n1", self.folder, network="bridge", sandbox_image=TEST_IMAGE, cluster_dns="10.96.0.10")
-        self.kubelet = Kubelet(settings, self._connect(), self.runtime, gpus=self._gpus)
+        self.kubelet = Kubelet(settings, _client(self.way), self.runtime, gpus=self._gpus)
         self._running = asyncio.create_task(self.kubelet.live())
 
     async def crash(self) -> None:
@@ -104,17 +104,18 @@ async def a_node(
     """Started, unless `start` is called later for a second life."""
     runtime = runtime or FakeRuntime(clock.now, images=(TEST_IMAGE,))
     async with running_api(now=clock.now) as api:
-
-        def connect(user: str = "system:node:n1", *groups: str) -> Client:
-            transport = LocalTransport(api, user, groups or ("system:nodes",))
-            return Client(Connection("https://api"), user_agent="test", transport=transport)
-
-        node = NodeUnderTest(connect("admin", "system:masters"), connect, folder, runtime, Gpus(gpus))
+        admin = _client(LocalTransport(api, "admin", ("system:masters",)))
+        way = LocalTransport(api, "system:node:n1", ("system:nodes",))
+        node = NodeUnderTest(admin, way, folder, runtime, Gpus(gpus))
         await node.start()
         try:
             yield node
         finally:
             await node.crash()
+
+
+def _client(transport: LocalTransport) -> Client:
+    return Client(Connection("https://api"), user_agent="test", transport=transport)
 
 
 def status(pod: Pod, name: str = "app") -> ContainerStatus:

@@ -195,6 +195,28 @@ async def test_a_failing_probe_restarts_a_container_at_its_threshold(tmp_path: P
 
 
 @in_virtual_time
+async def test_pods_live_on_while_the_api_server_is_away(tmp_path: Path):
+    runtime = a_runtime()
+    async with a_node(tmp_path, runtime) as node:
+        for name in ("calm", "unlucky"):
+            await node.create(a_manifest(name))
+            pod = await node.until(name, lambda pod: pod.status.ready)
+
+        node.way.is_cut = True
+        await asyncio.sleep(300)
+        runtime.finish((await runtime.inventory(pod.metadata.uid)).containers[0].id, 1)
+        await asyncio.sleep(300)
+        restarted = (await runtime.inventory(pod.metadata.uid)).containers[0]
+        node.way.is_cut = False
+        await asyncio.sleep(30)
+
+        assert (restarted.attempt, restarted.is_running) == (1, True)
+        counts = {name: status(await node.pod(name)).restart_count for name in ("calm", "unlucky")}
+        assert counts == {"calm": 0, "unlucky": 1}
+        assert find_condition((await node.admin.get(Node, "n1")).status.conditions, "Ready").status == "True"
+
+
+@in_virtual_time
 async def test_the_node_is_not_ready_while_the_engine_is_long_away(tmp_path: Path):
     runtime = a_runtime()
 
