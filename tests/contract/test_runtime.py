@@ -25,8 +25,8 @@ from kubelet.runtime.docker import Docker
 from kubelet.runtime.fake import FakeRuntime, Start
 from tests.kubelet.docker_engine import TEST_IMAGE, require_docker
 
-FOREVER = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 600 & wait; done")
-STUBBORN = ("sh", "-c", "trap '' TERM; while :; do sleep 1; done")
+FOREVER = ("sh", "-c", "trap 'exit 0' TERM; echo up; while :; do sleep 600 & wait; done")
+STUBBORN = ("sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done")
 
 
 def _as_processes_would(spec: ContainerSpec) -> Start:
@@ -68,6 +68,17 @@ async def a_container(runtime: Runtime, pod: PodKey, *command: str, attempt: int
         pod, "app", attempt, sandbox_id, TEST_IMAGE, command or FOREVER, spec_hash="h", restart_delay_seconds=20
     )
     return await runtime.create_container(spec)
+
+
+async def is_up(runtime: Runtime, container_id: str) -> None:
+    """Return when the shell has set its trap, which it says."""
+    if isinstance(runtime, FakeRuntime):
+        runtime.print(container_id, "up")
+    for _ in range(1000):
+        if await _all(runtime.logs(container_id, LogRequest())) == b"up\n":
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError("the container says nothing")
 
 
 async def ended(runtime: Runtime, pod: PodKey) -> ContainerRecord:
@@ -134,6 +145,7 @@ async def test_a_command_that_is_not_there_leaves_an_ended_container(runtime: Ru
 async def test_a_container_ends_on_its_stop_signal(runtime: Runtime, pod: PodKey) -> None:
     container_id = await a_container(runtime, pod)
     await runtime.start(container_id)
+    await is_up(runtime, container_id)
 
     await runtime.signal(container_id, "SIGTERM")
 
@@ -143,7 +155,7 @@ async def test_a_container_ends_on_its_stop_signal(runtime: Runtime, pod: PodKey
 async def test_only_kill_ends_a_container_that_ignores_signals(runtime: Runtime, pod: PodKey) -> None:
     container_id = await a_container(runtime, pod, *STUBBORN)
     await runtime.start(container_id)
-    await asyncio.sleep(0.1)  # the shell sets its trap
+    await is_up(runtime, container_id)
 
     await runtime.signal(container_id, "SIGTERM")
     still_running = (await runtime.inventory(pod.uid)).containers[0].is_running
@@ -208,6 +220,7 @@ async def test_commands_run_only_in_running_containers(runtime: Runtime, pod: Po
 async def test_a_change_is_told_when_a_container_ends(runtime: Runtime, pod: PodKey) -> None:
     container_id = await a_container(runtime, pod)
     await runtime.start(container_id)
+    await is_up(runtime, container_id)
 
     async with asyncio.timeout(20), aclosing(runtime.changes()) as changes:  # type: ignore[type-var]
         connected = await anext(changes)
@@ -220,13 +233,14 @@ async def test_a_change_is_told_when_a_container_ends(runtime: Runtime, pod: Pod
 async def test_following_logs_ends_with_the_container(runtime: Runtime, pod: PodKey) -> None:
     container_id = await a_container(runtime, pod)
     await runtime.start(container_id)
+    await is_up(runtime, container_id)
 
     follower = asyncio.ensure_future(_all(runtime.logs(container_id, LogRequest(follow=True))))
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0)
     await runtime.signal(container_id, "SIGTERM")
 
     async with asyncio.timeout(20):
-        assert await follower == b""
+        assert await follower == b"up\n"
 
 
 async def _all(pieces: AsyncIterator[bytes]) -> bytes:
