@@ -52,8 +52,7 @@ def _slices_of(namespace: str, name: str, world: World) -> list[EndpointSlice]:
 def forget(key: str, world: World) -> Plan:
     """The service is gone, and so are its slices."""
     namespace, name = key.split("/")
-    for one in _slices_of(namespace, name, world):
-        yield Delete(one)
+    yield from map(Delete, _slices_of(namespace, name, world))
 
 
 @controller(Service, owns=[EndpointSlice], reads=[Node], wakes={Pod: services_of}, absent=forget)
@@ -61,9 +60,9 @@ def plan(service: Service, world: World) -> Plan:
     """Change as few slices as possible."""
     namespace, name = service.metadata.namespace, service.metadata.name
     present = [one for one in _slices_of(namespace, name, world) if one.metadata.deleted_at is None]
+    if not has_endpoints(service):
+        yield from map(Delete, present)
     if not has_endpoints(service) or service.metadata.deleted_at is not None:
-        for one in present if not has_endpoints(service) else ():
-            yield Delete(one)
         return
     wanted = _wanted(service, world)
     groups: defaultdict[Group, list[EndpointSlice]] = defaultdict(list)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controllers.deployment import rollout, status, steps
+from controllers.deployment import resizing, rollout, status, steps
 from controllers.deployment.revisions import Fleet, fleet_of, new_name
 from controllers.deployment.status import Note
 from wherry.api.apps.deployment import Deployment
@@ -36,7 +36,7 @@ def plan(deployment: Deployment, world: World) -> Plan:
     fleet = fleet_of(deployment, (yield from world.claim(deployment, ReplicaSet, deployment.spec.selector)))
     if deployment.metadata.deleted_at is not None:
         yield SetStatus(deployment.replace(status=status.counted(deployment, fleet, world.now)))
-    elif deployment.spec.paused or rollout.is_scaling(deployment, fleet):
+    elif deployment.spec.paused or resizing.is_scaling(deployment, fleet):
         yield from _resized(deployment, fleet, world)
     elif fleet.new is None and not (is_recreating(deployment) and _is_occupied(fleet, world)):
         yield from _begun(deployment, fleet, world)
@@ -60,7 +60,7 @@ def _resized(deployment: Deployment, fleet: Fleet, world: World) -> Plan:
     told = status.counted(deployment, fleet, world.now, _pause_note(deployment))
     yield SetStatus(deployment.replace(status=told))
     yield from steps.numbered(deployment, fleet)
-    yield from steps.scaled(deployment, fleet, rollout.resized(deployment, fleet))
+    yield from steps.scaled(deployment, fleet, resizing.resized(deployment, fleet))
     if deployment.spec.paused:
         yield from steps.forgotten(deployment, fleet)
 

@@ -6,8 +6,9 @@ import pytest
 from make import NOW, a_condition, a_deployment, a_pod, a_replicaset, a_template
 
 from controllers.deployment.plan import plan, recreating
+from controllers.deployment.resizing import resized
 from controllers.deployment.revisions import Fleet, new_name, new_replicaset, wanted_annotations
-from controllers.deployment.rollout import Bounds, bounds, new_size, resized, rolled
+from controllers.deployment.rollout import Bounds, bounds, new_size, rolled
 from wherry.api.meta import Condition
 from wherry.client.plan import CheckAgain, Create, Delete, Event, SetStatus, Update
 from wherry.client.world import World

@@ -1,0 +1,39 @@
+"""Which controllers there are, and what an operator decides about them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+
+import controllers
+import wherry.api.kinds  # noqa: F401  # registers every kind
+from controllers.node_lifecycle import GRACE_SECONDS, node_lifecycle_controller
+from controllers.parts.node_health import Silence
+from controllers.root_ca import root_ca_controller
+from wherry.client.controller import Controller, all_controllers
+
+# Those that declare no controllers: importing them costs time, or starts something.
+_APART = ("controllers.__main__", "controllers.assembly", "controllers.shells")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator decides. `root_ca` is PEM; without it no certificate is published."""
+
+    root_ca: str = ""
+    node_grace_seconds: float = GRACE_SECONDS
+
+
+def controllers_for(settings: Settings, silence: Silence) -> list[Controller]:
+    """Every controller for the runner: those that declare themselves, and those that must be told something."""
+    chosen = [*_declared(), node_lifecycle_controller(silence, settings.node_grace_seconds)]
+    return [*chosen, root_ca_controller(settings.root_ca)] if settings.root_ca else chosen
+
+
+def _declared() -> list[Controller]:
+    """Every controller that a module of this package declares: to add one, add its file."""
+    for module in pkgutil.walk_packages(controllers.__path__, "controllers."):
+        if not module.name.startswith(_APART):
+            importlib.import_module(module.name)
+    return [one for one in all_controllers() if one.plan.__module__.startswith("controllers.")]

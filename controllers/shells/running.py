@@ -1,0 +1,41 @@
+"""Running: the runner and the shells, as one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from controllers.catalogue import Settings, controllers_for
+from controllers.shells.collecting import Collecting
+from controllers.shells.emptying import Emptying
+from controllers.shells.heartbeats import Heartbeats
+from controllers.shells.sweeping import Sweeping
+from wherry.api.core.namespace import Namespace
+from wherry.api.core.pod import Pod
+from wherry.client.http import Client
+from wherry.client.runner import Runner
+
+
+class Controllers:
+    """All controllers at work. `may_act` is asked before each write. Runs once."""
+
+    def __init__(self, client: Client, settings: Settings, *, may_act: Callable[[], bool] = lambda: True) -> None:
+        # Nodes are judged by their heartbeats, and those are seen by the informers that the runner makes.
+        plans = controllers_for(settings, lambda node: heartbeats(node))
+        self.runner = Runner(client, plans, may_act=may_act)
+        informers = self.runner.informers
+        heartbeats = Heartbeats(informers)
+        self._emptying = Emptying(client, informers[Namespace], informers[Pod], may_act)
+        self._collecting = Collecting(client, informers, may_act)
+        self._sweeping = Sweeping(client, informers, heartbeats, may_act)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left to do just now, but what waits for a time."""
+        return self.runner.is_idle and self._emptying.is_idle and self._collecting.is_idle
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for part in (self.runner, self._emptying, self._collecting, self._sweeping):
+                group.create_task(part.run(), name=type(part).__name__.lower())
