@@ -10,8 +10,8 @@ LAYERS = (
     ("wherry.client",),
     ("apiserver", "scheduler", "controllers", "kubelet", "kubeproxy"),
     ("wherry.sim",),
-    ("wherry.cluster", "wherry.testing"),
-    ("wherry.cli",),
+    ("wherry.cluster",),
+    ("wherry.cli", "wherry.testing"),
 )
 ROOMS = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 
