@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,9 +18,8 @@ from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.client.informer import Informer
-from wherry.client.plan import Delete
 from wherry.client.world import World
-from wherry.machinery.errors import ApiError
+from wherry.machinery.errors import ApiError, Conflict, NotFound
 from wherry.machinery.resource import Resource
 
 log = structlog.get_logger()
@@ -38,7 +38,7 @@ class Sweeping:
         silence: Silence,
         may_act: Callable[[], bool],
     ) -> None:
-        self._client, self._silence = client, silence
+        self._client, self._silence, self._may_act = client, silence, may_act
         self._informers: dict[type[Resource], Informer[Any]] = {kind: informers[kind] for kind in (Node, Pod)}
         self._desk = ShellDesk("sweeping", client, may_act)
 
@@ -64,9 +64,15 @@ class Sweeping:
     async def sweep_events(self) -> None:
         """Delete the events that are too old."""
         now = clock.now()
-        for event in (await self._client.list(EventAge)).items:
-            if is_expired(event, now):
-                await self._desk.carry_out(event, [Delete(event)])
+        expired = [event for event in (await self._client.list(EventAge)).items if is_expired(event, now)]
+        for event in expired:
+            if not self._may_act():
+                return
+            name, namespace, uid = event.metadata.name, event.metadata.namespace, event.metadata.uid
+            with contextlib.suppress(NotFound, Conflict):
+                await self._client.delete(EventAge, name, namespace, uid=uid)
+        if expired:
+            log.info("events expired", count=len(expired))
 
 
 async def _every(seconds: float, sweep: Callable[[], Awaitable[None]]) -> None:
@@ -76,3 +82,5 @@ async def _every(seconds: float, sweep: Callable[[], Awaitable[None]]) -> None:
             await sweep()
         except ApiError as error:
             log.warning("sweep ended early", error=error.message)
+        except Exception:
+            log.exception("sweep broken")
