@@ -94,7 +94,7 @@ def _apply(layout: Layout, manifest: Path) -> None:
 
 def _kubectl(*, also_ours: bool = True) -> str | None:
     """The person's kubectl, or the one installed beside this command."""
-    return shutil.which("kubectl") or (shutil.which(_BESIDE / "kubectl") if also_ours else None)
+    return shutil.which("kubectl") or (shutil.which("kubectl", path=_BESIDE) if also_ours else None)
 
 
 def _next(layout: Layout, settings: Settings, *, has_sample: bool) -> str:

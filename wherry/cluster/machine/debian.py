@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from wherry.cluster.problem import ClusterProblem
 
@@ -29,9 +30,24 @@ def install(*packages: str) -> None:
     raise ClusterProblem(f"apt-get install {' '.join(packages)} failed:\n{end}")
 
 
-def _succeeds(command: tuple[str, ...], environment: dict[str, str]) -> bool:
+def unpack(package: str, folder: Path) -> None:
+    """Unpack a package into a folder without installing it; raises ClusterProblem."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    fetch = ("apt-get", "download", "-qq", package)
+    update = ("apt-get", "update", "-qq")
+    if not _succeeds(fetch, environment, folder):
+        _succeeds(update, environment)
+        if not _succeeds(fetch, environment, folder):
+            raise ClusterProblem(f"apt-get download {package} failed")
+    for archive in folder.glob("*.deb"):
+        subprocess.run(("dpkg", "-x", archive, folder), stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def _succeeds(command: tuple[str, ...], environment: dict[str, str], folder: Path | None = None) -> bool:
     try:
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS)
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, cwd=folder
+        )
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0

@@ -1,10 +1,10 @@
 """The images Wherry brings along, built without a registry from the machine's own busybox.
 
 `wherry/pause:local` is the sandbox of every pod: it must hold /bin/busybox. `wherry/web:local` and `wherry/web:v2` are
-the sample: busybox with a small web server that says who it is. They are rebuilt when what they are made of changes.
+the sample: busybox with a small web server that says who it is. They are built anew when this file's recipe changes.
 
-busybox is found on the machine, or installed as root on Debian, or taken out of the image `busybox:musl` that Docker
-has or may fetch.
+busybox is that of the machine, or as root on Debian that of its package (which is not installed for it), or the one of
+the image `busybox:musl` that Docker has or may fetch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +27,8 @@ from wherry.cluster.problem import ClusterProblem
 PAUSE_IMAGE = "wherry/pause:local"
 WEB_IMAGES = {"wherry/web:local": "1", "wherry/web:v2": "2"}
 LABEL = "io.wherry.image"
+# Counted up when the recipe below changes, so that older images are not taken for today's.
+_EDITION = b"1"
 _DONOR = "busybox:musl"
 _WEB_SERVER = Path(__file__).with_name("web.sh")
 _FOLDERS = {"bin": 0o755, "etc": 0o755, "root": 0o700, "tmp": 0o1777, "usr/bin": 0o755, "var/run": 0o755, "www": 0o777}
@@ -42,26 +46,17 @@ class Program(NamedTuple):
     applets: tuple[str, ...]
     libraries: dict[str, bytes]
 
-    @property
-    def digest(self) -> str:
-        """The same for the same content."""
-        return hashlib.sha256(b"".join((self.binary, *self.libraries.values(), _WEB_SERVER.read_bytes()))).hexdigest()[
-            :16
-        ]
-
 
 def have_images(client: Any, say: Callable[[str], None]) -> None:
-    """See that the images are there and made of what the machine has now."""
+    """See that the images are there, and as this version of Wherry makes them."""
     wanted = {PAUSE_IMAGE: "", **WEB_IMAGES}
-    present = {_digest_of(client, image) for image in wanted}
-    if _binary() is None and "" not in present:
-        return
-    program = find_busybox(client, say)
-    if present == {program.digest}:
+    digest = hashlib.sha256(_WEB_SERVER.read_bytes() + _EDITION).hexdigest()[:16]
+    if all(_digest_of(client, image) == digest for image in wanted):
         return
     say("building images: " + ", ".join(wanted))
+    program = find_busybox(client)
     for image, version in wanted.items():
-        _build(client, image, program, version)
+        _build(client, image, digest, _root_file_system(program, is_web=bool(version)), version)
 
 
 def remove_images(client: Any) -> None:
@@ -76,17 +71,22 @@ def remove_images(client: Any) -> None:
                 continue  # in use by a container that is not ours to remove
 
 
-def find_busybox(client: Any, say: Callable[[str], None]) -> Program:
-    """The machine's busybox, one installed now, or that of an image."""
-    if _binary() is None and debian.may_install():
-        say("installing busybox (busybox-static)")
-        debian.install("busybox-static")
+def find_busybox(client: Any) -> Program:
+    """The machine's busybox, else that of a Debian package or of an image."""
     path = _binary()
-    if path is None:
-        return _out_of_image(client)
-    applets = subprocess.run((path, "--list"), capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+    if path is not None:
+        return _program(path)
+    if debian.may_install():
+        with tempfile.TemporaryDirectory() as folder, suppress(ClusterProblem):
+            debian.unpack("busybox-static", Path(folder))
+            return _program(next(Path(folder).rglob("bin/busybox")))
+    return _out_of_image(client)
+
+
+def _program(path: Path) -> Program:
+    listed = subprocess.run((path, "--list"), capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
     libraries = {name: Path(name).read_bytes() for name in _libraries(path)}
-    return Program(path.read_bytes(), tuple(applets.split()), libraries)
+    return Program(path.read_bytes(), tuple(listed.split()), libraries)
 
 
 def _binary() -> Path | None:
@@ -106,7 +106,12 @@ def _libraries(path: Path) -> Iterator[str]:
     except OSError:
         return
     for line in listed.stdout.splitlines() if listed.returncode == 0 else ():
-        yield from (word for word in line.split() if word.startswith("/") and Path(word).is_file())
+        for word in line.split():
+            if word.startswith("/") and Path(word).is_file():
+                yield word
+                # glibc loads these by name when a host is looked up; new releases have them within libc.
+                beside = ("libnss_dns.so.2", "libnss_files.so.2") if "/libc." in word else ()
+                yield from (str(path) for name in beside if (path := Path(word).with_name(name)).is_file())
 
 
 def _out_of_image(client: Any) -> Program:
@@ -143,12 +148,11 @@ def _digest_of(client: Any, image: str) -> str:
         return ""
 
 
-def _build(client: Any, image: str, program: Program, version: str) -> None:
+def _build(client: Any, image: str, digest: str, root: bytes, version: str) -> None:
     repository, _, tag = image.partition(":")
-    changes = [f"LABEL {LABEL}={program.digest}", _PATH]
+    changes = [f"LABEL {LABEL}={digest}", _PATH]
     if version:
         changes += [f"ENV VERSION={version}", "ENV PORT=8080", "EXPOSE 8080", 'CMD ["/bin/web"]']
-    root = _root_file_system(program, is_web=bool(version))
     client.import_image_from_data(root, repository=repository, tag=tag, changes=changes)
 
 

@@ -1,0 +1,76 @@
+"""`wherry down` leaves the machine as it was, whatever happened before."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster.live_cluster import CommandFailed, LiveCluster, Shop, engine, eventually
+
+pytestmark = pytest.mark.xdist_group("down")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[LiveCluster]:
+    engine()
+    cluster = LiveCluster(tmp_path)
+    try:
+        yield cluster
+    finally:
+        cluster.wherry("down", "--purge")
+
+
+def test_down_leaves_the_data_only_and_up_finds_it_again(cluster: LiveCluster) -> None:
+    cluster.wherry("up")
+    shop = Shop(cluster)
+    shop.open()
+
+    cluster.wherry("down")
+    assert cluster.traces() == []
+
+    cluster.wherry("up")
+    shop.rolled_out()
+    assert len(shop.names()) == 3
+
+
+@pytest.mark.parametrize("killed", ["supervisor", "kubelet", "everything"])
+def test_down_after_a_crash_leaves_nothing(cluster: LiveCluster, killed: str) -> None:
+    cluster.wherry("up")
+    Shop(cluster).open()
+    for name, pid in sorted(cluster.processes().items(), reverse=True):
+        if killed == "everything" or name.startswith(killed):
+            os.kill(pid, signal.SIGKILL)
+
+    cluster.wherry("down", "--purge")
+
+    assert cluster.traces() == []
+    assert not cluster.data_dir.exists()
+
+
+def test_pods_outlive_the_control_plane_and_are_adopted(cluster: LiveCluster) -> None:
+    cluster.wherry("up")
+    shop = Shop(cluster)
+    shop.open()
+    before = {container["Id"] for container in cluster.containers()}
+    old = cluster.processes()
+    os.kill(old["supervisor"], signal.SIGKILL)
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in old.values()))
+
+    cluster.wherry("up")
+
+    shop.rolled_out()
+    assert {container["Id"] for container in cluster.containers()} == before
+    assert [shop.restarts(name) for name in shop.names()] == [0, 0, 0]
+
+
+def test_up_again_changes_nothing_and_says_what_it_may_not_change(cluster: LiveCluster) -> None:
+    cluster.wherry("up", "--nodes", "2")
+    before = cluster.processes()
+
+    cluster.wherry("up")
+    with pytest.raises(CommandFailed, match=r"--nodes 3: cluster .* runs with 2"):
+        cluster.wherry("up", "--nodes", "3")
+
+    assert cluster.processes() == before
+    assert len(cluster.get("nodes")["items"]) == 2
