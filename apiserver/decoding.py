@@ -94,7 +94,8 @@ def accept(
     Unknown fields are dropped. Raises `BadRequest`.
     """
     kind = cls.kind
-    walked = walk(draft, schema_for(kind.api_version, kind.name), defaults=defaults)
+    schema = schema_for(kind.api_version, kind.name)
+    walked = walk(draft, schema, defaults=defaults)
     if walked.errors:
         raise BadRequest(walked.errors[0].message(kind.name, kind.version))
     if validation != "Ignore":
@@ -109,6 +110,8 @@ def accept(
         warnings += problems
     result: Draft = walked.value
     result["kind"], result["apiVersion"] = kind.name, kind.api_version
+    if "spec" in schema.properties:
+        result.setdefault("spec", {})  # as in Go, where a struct is always there
     metadata = result.setdefault("metadata", {})
     if not isinstance(metadata, dict):
         raise BadRequest(f"metadata: expected an object, got {type(metadata).__name__}")

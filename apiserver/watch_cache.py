@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 # Events kept per resource for watches that begin in the past. Kubernetes: 100 to 102,400, by age.
 HISTORY = 4096
+HISTORY_BYTES = 16 * 1024 * 1024
 PAGE = 1000
 
 
@@ -38,6 +39,7 @@ class ResourceCache:
         self.revision = 0  # of the last change of this kind
         self.history: deque[Event] = deque()
         self.history_since = 0  # every change of this kind after this revision is in `history`
+        self._history_bytes = 0
         self._namespaces: dict[str, dict[str, Stored]] = {}
         self._sorted: dict[str, list[Stored]] = {}
 
@@ -80,14 +82,22 @@ class ResourceCache:
             objects[after.name] = after
         self._sorted.pop(shown.namespace, None)
         self.revision = change.revision
-        self.history.append(event)
-        if len(self.history) > HISTORY:
-            self.history_since = self.history.popleft().revision
+        self._remember(event)
         self.watchers.dispatch(event)
+        event.frames.clear()  # who is behind holds its own; the history keeps objects only
+
+    def _remember(self, event: Event) -> None:
+        self.history.append(event)
+        self._history_bytes += event.size
+        while len(self.history) > HISTORY or self._history_bytes > HISTORY_BYTES:
+            oldest = self.history.popleft()
+            self._history_bytes -= oldest.size
+            self.history_since = oldest.revision
 
     def begin(self, revision: int) -> None:
         """Everything up to `revision` has been read; from here on changes are history."""
         self.history.clear()
+        self._history_bytes = 0
         self.revision = self.history_since = revision
 
     def event_of(self, change: Change) -> Event | None:

@@ -39,6 +39,12 @@ class Event:
         self.after = after
         self.frames: dict[tuple[str, object], bytes] = {}
 
+    @property
+    def size(self) -> int:
+        """Bytes it keeps alive: the state before is that of another event, or of the cache."""
+        shown = self.after or self.before
+        return len(shown.item) if shown is not None else 0
+
 
 class Selection(NamedTuple):
     """What a watcher wants to hear of."""

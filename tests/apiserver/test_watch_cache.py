@@ -1,0 +1,62 @@
+"""The watch cache: how much of the past it keeps, and what it does with what it cannot read."""
+
+import pytest
+
+from apiserver import watch_cache
+from apiserver.storage.store import Change
+from tests.apiserver.local_api import Api
+from tests.apiserver.test_objects import MAPS, a_map
+from wherry.api.core.config_map import ConfigMap
+
+
+@pytest.mark.parametrize(("limit", "value"), [("HISTORY", 5), ("HISTORY_BYTES", 1500)])
+async def test_the_past_is_kept_within_bounds_and_never_with_a_hole(
+    api: Api, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+):
+    monkeypatch.setattr(watch_cache, limit, value)
+    cache = api.server.cache.of(ConfigMap)
+
+    made = [await api.made(MAPS, a_map(f"m{number}")) for number in range(20)]
+
+    kept = [event.revision for event in cache.history]
+    versions = [int(each["metadata"]["resourceVersion"]) for each in made]
+    assert 3 <= len(kept) <= 8
+    assert kept == versions[-len(kept) :]
+    assert cache.history_since == versions[-len(kept) - 1]
+    assert all(not event.frames for event in cache.history)
+
+
+async def test_a_value_that_is_no_object_is_left_out_and_harms_nobody(api: Api):
+    store = api.server.store
+    await store.put("/registry/configmaps/default/broken", b"\x00not an object", expected=0)
+    await store.put("/registry/unknown/default/thing", b"{}", expected=0)
+
+    made = await api.made(MAPS, a_map())
+
+    assert [item["metadata"]["name"] for item in (await api.get(MAPS)).json["items"]] == ["a"]
+    assert (await api.get(f"{MAPS}/a")).json == made
+
+
+async def test_a_broken_value_replaced_by_a_good_one_is_seen_again(api: Api):
+    store, key = api.server.store, "/registry/configmaps/default/a"
+    await api.made(MAPS, a_map())
+    good = await store.get(key)
+    bad = await store.put(key, b"\x00", expected=good.revision)
+    mended = await store.put(key, good.value, expected=bad.revision)
+
+    await api.server.cache.fresh()
+
+    metadata = (await api.get(f"{MAPS}/a")).json["metadata"]
+    assert metadata["resourceVersion"] == str(mended.revision)
+
+
+def test_a_change_without_a_past_is_an_event_without_before():
+    from apiserver.watch_cache import ResourceCache
+
+    cache = ResourceCache(ConfigMap)
+    value = b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","namespace":"default"}}'
+
+    cache.apply(Change("/registry/configmaps/default/a", value, 5, None))
+
+    stored = cache.get("default", "a")
+    assert (stored.name, stored.revision, cache.revision) == ("a", 5, 5)
