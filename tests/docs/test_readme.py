@@ -1,4 +1,4 @@
-"""What the README shows can be typed: targets, options, files, modules, and the test in it passes."""
+"""What the README and the pages for beginners show can be typed: targets, options, files, modules, a test."""
 
 import re
 import shlex
@@ -12,13 +12,13 @@ from pages import ROOT, fences
 from wherry.cli import main
 
 TEXT = (ROOT / "README.md").read_text()
-EXAMPLES = (ROOT / "examples/README.md").read_text()
+SHOWN = [TEXT, *((ROOT / page).read_text() for page in ("examples/README.md", "docs/labs/README.md"))]
 MAKEFILE = ROOT / "Makefile"
 
 
 def commands(program: str) -> list[list[str]]:
     """Every command line of a program in the shell blocks, as words without comments."""
-    blocks = [*fences(TEXT, "sh", "console"), *fences(EXAMPLES, "sh", "console")]
+    blocks = [block for text in SHOWN for block in fences(text, "sh", "console")]
     lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()]
     words = [shlex.split(line, comments=True) for line in lines]
     return [line for line in words if line and line[0] == program]
@@ -48,7 +48,10 @@ def test_every_wherry_command_is_understood(words):
 
 @pytest.mark.parametrize("words", commands("python"), ids=" ".join)
 def test_every_module_starts(words):
-    assert "--help" in run(sys.executable, *words[1:])
+    described = run(sys.executable, *words[1:3], "--help")
+    options = {word for word in words[3:] if word.startswith("--")}
+
+    assert {option for option in options if option not in described} == set(), described
 
 
 def test_every_file_that_a_command_names_exists():
