@@ -44,11 +44,12 @@ def plan(rs: ReplicaSet, world: World) -> Plan:
 
 def _reported(rs: ReplicaSet, pods: Iterable[Pod], active: list[Pod], world: World) -> ReplicaSet:
     template_labels = rs.spec.template.metadata.labels.items()
+    ready = [pod for pod in active if pod.status.ready]
     return rs.with_status(
         replicas=len(active),
         fully_labeled_replicas=sum(template_labels <= pod.metadata.labels.items() for pod in active),
-        ready_replicas=sum(pod.status.ready for pod in active),
-        available_replicas=sum(is_available(pod, rs.spec.min_ready_seconds, world.now) for pod in active),
+        ready_replicas=len(ready),
+        available_replicas=sum(is_available(pod, rs.spec.min_ready_seconds, world.now) for pod in ready),
         terminating_replicas=sum(pod.metadata.deleted_at is not None and not pod.is_finished for pod in pods),
         observed_generation=rs.metadata.generation,
         conditions=_conditions(rs, len(active) - rs.spec.replicas, world),

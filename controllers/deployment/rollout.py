@@ -3,7 +3,9 @@
 Bounds hold at every step: never more than `replicas + surge` pods, never fewer than `replicas - unavailable` available
 by our doing. Each function answers with the sizes that should change, by name.
 
-Kubernetes: rolling.go and recreate.go.
+Kubernetes: rolling.go and recreate.go. Differs: a ReplicaSet that was told to shrink and has not done so yet counts by
+the pods it still has where there must not be too many, and by the pods it will have where there must not be too few;
+Kubernetes overshoots in both directions while its ReplicaSet controller lags.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ def new_size(deployment: Deployment, fleet: Fleet) -> int:
     wanted, present = deployment.spec.replicas, fleet.new.spec.replicas if fleet.new else 0
     if deployment.spec.strategy.type != "RollingUpdate" or present > wanted:
         return wanted
-    room = most_pods(deployment) - size_of(fleet.all)
+    room = most_pods(deployment) - sum(max(rs.spec.replicas, rs.status.replicas) for rs in fleet.all)
     return present + max(0, min(room, wanted - present))
 
 
@@ -66,17 +68,21 @@ def rolled(deployment: Deployment, fleet: Fleet) -> Sizes:
 def _shrunk(deployment: Deployment, fleet: Fleet, new: ReplicaSet) -> Sizes:
     least_available = deployment.spec.replicas - bounds(deployment).unavailable
     # New pods that are not available yet may fail: the old ones they replace stay.
-    still_coming = new.spec.replicas - new.status.available_replicas
+    still_coming = new.spec.replicas - _available(new)
     most = size_of(fleet.all) - least_available - still_coming
     if most <= 0:
         return {}
     sizes = sizes_of(fleet.old)
-    _take(sizes, most, {rs.metadata.name: rs.spec.replicas - rs.status.available_replicas for rs in fleet.old})
-    spare = sum(rs.status.available_replicas for rs in fleet.all) - least_available
+    _take(sizes, most, {rs.metadata.name: rs.spec.replicas - _available(rs) for rs in fleet.old})
+    spare = sum(map(_available, fleet.all)) - least_available
     _take(sizes, spare, dict(sizes))
     return {
         rs.metadata.name: sizes[rs.metadata.name] for rs in fleet.old if sizes[rs.metadata.name] != rs.spec.replicas
     }
+
+
+def _available(rs: ReplicaSet) -> int:
+    return min(rs.status.available_replicas, rs.spec.replicas)
 
 
 def _take(sizes: Sizes, most: int, available: Sizes) -> None:

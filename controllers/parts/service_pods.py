@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from wherry.api.core.pod import Pod
@@ -39,7 +38,7 @@ def addresses(pod: Pod) -> list[str]:
 
 def family_of(address: str) -> str:
     """IPv4 or IPv6."""
-    return f"IPv{ipaddress.ip_address(address).version}"
+    return "IPv6" if ":" in address else "IPv4"
 
 
 def families_of(service: Service) -> tuple[str, ...]:
