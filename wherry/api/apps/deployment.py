@@ -1,4 +1,4 @@
-"""Deployment: ReplicaSets, one per version of the template, rolled from old to new; see controllers/deployment.py."""
+"""Deployment: ReplicaSets, one per version of the template, rolled from old to new; see controllers/deployment/."""
 
 from __future__ import annotations
 
