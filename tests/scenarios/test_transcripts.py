@@ -38,8 +38,8 @@ async def a_nodes_death(story: Story) -> None:
 
     A node renews its Lease every ten seconds. 50 seconds after the last time, the controllers call it Unknown: its
     pods count as not ready, so the Service sends them nothing more, and taints keep new pods away. Every pod
-    tolerates that for 300 seconds, for most nodes come back. Then it is deleted and replaced, but it is not gone: only its own
-    kubelet can say that its containers have stopped. So it stays, being deleted, until the node returns.
+    tolerates that for 300 seconds, for most nodes come back. Then it is deleted and replaced, but it is not gone:
+    only its own kubelet can say that its containers have stopped. So it stays, being deleted, until the node returns.
     """
     await story.create_deployment("web", "web:1", replicas=3)
     await story.expose("web", port=80)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -57,13 +58,16 @@ MISSING = "missing"
 class SimulatedCluster:
     """See the module. `admin` may do everything, and its requests are never lost; `journal` is the store."""
 
-    def __init__(self, *, nodes: int = 3, faults: Faults | None = None) -> None:
+    def __init__(
+        self, *, nodes: int = 3, capacity: Mapping[str, str] | None = None, faults: Faults | None = None
+    ) -> None:
         self.network = Network(None, faults, seed=clock.randomness().getrandbits(32))
         self.journal = Journal()
         self.admin = client_over(self.network.transport(ADMIN, "system:masters", faults=Faults()), ADMIN)
         self._tasks = asyncio.TaskGroup()
         self._folder = tempfile.TemporaryDirectory()
         self._running: Controllers | None = None
+        self._capacity = capacity or {}
         self.api_server = ApiServer(self.network, self._tasks, self.journal, Path(self._folder.name))
         self.controllers = self._part("system:kube-controller-manager", self._control)
         self.scheduler = self._part("system:kube-scheduler", _schedule)
@@ -76,7 +80,7 @@ class SimulatedCluster:
         name = f"node-{number}"
 
         async def be_a_node(client: Client) -> None:
-            machine = HollowMachine(number, start_seconds=START_SECONDS, stop_seconds=STOP_SECONDS)
+            machine = HollowMachine(number, self._capacity, start_seconds=START_SECONDS, stop_seconds=STOP_SECONDS)
             await HollowNode(client, name, machine, play=fate_by_image).run()
 
         return self._part(f"system:node:{name}", be_a_node, "system:nodes")

@@ -1,0 +1,38 @@
+"""Whatever is lost, cut, killed and restarted: no promise is broken at any moment, and in the end all is as wanted."""
+
+import asyncio
+import random
+
+import pytest
+from chaos import CAPACITY, FAULTS, Chaos, Silence
+from invariants import Invariants
+
+from wherry.sim.cluster import SimulatedCluster
+from wherry.sim.network import Faults
+from wherry.sim.virtual_time import run
+
+SEEDS = 16
+DEEDS = 20
+
+
+async def live_through(seed: int) -> list[str]:
+    """A life of a cluster; gives the promises that it broke."""
+    async with SimulatedCluster(nodes=3, capacity=CAPACITY) as cluster:
+        seen, chaos = Invariants(cluster.journal), Chaos(cluster, random.Random(seed))
+        await cluster.settle()
+        cluster.network.faults = FAULTS
+        await chaos.rage(DEEDS)
+        cluster.network.faults = Faults()
+        try:
+            await cluster.settle()
+        except TimeoutError:
+            seen.broken.append("it never came to rest")
+        silence = Silence(cluster)
+        await asyncio.sleep(60)
+        broken = [*seen.broken, *chaos.complaints(seen), *silence.broken]
+        return [*broken, "what was done:", *chaos.story] if broken else []
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_deployment_keeps_its_promises(seed: int):
+    assert run(live_through(seed), seed=seed) == []
