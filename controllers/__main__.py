@@ -80,14 +80,15 @@ async def _until_told(options: Options) -> int:
 async def _serve(options: Options) -> int:
     from controllers.assembly import Controllers, Settings
     from wherry.client.http import Client
-    from wherry.client.kubeconfig import load_connection
+    from wherry.client.kubeconfig import KubeconfigError, load_connection
     from wherry.client.leader import Leader, LostLead
 
-    connection = load_connection(options.kubeconfig, options.context)
-    settings = Settings(
-        root_ca=options.root_ca.read_text() if options.root_ca else "",
-        node_grace_seconds=options.node_monitor_grace_seconds,
-    )
+    try:
+        connection = load_connection(options.kubeconfig, options.context)
+    except KubeconfigError as error:
+        raise click.ClickException(str(error)) from None
+    root_ca = _certificate(options.root_ca) if options.root_ca else ""
+    settings = Settings(root_ca=root_ca, node_grace_seconds=options.node_monitor_grace_seconds)
     async with Client(connection, user_agent="wherry-controllers") as client:
         if not options.leader_elect:
             await Controllers(client, settings).run()
@@ -101,6 +102,13 @@ async def _serve(options: Options) -> int:
             log.error("ending", error=str(error))
             return 1
     return 0
+
+
+def _certificate(path: Path) -> str:
+    text = path.read_text(errors="replace")
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise click.ClickException(f"--root-ca {path}: a certificate in PEM is expected, found none")
+    return text
 
 
 if __name__ == "__main__":

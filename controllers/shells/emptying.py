@@ -12,6 +12,7 @@ from controllers.shells.bench import Bench
 from controllers.shells.desk import ShellDesk
 from wherry.api.core.namespace import Namespace
 from wherry.api.core.pod import Pod
+from wherry.api.events.event import Event
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
@@ -30,7 +31,8 @@ class Emptying:
         self._client, self._namespaces = client, namespaces
         self._desk = ShellDesk("namespace", client, may_act)
         self._bench = Bench("namespace", self._empty, workers=WORKERS)
-        self._kinds = [metadata_view(kind) for kind in collectable_kinds() if kind.namespaced]
+        kinds = [*collectable_kinds(), Event.kind]
+        self._kinds = [metadata_view(kind) for kind in kinds if kind.namespaced]
         namespaces.subscribe(self._namespace_changed)
         pods.subscribe(self._pod_changed)
 

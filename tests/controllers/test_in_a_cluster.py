@@ -85,7 +85,7 @@ async def test_a_namespace_is_emptied_pods_first_and_is_gone():
 
         with pytest.raises(NotFound):
             await cluster.admin.get(Namespace, "shop")
-        left = [obj for kind in (Pod, Deployment, ConfigMap) for obj in await all_of(cluster, kind, "shop")]
+        left = [obj for kind in (Pod, Deployment, ConfigMap, Event) for obj in await all_of(cluster, kind, "shop")]
         assert left == []
 
 
