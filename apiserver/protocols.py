@@ -16,6 +16,9 @@ from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 # What a request line and its headers may have together. Kubernetes: Go's DefaultMaxHeaderBytes.
 MAX_HEADER_BYTES = 1024 * 1024
 
+# What waits in the server's memory for a client that does not read. asyncio's own limit under TLS is 512 KiB.
+WRITE_BUFFER_BYTES = 64 * 1024
+
 
 def _tls_of(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
     """The peer's certificate, read once per connection."""
@@ -38,6 +41,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Remember the certificate of this connection."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._tls = _tls_of(transport)
 
     def on_message_begin(self) -> None:

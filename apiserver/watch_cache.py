@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 # Events kept per resource for watches that begin in the past. Kubernetes: 100 to 102,400, by age.
 HISTORY = 4096
-HISTORY_BYTES = 16 * 1024 * 1024
+HISTORY_BYTES = 8 * 1024 * 1024
 PAGE = 1000
 
 

@@ -22,7 +22,7 @@ from wherry.machinery.selectors import FieldTerms, Requirements
 MAX_BEHIND = 8192
 MAX_BEHIND_BYTES = 16 * 1024 * 1024
 # What one chunk to a client holds at most.
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 64 * 1024
 
 # Fields by which watchers are indexed.
 INDEXED = ("metadata.name", "spec.nodeName")

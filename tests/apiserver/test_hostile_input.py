@@ -39,7 +39,8 @@ JSON = st.recursive(
 )
 # Keys that mean something, so that the odd values get somewhere.
 _FIELDS = """
-    metadata spec status name namespace labels annotations finalizers ownerReferences resourceVersion uid kind apiVersion
+    metadata spec status name namespace labels annotations finalizers ownerReferences resourceVersion uid kind
+    apiVersion
     creationTimestamp deletionTimestamp generateName selector matchLabels matchExpressions template containers
     initContainers env ports replicas strategy rollingUpdate maxSurge volumes resources requests limits image clusterIP
     clusterIPs type nodePort nodeName tolerations affinity securityContext data rules
