@@ -142,8 +142,8 @@ def _change(path: Path, change: Callable[[Config], None]) -> None:
             write_private(path, _dump(config))
         else:
             path.unlink(missing_ok=True)
-            with suppress(OSError):  # it may hold other files, or be the person's own folder
-                path.parent.rmdir()
+    with suppress(OSError):  # only an empty folder goes
+        path.parent.rmdir()
 
 
 def _load(path: Path) -> Config:

@@ -1,0 +1,80 @@
+"""The command line: quick to answer, and clear about what it does not understand."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from wherry.cli import main
+from wherry.cli.main import VERBS
+
+HEAVY = ("fastapi", "docker", "aiohttp", "cryptography", "numpy", "wherry.api", "yaml")
+
+
+def test_help_lists_every_verb() -> None:
+    shown = CliRunner().invoke(main, ["--help"]).output
+
+    for verb in VERBS:
+        assert f"\n  {verb} " in shown
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str) -> None:
+    result = CliRunner().invoke(main, [verb, "--help"])
+
+    assert result.exit_code == 0
+    assert VERBS[verb].rstrip(".") in " ".join(result.output.split())
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = f"""
+import sys
+from wherry.cli import main
+main(["--help"], standalone_mode=False)
+print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=True)
+
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--no-node", "--nodes", "2"], "--no-node and --nodes exclude each other"),
+        (["--nodes", "0"], "0 is not in the range"),
+        (["--store", "paper"], "'paper' is not one of"),
+        (["--etcd-endpoints", "http://e:2379"], "--etcd-endpoints goes with --store etcd"),
+        (["--store", "etcd", "--etcd-endpoints", "e:2379"], "'e:2379': expected http://HOST:PORT"),
+        (["--name", "No Name"], "--name 'No Name': at most 32 lower case letters"),
+        (["--port", "70000"], "70000 is not in the range"),
+    ],
+)
+def test_what_up_does_not_understand_is_named(tmp_path: Path, options: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, ["up", "--data-dir", str(tmp_path / "data"), *options])
+
+    assert result.exit_code != 0
+    assert said in result.output
+    assert not (tmp_path / "data").exists()
+
+
+def test_down_of_nothing_says_so(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["down", "--data-dir", str(tmp_path / "none")])
+
+    assert result.exit_code == 0
+    assert "there is no cluster wherry" in result.output
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        port = str(listening.getsockname()[1])
+
+        result = CliRunner().invoke(main, ["up", "--no-node", "--data-dir", str(tmp_path / "data"), "--port", port])
+
+    assert f"--port {port}: another program listens there" in result.output

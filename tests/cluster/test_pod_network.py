@@ -1,0 +1,89 @@
+"""Which addresses a cluster takes beside others."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from wherry.cluster.layout import Layout
+from wherry.cluster.machine import network
+from wherry.cluster.machine.network import have_network
+from wherry.cluster.machine.ports import first_free, is_free
+from wherry.cluster.problem import ClusterProblem
+
+
+class FakeEngine:
+    """Docker's networks, and no more of it."""
+
+    def __init__(self, *networks: dict[str, Any]) -> None:
+        self.made = list(networks)
+
+    def networks(self) -> list[dict[str, Any]]:
+        return list(self.made)
+
+    def create_network(self, name: str, *, ipam: Any, labels: dict[str, str], **_: Any) -> dict[str, str]:
+        config = [{"Subnet": ipam["Config"][0]["Subnet"]}]
+        self.made.append({"Name": name, "Id": name, "Labels": labels, "IPAM": {"Config": config}})
+        return {"Id": name}
+
+    def inspect_network(self, name: str) -> dict[str, Any]:
+        return next(network for network in self.made if network["Id"] == name)
+
+
+@pytest.fixture(autouse=True)
+def _no_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "_routed", lambda: iter(()))
+
+
+def layout(name: str, folder: str = "/data") -> Layout:
+    from pathlib import Path
+
+    return Layout(name, Path(folder) / name)
+
+
+def test_clusters_side_by_side_share_no_address() -> None:
+    engine = FakeEngine()
+
+    first, second = have_network(engine, layout("wherry")), have_network(engine, layout("blue"))
+
+    assert (first.pod_cidr, first.service_cidr) == ("10.244.0.0/16", "10.96.0.0/16")
+    assert (second.pod_cidr, second.service_cidr) == ("10.245.0.0/16", "10.97.0.0/16")
+
+
+def test_a_cluster_keeps_its_addresses() -> None:
+    engine = FakeEngine()
+    have_network(engine, layout("wherry"))
+    second = have_network(engine, layout("blue"))
+
+    assert have_network(engine, layout("blue")) == second
+
+
+def test_networks_of_others_are_left_alone() -> None:
+    theirs = {"Name": "theirs", "Id": "t", "Labels": None, "IPAM": {"Config": [{"Subnet": "10.244.128.0/20"}]}}
+
+    assert have_network(FakeEngine(theirs), layout("wherry")).pod_cidr == "10.245.0.0/16"
+
+
+def test_a_network_of_our_name_that_is_not_ours_is_refused() -> None:
+    theirs = {"Name": "wherry", "Id": "t", "Labels": {}, "IPAM": {"Config": [{"Subnet": "10.1.0.0/16"}]}}
+
+    with pytest.raises(ClusterProblem, match="a network 'wherry' that is not ours"):
+        have_network(FakeEngine(theirs), layout("wherry"))
+
+
+def test_a_cluster_of_the_same_name_elsewhere_is_named() -> None:
+    engine = FakeEngine()
+    have_network(engine, layout("wherry", "/one"))
+
+    with pytest.raises(ClusterProblem, match="with its data in /one/wherry"):
+        have_network(engine, layout("wherry", "/two"))
+
+
+def test_a_port_in_use_is_passed_over() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        port = listening.getsockname()[1]
+
+        assert not is_free(port)
+        assert first_free(port, taken={port + 1}) > port + 1

@@ -1,0 +1,130 @@
+"""Which processes a cluster has, how they are kept running, and that nobody else's is ever signalled."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wherry.cluster.layout import Layout, layout_of
+from wherry.cluster.problem import ClusterProblem
+from wherry.cluster.settings import NodeSettings, Settings, load_settings
+from wherry.cluster.starting import node_names
+from wherry.cluster.supervision.child import Child
+from wherry.cluster.supervision.logs import MOST_BYTES, keep_small, last_lines
+from wherry.cluster.supervision.process_id import ProcessId, identify
+from wherry.cluster.supervision.processes import Process, processes_of
+
+
+def test_everything_starts_after_what_it_needs(tmp_path: Path) -> None:
+    settings = Settings(port=6443, nodes=(NodeSettings("vm", 10250),), fake_nodes=2, pod_cidr="10.244.0.0/16")
+
+    stages = {process.name: process.stage for process in processes_of(Layout("wherry", tmp_path), settings)}
+
+    assert stages == {
+        "apiserver": 1,
+        "controllers": 2,
+        "scheduler": 2,
+        "kubelet-vm": 2,
+        "kubeproxy": 2,
+        "fake-nodes": 2,
+    }
+
+
+def test_without_nodes_there_is_no_proxy(tmp_path: Path) -> None:
+    names = [process.name for process in processes_of(Layout("wherry", tmp_path), Settings(port=6443))]
+
+    assert names == ["apiserver", "controllers", "scheduler"]
+
+
+async def test_a_child_that_ends_is_started_again(tmp_path: Path) -> None:
+    changed = asyncio.Event()
+    child = Child(Process("brief", ("/bin/true",), 1), tmp_path / "brief.log", changed.set)
+    keeping = asyncio.create_task(child.keep_running())
+
+    while child.report.starts < 3:
+        changed.clear()
+        await changed.wait()
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    await child.stop(1)
+
+    assert child.report.exit_code == 0
+    assert "started, pid" in last_lines(tmp_path / "brief.log", 10)[0]
+
+
+async def test_a_child_that_will_not_end_is_killed(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    deaf = f"import signal, time; signal.signal(15, signal.SIG_IGN); open({str(fifo)!r}, 'w').close(); time.sleep(60)"
+    child = Child(Process("deaf", (sys.executable, "-c", deaf), 1), tmp_path / "deaf.log", lambda: None)
+    keeping = asyncio.create_task(child.keep_running())
+    await asyncio.to_thread(fifo.read_bytes)
+
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    await child.stop(0.1)
+
+    assert child.report.exit_code == -signal.SIGKILL
+
+
+def test_a_pid_that_went_to_somebody_else_is_not_signalled() -> None:
+    with subprocess.Popen(("sleep", "60")) as somebody:
+        recycled = ProcessId(somebody.pid, "another-boot/1")
+
+        recycled.signal(signal.SIGKILL)
+
+        assert not recycled.is_alive
+        assert identify(somebody.pid).is_alive
+        somebody.kill()
+
+
+def test_a_process_that_ended_is_not_alive() -> None:
+    ended = subprocess.Popen(("true",))
+    process = identify(ended.pid)
+    ended.wait()
+
+    assert not process.is_alive
+
+
+def test_a_large_log_is_cut_and_its_end_kept(tmp_path: Path) -> None:
+    log = tmp_path / "talker.log"
+    log.write_bytes(b"x" * MOST_BYTES + b"\nlast words\n")
+
+    keep_small(tmp_path)
+
+    assert log.read_text() == ""
+    assert last_lines(tmp_path / "talker.log.1", 1) == ["last words"]
+
+
+def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
+    layout = Layout("wherry", tmp_path)
+    settings = Settings(port=6443, nodes=(NodeSettings("vm", 10250),), fake_nodes=2)
+
+    settings.save(layout)
+
+    assert load_settings(layout) == settings
+
+
+def test_settings_that_make_no_sense_are_named(tmp_path: Path) -> None:
+    layout = Layout("wherry", tmp_path)
+    layout.settings_file.write_text('{"port": "six"}')
+
+    with pytest.raises(ClusterProblem, match=r"cluster\.json: not the settings of a cluster: .*port"):
+        load_settings(layout)
+
+
+@pytest.mark.parametrize("name", ["", "Web", "-a", "a_b", "x" * 33, "../etc"])
+def test_a_cluster_has_a_name_that_fits_everywhere(name: str) -> None:
+    with pytest.raises(ClusterProblem, match="--name"):
+        layout_of(name)
+
+
+def test_nodes_of_several_clusters_and_several_nodes_have_different_names(tmp_path: Path) -> None:
+    first, second = Layout("wherry", tmp_path), Layout("blue", tmp_path)
+    names = [*node_names(first, 1), *node_names(second, 1), *node_names(first, 2), *node_names(second, 2)]
+
+    assert len(set(names)) == 6
