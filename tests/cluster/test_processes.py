@@ -52,8 +52,7 @@ async def test_a_child_that_ends_is_started_again(tmp_path: Path) -> None:
     await asyncio.gather(keeping, return_exceptions=True)
     await child.stop(1)
 
-    assert child.report.exit_code == 0
-    assert "started, pid" in last_lines(tmp_path / "brief.log", 10)[0]
+    assert len([line for line in last_lines(tmp_path / "brief.log", 20) if line.endswith("brief ended with 0")]) >= 2
 
 
 async def test_a_child_that_will_not_end_is_killed(tmp_path: Path) -> None:
