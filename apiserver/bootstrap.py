@@ -9,10 +9,10 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
-from apiserver.bootstrap_policy import policy_objects
-from apiserver.decoding import accept
+from apiserver.access.bootstrap_policy import policy_objects
 from apiserver.request import SERVER_ITSELF
-from apiserver.rest import Write
+from apiserver.writing.decoding import accept
+from apiserver.writing.rest import Write
 from wherry.api.core.endpoints import Endpoints
 from wherry.api.discovery.endpoint_slice import SERVICE_NAME, EndpointSlice
 from wherry.machinery.errors import AlreadyExists

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver import openapi
-from apiserver.negotiation import aggregated_discovery
+from apiserver.reading.negotiation import aggregated_discovery
 from apiserver.request import Request, Response, json_response
 from apiserver.subresources import subresources_of
 from wherry.machinery.resource import Resource, all_kinds

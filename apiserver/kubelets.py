@@ -17,7 +17,7 @@ from wherry.machinery.errors import ApiError, BadRequest, InternalError, from_st
 if TYPE_CHECKING:
     import aiohttp
 
-    from apiserver.watch_cache import WatchCache
+    from apiserver.reading.watch_cache import WatchCache
 
 _ADDRESS_TYPES = ("InternalIP", "Hostname", "ExternalIP")
 _CONNECT_SECONDS = 10

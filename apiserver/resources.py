@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import yaml
 
-from apiserver.conversion import item_to_client, to_client, to_stored, whole_to_client
-from apiserver.decoding import PROTOBUF, YAML, accept, check_kind, media_type_of, parse, source_of
-from apiserver.deletion import DeleteOptions
-from apiserver.listing import list_objects, selection_of, version_of, wait_for
-from apiserver.negotiation import Representation, negotiate
-from apiserver.patching import patch_function
-from apiserver.representation import many, one
+from apiserver.access.reviews import review_of
+from apiserver.reading.conversion import item_to_client, to_client, to_stored, whole_to_client
+from apiserver.reading.listing import list_objects, selection_of, version_of, wait_for
+from apiserver.reading.negotiation import Representation, negotiate
+from apiserver.reading.representation import many, one
+from apiserver.reading.watching import watch_objects
 from apiserver.request import Answer, Request, Response, Target
-from apiserver.rest import Write
-from apiserver.reviews import review_of
 from apiserver.steps.authorization import attributes_of, refusal
-from apiserver.watching import watch_objects
+from apiserver.writing.decoding import PROTOBUF, YAML, accept, check_kind, media_type_of, parse, source_of
+from apiserver.writing.deletion import DeleteOptions
+from apiserver.writing.patching import patch_function
+from apiserver.writing.rest import Write
 from wherry.machinery import protobuf
 from wherry.machinery.errors import (
     ApiError,

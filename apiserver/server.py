@@ -12,17 +12,17 @@ from random import Random, SystemRandom
 
 import structlog
 
+from apiserver.access.rbac import Authorizer
+from apiserver.access.tokens import TokenIssuer
 from apiserver.admission import Admission
-from apiserver.allocations import Allocations
-from apiserver.conversion import stored_class
 from apiserver.kubelets import Kubelets
-from apiserver.rbac import Authorizer
+from apiserver.reading.conversion import stored_class
+from apiserver.reading.watch_cache import WatchCache
+from apiserver.reading.watchers import Watcher
 from apiserver.request import Receive, Scope, Send
-from apiserver.rest import Rest
 from apiserver.storage.store import Store, StoreError
-from apiserver.tokens import TokenIssuer
-from apiserver.watch_cache import WatchCache
-from apiserver.watchers import Watcher
+from apiserver.writing.allocations import Allocations
+from apiserver.writing.rest import Rest
 from wherry.api import kinds
 from wherry.machinery.resource import Resource, all_kinds
 

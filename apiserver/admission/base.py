@@ -8,8 +8,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from apiserver.rest import Write
     from apiserver.server import Server
+    from apiserver.writing.rest import Write
 
 Draft = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
-from apiserver.rest import Write
+from apiserver.writing.rest import Write
 from wherry.api.storage.storage_class import IS_DEFAULT, StorageClass
 
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import orjson
 
+from apiserver.access.rbac import MASTERS, Attributes, covers
 from apiserver.admission.base import AdmissionPlugin, Draft
-from apiserver.rbac import MASTERS, Attributes, covers
-from apiserver.rest import Write
+from apiserver.writing.rest import Write
 from wherry.api.rbac.binding import RoleRef
 from wherry.api.rbac.role import ClusterRole, PolicyRule, Role
 from wherry.machinery.errors import ApiError, forbidden, not_found

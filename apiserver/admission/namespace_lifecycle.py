@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
-from apiserver.rest import Write
+from apiserver.writing.rest import Write
 from wherry.api.core.namespace import Namespace
 from wherry.machinery.errors import forbidden, not_found
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
-from apiserver.rest import Write
+from apiserver.writing.rest import Write
 from wherry.api.core.service_account import ServiceAccount as Account
 from wherry.machinery.errors import forbidden
 from wherry.machinery.names import generate_suffix

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
-from apiserver.rest import Write
+from apiserver.writing.rest import Write
 
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 

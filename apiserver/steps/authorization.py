@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apiserver.rbac import Attributes
+from apiserver.access.rbac import Attributes
 from apiserver.request import Answer, Request, User
 from wherry.machinery.errors import Forbidden, forbidden
 from wherry.machinery.selectors import parse_field_selector

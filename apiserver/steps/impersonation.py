@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from apiserver.rbac import Attributes
+from apiserver.access.rbac import Attributes
 from apiserver.request import Answer, Request, User
 from apiserver.steps.authorization import refusal
 from wherry.machinery.errors import BadRequest

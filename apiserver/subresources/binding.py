@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from apiserver import resources
 from apiserver.request import Answer, Request, json_response
-from apiserver.rest import Write
 from apiserver.subresources.base import subresource
+from apiserver.writing.rest import Write
 from wherry.api.core.binding import Binding
 from wherry.api.core.pod import Pod
 from wherry.machinery.errors import conflict, invalid_object

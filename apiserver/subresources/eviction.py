@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from apiserver import resources
-from apiserver.deletion import DeleteOptions
 from apiserver.request import SERVER_ITSELF, Answer, Request, json_response
-from apiserver.rest import Write
 from apiserver.subresources.base import subresource
+from apiserver.writing.deletion import DeleteOptions
+from apiserver.writing.rest import Write
 from wherry.api.core.pod import Pod
 from wherry.api.policy.disruption_budget import PodDisruptionBudget
 from wherry.api.policy.eviction import Eviction

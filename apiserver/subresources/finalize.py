@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from apiserver import resources
-from apiserver.patching import patch_function
 from apiserver.request import Answer, Request
 from apiserver.subresources.base import subresource
+from apiserver.writing.patching import patch_function
 from wherry.machinery.resource import Resource
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver import resources
-from apiserver.patching import patch_function
 from apiserver.request import Answer, Request, Response
 from apiserver.subresources.base import subresource
+from apiserver.writing.patching import patch_function
 from wherry.api.autoscaling.scale import Scale
 from wherry.api.meta import Selector
 from wherry.machinery.errors import conflict, invalid_object

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver import resources
+from apiserver.access.tokens import DEFAULT_SECONDS, Bound
 from apiserver.request import Answer, Request
 from apiserver.subresources.base import subresource
-from apiserver.tokens import DEFAULT_SECONDS, Bound
 from wherry.api.authentication.token_request import TokenRequest
 from wherry.api.core.pod import Pod
 from wherry.api.core.secret import Secret

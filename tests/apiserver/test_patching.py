@@ -2,7 +2,7 @@
 
 import pytest
 
-from apiserver.patching import MAX_OPERATIONS
+from apiserver.writing.patching import MAX_OPERATIONS
 from tests.apiserver.local_api import APPS, CORE, JSON_PATCH, MERGE, STRATEGIC, Api
 from tests.apiserver.test_objects import MAPS, a_deployment, a_map
 

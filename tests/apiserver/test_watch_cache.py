@@ -2,7 +2,7 @@
 
 import pytest
 
-from apiserver import watch_cache
+from apiserver.reading import watch_cache
 from apiserver.storage.store import Change
 from tests.apiserver.local_api import Api
 from tests.apiserver.test_objects import MAPS, a_map
@@ -51,7 +51,7 @@ async def test_a_broken_value_replaced_by_a_good_one_is_seen_again(api: Api):
 
 
 def test_a_change_without_a_past_is_an_event_without_before():
-    from apiserver.watch_cache import ResourceCache
+    from apiserver.reading.watch_cache import ResourceCache
 
     cache = ResourceCache(ConfigMap)
     value = b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","namespace":"default"}}'

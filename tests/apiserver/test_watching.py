@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from apiserver import watchers
-from apiserver.watchers import Selection, Watcher
+from apiserver.reading import watchers
+from apiserver.reading.watchers import Selection, Watcher
 from tests.apiserver.local_api import CORE, PARTIAL, TABLE, Api, running_api
 from tests.apiserver.test_deleting import PODS, a_pod
 from tests.apiserver.test_objects import MAPS, a_map

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Files a document may name: with a folder and an ending, as `apiserver/rest.py`; NAME and <name> stand for any.
+# Files a document may name: with a folder and an ending, as `apiserver/writing/rest.py`; NAME and <name> stand for any.
 _NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|txt|json|yaml|yml|md|sh))`(?: `([A-Za-z_]\w*)`)?")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)

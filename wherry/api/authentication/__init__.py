@@ -1,1 +1,1 @@
-"""The `authentication.k8s.io` group: who somebody is. Answered by apiserver/reviews.py, never stored."""
+"""The `authentication.k8s.io` group: who somebody is. Answered by apiserver/access/reviews.py, never stored."""

@@ -1,1 +1,1 @@
-"""The `authorization.k8s.io` group: who may do what. Answered by apiserver/reviews.py, never stored."""
+"""The `authorization.k8s.io` group: who may do what. Answered by apiserver/access/reviews.py, never stored."""

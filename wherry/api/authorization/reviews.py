@@ -1,4 +1,4 @@
-"""Access reviews: may this subject, or the one who asks, do that? Answered by apiserver/rbac.py."""
+"""Access reviews: may this subject, or the one who asks, do that? Answered by apiserver/access/rbac.py."""
 
 from __future__ import annotations
 

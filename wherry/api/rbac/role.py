@@ -1,4 +1,4 @@
-"""Role and ClusterRole: a set of permissions. Evaluated by apiserver/rbac.py."""
+"""Role and ClusterRole: a set of permissions. Evaluated by apiserver/access/rbac.py."""
 
 from __future__ import annotations
 

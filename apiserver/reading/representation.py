@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from apiserver.conversion import is_converted, whole_to_client
-from apiserver.negotiation import Representation
-from apiserver.stored import Stored, metadata_of
-from apiserver.table import partial, table_columns, table_rows
-from apiserver.watchers import Frame, json_frame
+from apiserver.reading.conversion import is_converted, whole_to_client
+from apiserver.reading.negotiation import Representation
+from apiserver.reading.stored import Stored, metadata_of
+from apiserver.reading.table import partial, table_columns, table_rows
+from apiserver.reading.watchers import Frame, json_frame
 from wherry.machinery.resource import Resource
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from apiserver.negotiation import Representation
-from apiserver.stored import head_of, metadata_of
+from apiserver.reading.negotiation import Representation
+from apiserver.reading.stored import head_of, metadata_of
 from wherry.machinery.resource import Column, Resource
 from wherry.machinery.table_cells import CREATED_AT, cell_value
 

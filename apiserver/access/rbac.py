@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from apiserver.node_authorizer import NodeAuthorizer
+from apiserver.access.node_authorizer import NodeAuthorizer
 from apiserver.request import User
 from wherry.api.rbac.binding import ClusterRoleBinding, RoleBinding, RoleRef, Subject
 from wherry.api.rbac.role import ClusterRole, PolicyRule, Role
 
 if TYPE_CHECKING:
-    from apiserver.watch_cache import WatchCache
+    from apiserver.reading.watch_cache import WatchCache
 
 MASTERS = "system:masters"
 # Decisions remembered at a time; one user's working set is a few dozen.

@@ -17,9 +17,9 @@ from collections.abc import AsyncIterator, Iterable
 import structlog
 
 from apiserver import keys
+from apiserver.reading.stored import Stored
+from apiserver.reading.watchers import Event, Watchers
 from apiserver.storage.store import Change, Store, StoreUnavailable
-from apiserver.stored import Stored
-from apiserver.watchers import Event, Watchers
 from wherry.machinery.resource import Resource
 
 log = structlog.get_logger()

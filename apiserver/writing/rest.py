@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from apiserver import drafts, keys
-from apiserver.deletion import DeleteOptions, begin_deletion, is_ready_to_go
+from apiserver import keys
+from apiserver.reading.stored import Stored, encode, with_revision
 from apiserver.request import User
 from apiserver.storage.store import Conflict as StaleWrite
-from apiserver.stored import Stored, encode, with_revision
+from apiserver.writing import drafts
+from apiserver.writing.deletion import DeleteOptions, begin_deletion, is_ready_to_go
 from wherry.machinery.errors import ApiError, Invalid, already_exists, conflict, invalid_object, not_found
 from wherry.machinery.field_errors import FieldError
 from wherry.machinery.resource import Resource

@@ -17,8 +17,8 @@ from wherry.api.core.persistent_volume import PersistentVolumeClaim
 from wherry.api.core.pod import Pod, PodSpec
 
 if TYPE_CHECKING:
-    from apiserver.rbac import Attributes
-    from apiserver.watch_cache import WatchCache
+    from apiserver.access.rbac import Attributes
+    from apiserver.reading.watch_cache import WatchCache
 
 GROUP, PREFIX = "system:nodes", "system:node:"
 READ = ("get", "list", "watch")

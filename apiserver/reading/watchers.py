@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from apiserver.stored import Stored, head_of
+from apiserver.reading.stored import Stored, head_of
 from wherry.machinery.resource import Kind
 from wherry.machinery.selectors import FieldTerms, Requirements
 

@@ -26,7 +26,7 @@ from wherry.machinery.errors import Unauthorized
 from wherry.machinery.resource import Resource
 
 if TYPE_CHECKING:
-    from apiserver.watch_cache import WatchCache
+    from apiserver.reading.watch_cache import WatchCache
 
 DEFAULT_SECONDS = 3600
 _ALGORITHM = "ES256"

@@ -21,7 +21,7 @@ from wherry.machinery.field_errors import invalid
 from wherry.machinery.resource import Resource
 
 if TYPE_CHECKING:
-    from apiserver.watch_cache import WatchCache
+    from apiserver.reading.watch_cache import WatchCache
 
 Draft = dict[str, Any]
 NODE_PORTS = range(30000, 32768)

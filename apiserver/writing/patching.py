@@ -10,12 +10,12 @@ from typing import Any
 
 import orjson
 
-from apiserver.decoding import accept, media_type_of
 from apiserver.patch import PatchError
 from apiserver.patch.json_patch import PatchFailed, json_patch
 from apiserver.patch.merge import json_merge
 from apiserver.patch.strategic import strategic_merge
 from apiserver.request import Request
+from apiserver.writing.decoding import accept, media_type_of
 from wherry.machinery.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import schema_for

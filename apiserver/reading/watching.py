@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from apiserver.listing import selection_of, version_of, wait_for
-from apiserver.negotiation import Representation
-from apiserver.representation import bookmark, watch_frame
+from apiserver.reading.listing import selection_of, version_of, wait_for
+from apiserver.reading.negotiation import Representation
+from apiserver.reading.representation import bookmark, watch_frame
+from apiserver.reading.watch_cache import ResourceCache
+from apiserver.reading.watchers import Watcher
 from apiserver.request import Request, Stream
 from apiserver.storage.store import Compacted
-from apiserver.watch_cache import ResourceCache
-from apiserver.watchers import Watcher
 from wherry.machinery.errors import ApiError, BadRequest, Expired, Timeout, invalid_object
 from wherry.machinery.field_errors import FieldError, forbidden
 from wherry.machinery.resource import Resource

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from apiserver.stored import encode, head_of
+from apiserver.reading.stored import encode, head_of
 from wherry.api.events.event import Event, EventsEvent
 from wherry.machinery.resource import Resource
 from wherry.machinery.selectors import FieldTerms

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from apiserver.rbac import Attributes
+from apiserver.access.rbac import Attributes
 from apiserver.request import Request, User
 from wherry.machinery.errors import BadRequest, Unauthorized, invalid_object
 from wherry.machinery.field_errors import FieldError

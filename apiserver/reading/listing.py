@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver import keys
-from apiserver.conversion import is_converted, item_to_client, stored_fields
-from apiserver.negotiation import Representation
-from apiserver.representation import many
+from apiserver.reading.conversion import is_converted, item_to_client, stored_fields
+from apiserver.reading.negotiation import Representation
+from apiserver.reading.representation import many
+from apiserver.reading.stored import Stored
+from apiserver.reading.watchers import Selection
 from apiserver.request import Request
 from apiserver.storage.store import Compacted
-from apiserver.stored import Stored
-from apiserver.watchers import Selection
 from wherry.machinery.errors import BadRequest, Expired, Timeout, invalid_object
 from wherry.machinery.field_errors import FieldError, forbidden, invalid, not_supported
 from wherry.machinery.resource import Resource
