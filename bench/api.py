@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+
 from wherry.cluster.trust.certificates import Authority, Subject, make_key
 
 ROOT = Path(__file__).resolve().parents[1]

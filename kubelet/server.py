@@ -1,7 +1,7 @@
 """The kubelet's HTTPS port: logs, exec and attach for the API server, and what runs here for the curious.
 
 Only clients with a certificate of the cluster's CA get in, and only the API server's own or an administrator's is
-served. Kubernetes: pkg/kubelet/server. Differs: WebSocket only; the API server translates SPDY.
+served. Kubernetes: pkg/kubelet/server. Differs: WebSocket only.
 """
 
 from __future__ import annotations
