@@ -11,7 +11,7 @@ from wherry.sim.cluster import SimulatedCluster
 from wherry.sim.network import Faults
 from wherry.sim.virtual_time import run
 
-SEEDS = 16
+SEEDS = 12
 DEEDS = 20
 
 

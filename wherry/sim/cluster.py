@@ -133,7 +133,7 @@ class ApiServer:
     def __init__(self, network: Network, tasks: asyncio.TaskGroup, store: Journal, folder: Path) -> None:
         self._network, self._tasks, self._store = network, tasks, store
         key_file = folder / "service-account.key"
-        key_file.write_bytes(_signing_key())
+        key_file.write_bytes(signing_key())
         self._settings = ServerSettings(service_account_key=key_file)
         self._server: Server | None = None
         self._life: asyncio.Task[None] | None = None
@@ -174,8 +174,8 @@ async def _schedule(client: Client) -> None:
 
 
 @cache
-def _signing_key() -> bytes:
-    """Signs pods' tokens; not part of a run's story, since no object holds a token."""
+def signing_key() -> bytes:
+    """Signs pods' tokens (PEM). Not of the seed, which does no harm: no object holds a token."""
     key = ec.generate_private_key(ec.SECP256R1())
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     return key.private_bytes(encoding, form, serialization.NoEncryption())
