@@ -21,7 +21,7 @@ down: install ## Stop the cluster; with ARGS=--purge its data goes too
 
 test: install ## Run every test, after installing what they use
 	@scripts/install_tools.sh
-	@$(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 check: install ## Formatting, lint, types, and the rules of the house
 	@$(BIN)/ruff format --check

@@ -78,6 +78,8 @@ def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say) ->
     if settings.has_local_etcd and shutil.which("etcd") is None and debian.may_install():
         say("installing etcd (etcd-server)")
         debian.install("etcd-server")
+    if settings.nodes and os.geteuid() != 0:
+        say("not root: pods run, but services answer on this machine's loopback only, and their names not in pods")
     make_credentials(layout, settings)
     settings = _merge_kubeconfig(layout, settings)
     settings.save(layout)

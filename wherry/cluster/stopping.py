@@ -5,6 +5,7 @@ It works from what is there, not from what should be: after any crash, and when 
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any
 from wherry.cluster.layout import Layout, clusters_dir
 from wherry.cluster.locks import only_one, shared_things
 from wherry.cluster.machine.docker_engine import connect, stop_ours
-from wherry.cluster.machine.images import remove_images
+from wherry.cluster.machine.images import PAUSE_IMAGE, remove_images
 from wherry.cluster.machine.network import CLUSTER, clusters_on, remove_network
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.settings import Settings, load_settings
@@ -45,7 +46,7 @@ def stop(layout: Layout, say: Say, *, purge: bool = False) -> None:
         if settings is not None and settings.nodes:
             _clear_rules(layout, settings)
             with shared_things():
-                _clear_docker(layout)
+                _clear_docker(layout, purge=purge)
         _unmount_all(layout.data_dir)
         shutil.rmtree(layout.run, ignore_errors=True)
         if purge:
@@ -73,7 +74,7 @@ def _clear_rules(layout: Layout, settings: Settings) -> None:
         raise ClusterProblem(f"the rules of cluster {layout.name} cannot be removed:\n{done.stdout}{done.stderr}")
 
 
-def _clear_docker(layout: Layout) -> None:
+def _clear_docker(layout: Layout, *, purge: bool) -> None:
     try:
         client = connect()
     except ClusterProblem as problem:
@@ -82,6 +83,8 @@ def _clear_docker(layout: Layout) -> None:
             "start it and run `wherry down` again."
         ) from problem
     _remove_containers(client, layout)
+    if purge and os.geteuid() != 0:
+        _remove_files_of_root(client, layout)
     remove_network(client, layout)
     if not clusters_on(client):
         remove_images(client)
@@ -101,6 +104,24 @@ def _remove_containers(client: Any, layout: Layout) -> None:
             except docker.errors.APIError as error:
                 if "already in progress" not in str(error.explanation):
                     raise ClusterProblem(f"Docker cannot remove {container['Names']}: {error.explanation}") from error
+
+
+def _remove_files_of_root(client: Any, layout: Layout) -> None:
+    """Files that containers wrote into volumes as root: only a container may remove them."""
+    import docker.errors
+
+    config = client.create_host_config(binds={str(layout.nodes): {"bind": "/nodes", "mode": "rw"}}, network_mode="none")
+    command = ["/bin/busybox", "sh", "-c", "rm -rf /nodes/*"]
+    labels = {CLUSTER: layout.name}
+    try:
+        container = client.create_container(PAUSE_IMAGE, command, host_config=config, labels=labels)["Id"]
+    except docker.errors.ImageNotFound:
+        return  # then no container of ours was ever started either
+    try:
+        client.start(container)
+        client.wait(container)
+    finally:
+        client.remove_container(container, force=True)
 
 
 def _unmount_all(folder: Path) -> None:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wherry.cluster.layout import Layout
-from wherry.cluster.machine.ports import is_free
+from wherry.cluster.machine.ports import first_free, is_free
 from wherry.cluster.problem import ClusterProblem
 
 CLUSTER, DATA_DIR, SERVICE_CIDR = "io.wherry.cluster", "io.wherry.data-dir", "io.wherry.service-cidr"
 POD_NETWORKS = tuple(f"10.{second}.0.0/16" for second in range(244, 256))
 SERVICE_NETWORKS = tuple(f"10.{second}.0.0/16" for second in range(96, 112))
+LOOPBACK, DNS_PORT, OTHER_DNS_PORT = "127.0.0.1", 53, 10053
 _ROUTES = Path("/proc/net/route")
 _UP = 1
 
@@ -46,8 +47,7 @@ def have_network(client: Any, layout: Layout) -> PodNetwork:
     gateway = str(config.get("Gateway") or next(IPv4Network(config["Subnet"]).hosts()))
     if not is_free(0, gateway):
         gateway = ""
-    dns_port = 53 if gateway and is_free(53, gateway, socket.SOCK_DGRAM) else 0
-    return PodNetwork(config["Subnet"], ours["Labels"][SERVICE_CIDR], gateway, dns_port)
+    return PodNetwork(config["Subnet"], ours["Labels"][SERVICE_CIDR], gateway, _dns_port(gateway or LOOPBACK))
 
 
 def remove_network(client: Any, layout: Layout) -> None:
@@ -95,6 +95,13 @@ def _create(client: Any, layout: Layout, networks: list[dict[str, Any]]) -> dict
         f"no free network for pods ({POD_NETWORKS[0]} to {POD_NETWORKS[-1]}) or services "
         f"({SERVICE_NETWORKS[0]} to {SERVICE_NETWORKS[-1]}): all are in use by Docker or by routes of this machine"
     )
+
+
+def _dns_port(address: str) -> int:
+    """53 where we may listen there; the proxy's rules lead queries to any other port as well."""
+    if is_free(DNS_PORT, address, socket.SOCK_DGRAM) and is_free(DNS_PORT, address):
+        return DNS_PORT
+    return first_free(OTHER_DNS_PORT, address=address)
 
 
 def _unused(candidates: Iterable[str], used: list[IPv4Network]) -> Iterator[str]:
