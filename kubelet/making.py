@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -23,6 +25,7 @@ from wherry.api.core.pod import Container
 from wherry.api.core.secret import Secret
 from wherry.client import clock
 from wherry.machinery.errors import ApiError
+from wherry.volumes import volume_type
 
 log = structlog.get_logger()
 
@@ -40,7 +43,7 @@ async def make_container(charge: Charge, step: Start) -> bool:
         charge.failure = Failure("UnexpectedAdmissionError", str(error))
         charge.tell("UnexpectedAdmissionError", str(error), "Warning")
         return True
-    except (ConfigError, ApiError, OSError) as error:
+    except (ConfigError, ApiError, OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         _trouble(charge, container, "CreateContainerConfigError", str(error))
         return True
     try:
@@ -178,16 +181,18 @@ _PROPAGATION = {"": "rprivate", "None": "rprivate", "HostToContainer": "rslave",
 
 def _volume_mounts(charge: Charge, container: Container, env: dict[str, str]) -> list[Mount]:
     mounts = []
-    read_only_claims = {
-        volume.name for volume in charge.pod.spec.volumes if (volume.source[1] or {}).get("readOnly") is True
-    }
+    read_only = {volume.name for volume in charge.pod.spec.volumes if _is_read_only(*volume.source)}
     for mount in container.volume_mounts:
         source = charge.volumes.source(mount.name)
         if sub_path := expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path:
             source = _below(source, sub_path)
-        is_read_only = mount.read_only or mount.name in read_only_claims
+        is_read_only = mount.read_only or mount.name in read_only
         mounts.append(Mount(str(source), mount.mount_path, is_read_only, _PROPAGATION[mount.mount_propagation]))
     return mounts
+
+
+def _is_read_only(key: str | None, source: Mapping[str, Any] | None) -> bool:
+    return volume_type(key or "emptyDir").is_read_only or (source or {}).get("readOnly") is True
 
 
 def _below(volume: Path, sub_path: str) -> Path:

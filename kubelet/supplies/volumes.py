@@ -63,7 +63,7 @@ class PodVolumes:
         for name, type in self._types():
             try:
                 self._sources[name] = await type.mount(self, self._folder / name)
-            except (MountFailed, OSError, UnknownField) as error:
+            except (MountFailed, OSError, ValueError) as error:
                 raise MountFailed(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
 
     async def refresh(self) -> None:
@@ -74,7 +74,7 @@ class PodVolumes:
             if type.is_live:
                 try:
                     await type.refresh(self, self._folder / name)
-                except (MountFailed, OSError, UnknownField) as error:
+                except (MountFailed, OSError, ValueError) as error:
                     failures.append(f'MountVolume.SetUp failed for volume "{name}" : {error}')
         if failures:
             raise MountFailed("; ".join(failures))
@@ -93,16 +93,15 @@ class PodVolumes:
         await asyncio.to_thread(self._remove_folders)
 
     def _types(self, *, is_lenient: bool = False) -> list[tuple[str, VolumeType]]:
+        """Each volume's type; `is_lenient` leaves out what this node cannot mount, and so never has."""
         types = []
         for volume in self._pod().spec.volumes:
             key, source = volume.source
             try:
                 types.append((volume.name, volume_type(key or "emptyDir").read(source or {})))
-            except msgspec.ValidationError as error:
-                raise MountFailed(f'volume "{volume.name}": {error}') from error
-            except MountFailed:
+            except (MountFailed, msgspec.ValidationError) as error:
                 if not is_lenient:
-                    raise
+                    raise MountFailed(f'volume "{volume.name}": {error}') from error
         return types
 
     def _make_folder(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from wherry.volumes import MountFailed, Token, volume_type
 from wherry.volumes.files import File, write_atomically
+from wherry.volumes.memory import make_memory_folder
 
 CLAIM = {"hostPath": {"path": "/tmp"}}
 
@@ -189,3 +190,52 @@ def test_files_are_swapped_all_at_once(tmp_path: Path):
     assert content(tmp_path) == {"a": "2"}
     assert os.readlink(tmp_path / "..data") != before
     assert len([entry for entry in tmp_path.iterdir() if entry.name.startswith("..")]) == 2
+
+
+def versions(path: Path) -> list[str]:
+    return [entry.name for entry in path.iterdir() if entry.name.startswith("..") and not entry.is_symlink()]
+
+
+def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path: Path):
+    write_atomically(tmp_path / "v", {"a": File(b"old")})
+
+    for _ in range(3):
+        with pytest.raises(FileExistsError):
+            write_atomically(tmp_path / "v", {"a": File(b"new"), "a/b": File(b"no file can be here")})
+
+    assert (tmp_path / "v/a").read_text() == "old"
+    assert len(versions(tmp_path / "v")) == 1
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_next_version(tmp_path: Path):
+    write_atomically(tmp_path / "v", {"a": File(b"old")})
+    (tmp_path / "v/..half").mkdir()
+    (tmp_path / "v/..half/a").write_text("never shown")
+
+    write_atomically(tmp_path / "v", {"a": File(b"new")})
+
+    assert (tmp_path / "v/a").read_text() == "new"
+    assert len(versions(tmp_path / "v")) == 1
+
+
+def test_nothing_is_removed_where_a_link_inside_a_volume_leads(tmp_path: Path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    write_atomically(tmp_path / "v", {"a": File(b"old")})
+    (tmp_path / "v/..data").unlink()
+    (tmp_path / "v/..data").symlink_to(precious)
+
+    write_atomically(tmp_path / "v", {"a": File(b"new")})
+
+    assert precious.is_dir()
+    assert (tmp_path / "v/a").read_text() == "new"
+
+
+def test_memory_that_is_shared_by_the_machine_lets_nobody_else_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "mount").symlink_to("/bin/false")  # as where we may not mount
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    make_memory_folder(tmp_path / "volume", tmp_path / "shm/wherry-uid/volume")
+
+    assert (tmp_path / "volume").resolve() == tmp_path / "shm/wherry-uid/volume"
+    assert (tmp_path / "shm/wherry-uid").stat().st_mode & 0o777 == 0o700

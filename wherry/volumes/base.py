@@ -61,6 +61,8 @@ class VolumeType(View):
     key: ClassVar[str] = ""
     # Whether containers should see new content when `refresh` finds it.
     is_live: ClassVar[bool] = False
+    # Whether containers may only read it, whatever they ask for: the node writes there as root, and nobody else may.
+    is_read_only: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -44,17 +44,26 @@ def write_atomically(path: Path, files: Mapping[str, File], group: int | None = 
     if _current(path) == dict(files):
         return False
     fresh = Path(tempfile.mkdtemp(prefix="..", dir=path))
-    fresh.chmod(0o755)
-    for name, file in files.items():
-        _write(fresh, fresh / checked(name), file, group)
-    old = path / os.readlink(path / _DATA) if (path / _DATA).is_symlink() else None
-    (path / "..data_tmp").unlink(missing_ok=True)
-    (path / "..data_tmp").symlink_to(fresh.name)
-    (path / "..data_tmp").replace(path / _DATA)
-    _link_names(path, {PurePosixPath(name).parts[0] for name in files})
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+    try:
+        fresh.chmod(0o755)
+        for name, file in files.items():
+            _write(fresh, fresh / checked(name), file, group)
+        (path / "..data_tmp").unlink(missing_ok=True)
+        (path / "..data_tmp").symlink_to(fresh.name)
+        (path / "..data_tmp").replace(path / _DATA)
+        _link_names(path, {PurePosixPath(name).parts[0] for name in files})
+    finally:
+        _remove_versions(path)
     return True
+
+
+def _remove_versions(path: Path) -> None:
+    """Every version but the current one: the last, one that failed half-way, what a killed process left."""
+    current = (path / _DATA).readlink() if (path / _DATA).is_symlink() else None
+    for entry in path.iterdir():
+        # Only what lies here: a link says where it leads, and nothing is removed because of where a link leads.
+        if entry.name.startswith("..") and entry.name != str(current) and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def _write(root: Path, target: Path, file: File, group: int | None) -> None:

@@ -20,7 +20,10 @@ def make_memory_folder(path: Path, fallback: Path, *, size_bytes: int = 0, mode:
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
     if subprocess.run(command, capture_output=True, check=False).returncode == 0:
         return
-    fallback.mkdir(parents=True, exist_ok=True)
+    # Shared memory is everybody's: the pod's folder there is for nobody else on the machine to look into.
+    fallback.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    fallback.parent.chmod(0o700)
+    fallback.mkdir(exist_ok=True)
     fallback.chmod(mode)
     path.rmdir()
     path.symlink_to(fallback)

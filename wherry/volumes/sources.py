@@ -45,6 +45,7 @@ class FileVolume(VolumeType):
     """Base of the types whose content is files made by the node."""
 
     is_live: ClassVar[bool] = True
+    is_read_only: ClassVar[bool] = True
     is_in_memory: ClassVar[bool] = False
 
     async def files(self, host: Host) -> dict[str, File]:
@@ -155,6 +156,6 @@ class TokenFiles(View):
     path: str = ""
 
     async def files(self, host: Host, mode: int) -> dict[str, File]:
-        """One file, for its owner's eyes; with an fsGroup, for the group's too."""
+        """One file, with the mode of the volume's other files."""
         token = await host.token(self.audience, self.expiration_seconds)
         return {checked(self.path): File(token.text.encode(), mode)}
