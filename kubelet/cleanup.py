@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from kubelet.runtime.base import Runtime
@@ -20,15 +21,23 @@ async def remove_everything(runtime: Runtime, data_dir: Path) -> int:
     inventory = await runtime.inventory()
     for thing in inventory.all:
         await runtime.remove(thing.id)
-    await asyncio.to_thread(_remove_files, data_dir / "pods")
+    await asyncio.to_thread(remove_pod_folders, pod_folders(data_dir))
+    await asyncio.to_thread(shutil.rmtree, data_dir / "pods", ignore_errors=True)
     return len(inventory.all)
 
 
-def _remove_files(pods: Path) -> None:
-    for folder in pods.iterdir() if pods.is_dir() else ():
+def pod_folders(data_dir: Path) -> list[Path]:
+    """The folders of pods, each named by its pod's uid."""
+    pods = data_dir / "pods"
+    return list(pods.iterdir()) if pods.is_dir() else []
+
+
+def remove_pod_folders(folders: Iterable[Path]) -> None:
+    """Remove folders of pods with all that is mounted there, and what the pods had in memory."""
+    for folder in folders:
+        unmount_below(folder)
         shutil.rmtree(SHARED_MEMORY / f"wherry-{folder.name}", ignore_errors=True)
-    unmount_below(pods)
-    shutil.rmtree(pods, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def unmount_below(folder: Path) -> None:

@@ -20,6 +20,7 @@ from wherry.api.coordination.lease import Lease
 from wherry.api.core.node import Node
 from wherry.client import clock
 from wherry.client.http import Client
+from wherry.client.informer import Change, Informer
 from wherry.machinery.errors import AlreadyExists, ApiError, NotFound
 from wherry.machinery.quantity import Format, Quantity
 from wherry.machinery.time import micro_time_text, time_text
@@ -92,12 +93,12 @@ def node_conditions(pressure: Pressure, runtime_problem: str, before: list[Json]
     else:
         message = "kubelet is posting ready status"
         ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": message}
-    old = {condition["type"]: condition for condition in before}
+    old = {condition.get("type"): condition for condition in before}
     timed = []
     for condition in (*conditions, ready):
         known = old.get(condition["type"], {})
         is_same = known.get("status") == condition["status"]
-        changed_at = known["lastTransitionTime"] if is_same else time_text(now)
+        changed_at = (known.get("lastTransitionTime") if is_same else None) or time_text(now)
         timed.append(condition | {"lastHeartbeatTime": time_text(now), "lastTransitionTime": changed_at})
     return timed
 
@@ -111,16 +112,20 @@ def _pressure(type: str, is_high: bool, reasons: tuple[str, str], what: str) -> 
 
 
 class NodeReporter:
-    """One per kubelet. `runtime_seen` is called when the runtime was heard of in passing."""
+    """One per kubelet."""
 
     def __init__(self, settings: Settings, client: Client, runtime: Runtime, machine: Machine, gpus: Gpus) -> None:
         self._settings, self._client, self._runtime = settings, client, runtime
         self._machine, self._gpus = machine, gpus
         self._engine: Engine | None = None
         self._problem, self._problem_at = "container runtime is down", 0.0
+        # The status as the API server has it, and the revision that this is known of.
         self._last: Json = {}
+        self._revision = 0
         self._written_at = float("-inf")
         self._changed = asyncio.Event()
+        self._informer = Informer(client, Node, fields=f"metadata.name={settings.node_name}")
+        self._informer.subscribe(self._saw)
         self.port = settings.port
 
     async def register(self, pod_cidr: str = "") -> None:
@@ -141,8 +146,21 @@ class NodeReporter:
                 await asyncio.sleep(1)
 
     async def _read_back(self) -> None:
-        node = await self._client.get(Node, self._settings.node_name)
-        self._last = {"conditions": node.status.to_wire().get("conditions") or []}
+        self._take_over(await self._client.get(Node, self._settings.node_name))
+
+    def _take_over(self, node: Node) -> None:
+        self._last = self._last | {"conditions": [condition.to_wire() for condition in node.status.conditions]}
+
+    def _saw(self, change: Change[Node]) -> None:
+        """Controllers call a node that is silent for long unknown: it says at once that it lives."""
+        node = change.after
+        if node is None or int(node.metadata.resource_version) < self._revision:
+            return
+        ours = {condition["type"]: condition["status"] for condition in self._last.get("conditions", ())}
+        theirs = {condition.type: condition.status for condition in node.status.conditions}
+        if any(theirs.get(type) != status for type, status in ours.items()):
+            self._take_over(node)
+            self._changed.set()
 
     def check_now(self) -> None:
         """Something about the runtime changed: look at once."""
@@ -177,6 +195,11 @@ class NodeReporter:
 
     async def run_status(self) -> None:
         """Keep the status true until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._informer.run())
+            await self._keep_status()
+
+    async def _keep_status(self) -> None:
         while True:
             self._changed.clear()
             await self._check_runtime()
@@ -214,9 +237,10 @@ class NodeReporter:
         is_old = now - self._written_at >= STATUS_SECONDS
         if not is_old and _timeless(status) == _timeless(self._last):
             return
-        await self._client.patch(
+        written = await self._client.patch(
             Node, self._settings.node_name, "", {"status": status}, subresource="status", type="strategic"
         )
+        self._revision = int(written["metadata"]["resourceVersion"])
         before = next((c["status"] for c in self._last.get("conditions", ()) if c["type"] == "Ready"), None)
         after = "False" if self._problem else "True"
         if before != after:

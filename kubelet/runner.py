@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from kubelet.act import confirm_deletion
 from kubelet.charge import Charge
-from kubelet.cleanup import unmount_below
+from kubelet.cleanup import pod_folders, remove_pod_folders
 from kubelet.host import Host, Settings
 from kubelet.images import Images
 from kubelet.node import NodeReporter, allocatable
@@ -216,8 +215,7 @@ class Kubelet:
 
     async def _sweep(self) -> None:
         """Remove what belongs to pods that neither exist nor have a worker."""
-        inventory = await self.runtime.inventory()
-        known = set(self._workers) | {pod.metadata.uid for pod in self._pods.list()}
+        inventory, known = await self.runtime.inventory(), self._known()
         orphans = [thing for thing in inventory.all if thing.pod.uid not in known]
         running = [thing for thing in inventory.containers if thing.pod.uid not in known and thing.is_running]
         for record in running:
@@ -227,17 +225,16 @@ class Kubelet:
         for thing in orphans:
             log.info("removing orphan", pod=f"{thing.pod.namespace}/{thing.pod.name}", id=thing.id[:12])
             await self.runtime.remove(thing.id)
-        await asyncio.to_thread(_remove_folders, self.settings.data_dir / "pods", known)
+        # Looked for before asking who is known: a pod that comes meanwhile must not lose the folder it is just given.
+        folders = await asyncio.to_thread(pod_folders, self.settings.data_dir)
+        gone = [folder for folder in folders if folder.name not in self._known()]
+        await asyncio.to_thread(remove_pod_folders, gone)
+
+    def _known(self) -> set[str]:
+        return set(self._workers) | {pod.metadata.uid for pod in self._pods.list()}
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         if self._tasks is None:
             work.close()
             raise RuntimeError("the kubelet does not run yet")
         return self._tasks.create_task(work)
-
-
-def _remove_folders(pods: Path, known: set[str]) -> None:
-    for folder in pods.iterdir() if pods.is_dir() else ():
-        if folder.name not in known:
-            unmount_below(folder)
-            shutil.rmtree(folder, ignore_errors=True)

@@ -113,6 +113,7 @@ class Worker:
         if (before.labels, before.annotations) != (after.labels, after.annotations):
             self.charge.are_volumes_stale = True
         self.charge.pod = pod
+        self.charge.status.saw(pod)
         self.wake()
 
     def lose(self) -> None:
@@ -182,7 +183,7 @@ class Worker:
         charge = self.charge
         address = charge.host.settings.address
         has_ended = self.state is Terminated
-        charge.status.offer(status_of(charge.pod, seen, charge.status.offered, host_ip=address, has_ended=has_ended))
+        charge.status.offer(status_of(charge.pod, seen, charge.status.before, host_ip=address, has_ended=has_ended))
 
     async def _refresh(self, until: datetime | None) -> datetime | None:
         """Live volumes follow their sources; tokens are renewed in time."""
