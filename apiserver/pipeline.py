@@ -16,6 +16,7 @@ from apiserver.steps.dispatch import dispatch
 from apiserver.steps.identification import identify_request
 from apiserver.steps.impersonation import impersonate
 from apiserver.steps.panics import panics_become_500
+from apiserver.steps.readiness import await_readiness
 
 if TYPE_CHECKING:
     from apiserver.server import Server
@@ -26,6 +27,7 @@ Step = Callable[["Server", Request, Proceed], Awaitable[Answer]]
 PIPELINE: tuple[Step, ...] = (
     panics_become_500,
     identify_request,
+    await_readiness,
     authenticate,
     impersonate,
     authorize,

@@ -31,6 +31,11 @@ def serve(server: Server, request: Request) -> Response | None:
     return None
 
 
+def is_health(request: Request) -> bool:
+    """Whether somebody asks how the server is: answered to everyone, at any time. Kubernetes: always-allow paths."""
+    return request.target is None and request.path.strip("/").partition("/")[0] in HEALTH
+
+
 def version() -> dict[str, str]:
     """The body of /version."""
     major, minor, patch = KUBERNETES

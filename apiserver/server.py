@@ -53,11 +53,14 @@ class Health:
     """What must be done before the server is ready; names of steps not done yet."""
 
     pending: list[str] = field(default_factory=lambda: ["watch-cache", "bootstrap"])
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
     is_draining: bool = False
 
     def done(self, step: str) -> None:
         """One step less."""
         self.pending.remove(step)
+        if not self.pending:
+            self.ready.set()
 
 
 class Server:

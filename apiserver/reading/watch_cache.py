@@ -148,7 +148,7 @@ class WatchCache:
             page = await self.store.list(keys.ROOT, after=page.entries[-1].key, limit=PAGE, at=revision)
         for cache in self._caches.values():
             cache.begin(revision)
-        self.applied = revision
+        self._advance(revision)
 
     async def run(self) -> None:
         """Follow the store until cancelled."""
@@ -156,13 +156,16 @@ class WatchCache:
             try:
                 async for change in self.store.watch(keys.ROOT, since=self.applied):
                     self._apply(change)
-                    self.applied = change.revision
-                    if self._moved:
-                        self._moved.set()
-                        self._moved.clear()
+                    self._advance(change.revision)
             except StoreUnavailable as error:
                 log.warning("the store's watch ended; trying again", error=str(error))
                 await asyncio.sleep(0.2)
+
+    def _advance(self, revision: int) -> None:
+        """Everything up to `revision` is in the cache; wake who waits for it."""
+        self.applied = revision
+        self._moved.set()
+        self._moved.clear()
 
     def _apply(self, change: Change) -> None:
         cache = self._caches.get(change.key.rsplit("/", 2)[0] + "/")

@@ -1,8 +1,11 @@
 """The watch cache: how much of the past it keeps, and what it does with what it cannot read."""
 
+import asyncio
+
 import pytest
 
 from apiserver.reading import watch_cache
+from apiserver.storage.memory import MemoryStore
 from apiserver.storage.store import Change
 from tests.apiserver.local_api import Api
 from tests.apiserver.test_objects import MAPS, a_map
@@ -48,6 +51,19 @@ async def test_a_broken_value_replaced_by_a_good_one_is_seen_again(api: Api):
 
     metadata = (await api.get(f"{MAPS}/a")).json["metadata"]
     assert metadata["resourceVersion"] == str(mended.revision)
+
+
+async def test_who_waits_for_a_revision_is_woken_when_the_cache_is_filled_with_it():
+    store = MemoryStore()
+    await store.put("/registry/configmaps/default/a", b"{}", expected=0)
+    cache = watch_cache.WatchCache(store, [ConfigMap])
+    waiting = asyncio.ensure_future(cache.fresh())
+    await asyncio.sleep(0)
+
+    await cache.fill()
+
+    assert await asyncio.wait_for(waiting, 5) == 1
+    await store.close()
 
 
 def test_a_change_without_a_past_is_an_event_without_before():
