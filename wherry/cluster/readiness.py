@@ -25,6 +25,12 @@ def api_probe(layout: Layout, settings: Settings) -> Probe:
     return Probe(settings.url, layout.ca_file, layout.certificate("admin"), layout.key("admin"))
 
 
+def wait_until_listening(layout: Layout, settings: Settings) -> None:
+    """Return when the API server has its port; raises ClusterProblem if it does not get it."""
+    probe = api_probe(layout, settings)
+    _wait(layout, time.monotonic(), "the API server does not listen", lambda: probe.status("/livez") != 0)
+
+
 def wait_until_ready(layout: Layout, settings: Settings, say: Callable[[str], None]) -> None:
     """Return when the cluster is ready; raises ClusterProblem with what is missing and where to look."""
     probe = api_probe(layout, settings)

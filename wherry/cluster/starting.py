@@ -29,7 +29,7 @@ from wherry.cluster.machine.images import have_images
 from wherry.cluster.machine.network import PodNetwork, have_network
 from wherry.cluster.machine.ports import first_free, is_free
 from wherry.cluster.problem import ClusterProblem
-from wherry.cluster.readiness import wait_until_ready
+from wherry.cluster.readiness import wait_until_listening, wait_until_ready
 from wherry.cluster.settings import EtcdSettings, NodeSettings, Settings, load_settings
 from wherry.cluster.supervision.running import end_strays, supervisor_of
 from wherry.cluster.trust.credentials import make_credentials
@@ -69,26 +69,24 @@ def start(layout: Layout, wanted: Wanted, say: Say) -> Settings:
 
 
 def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say) -> Settings:
-    network, client = NO_NETWORK, None
-    if _number_of_nodes(before, wanted):
-        client = _have_docker(layout, say)
-        with shared_things():
-            network = have_network(client, layout)
-    settings = _decide(layout, before, wanted, network)
-    if settings.has_local_etcd and shutil.which("etcd") is None and debian.may_install():
+    client = _have_docker(layout, say) if _number_of_nodes(before, wanted) else None
+    if wanted.store == "etcd" and wanted.etcd is None and shutil.which("etcd") is None and debian.may_install():
         say("installing etcd (etcd-server)")
         debian.install("etcd-server")
-    if settings.nodes and os.geteuid() != 0:
-        say("not root: pods run, but services answer on this machine's loopback only, and their names not in pods")
-    make_credentials(layout, settings)
-    settings = _merge_kubeconfig(layout, settings)
-    settings.save(layout)
-    say(f"starting {settings.url} (store: {settings.store}, data: {layout.data_dir})")
-    _supervise(layout)
-    if client is not None:
-        # Meanwhile the API server comes up.
-        with shared_things():
+    # Held until the API server listens: two clusters that start at once must not choose the same addresses and ports.
+    with shared_things():
+        network = have_network(client, layout) if client else NO_NETWORK
+        settings = _decide(layout, before, wanted, network)
+        if settings.nodes and os.geteuid() != 0:
+            say("not root: pods run, but services answer on this machine's loopback only, and their names not in pods")
+        make_credentials(layout, settings)
+        settings = _merge_kubeconfig(layout, settings)
+        settings.save(layout)
+        say(f"starting {settings.url} (store: {settings.store}, data: {layout.data_dir})")
+        _supervise(layout)
+        if client is not None:
             have_images(client, say)
+        wait_until_listening(layout, settings)
     return settings
 
 
