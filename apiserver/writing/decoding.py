@@ -17,6 +17,8 @@ from wherry.machinery.schema import defaults, duplicate_fields, schema_for, walk
 
 Draft = dict[str, Any]
 
+# Deeper than any object, shallower than what orjson encodes (254).
+MAX_DEPTH = 200
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 
 
@@ -30,9 +32,17 @@ class _Loader(yaml.CSafeLoader):
 
 
 def _load_yaml(body: bytes) -> Any:
-    """One document. Aliases are refused because a few lines of them keep any reader of the result busy for ever."""
-    if b"*" in body and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(body, _Loader)):
-        raise yaml.YAMLError("aliases are not accepted")
+    """One document, looked over before anything is built of it.
+
+    A few lines of aliases keep any reader of the result busy for ever; nesting costs the scanner quadratic time.
+    """
+    depth = 0
+    for event in yaml.parse(body, _Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not accepted")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise yaml.YAMLError(f"it nests deeper than {MAX_DEPTH} levels")
     return yaml.load(body, _Loader)  # a subclass of the safe loader
 
 

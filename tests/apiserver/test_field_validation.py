@@ -124,6 +124,16 @@ async def test_broken_values_are_a_4xx(api: Api, body: bytes):
     assert 400 <= answer.status < 500, answer.body
 
 
+@pytest.mark.parametrize("piece", [b"[", b"{a: ", b"- ", b"? "])
+async def test_yaml_that_nests_without_end_is_refused_at_once(api: Api, piece: bytes):
+    began = time.process_time()
+
+    answer = await api.post(MAPS, piece * 500_000, headers={"content-type": "application/yaml"})
+
+    assert answer.error[:2] == (400, "BadRequest")
+    assert time.process_time() - began < 1
+
+
 async def test_three_mebibytes_are_the_limit(api: Api):
     answer = await api.post(MAPS, {**a_map(), "data": {"k": "v" * (3 * 1024 * 1024)}})
 
