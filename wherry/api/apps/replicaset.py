@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from wherry.api.apps.replica_rules import TEMPLATE_COLUMNS, check_counts, check_selector_and_template
 from wherry.api.core.pod import PodTemplate
@@ -54,6 +55,11 @@ class ReplicaSet(
         AGE,
         *TEMPLATE_COLUMNS,
     )
+
+    @classmethod
+    def prepare_create(cls, draft: dict[str, Any]) -> None:
+        """The count that the schema requires is there from the beginning; clients insist on it."""
+        draft["status"] = {"replicas": 0}
 
     def validate(self, old: ReplicaSet | None) -> Iterator[FieldError]:
         """Every broken rule of a ReplicaSet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from wherry.api.meta import NOTHING, Conditions, Selector
 from wherry.machinery.field_errors import FieldError, invalid, not_supported
@@ -54,6 +55,12 @@ class PodDisruptionBudget(Resource, group="policy", version="v1", short=("pdb",)
         Column("Allowed Disruptions", lambda budget: budget.status.disruptions_allowed, type="integer"),
         AGE,
     )
+
+    @classmethod
+    def prepare_create(cls, draft: dict[str, Any]) -> None:
+        """The counts that the schema requires are there from the beginning; clients insist on them."""
+        counts = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+        draft["status"] = dict.fromkeys(counts, 0)
 
     def validate(self, old: PodDisruptionBudget | None) -> Iterator[FieldError]:
         """Every broken rule of a budget."""
