@@ -14,11 +14,10 @@ from wherry.machinery import protobuf
 from wherry.machinery.errors import BadRequest, UnsupportedMediaType
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import defaults, duplicate_fields, schema_for, walk
+from wherry.machinery.schema.walker import MAX_DEPTH
 
 Draft = dict[str, Any]
 
-# Deeper than any object, shallower than what orjson encodes (254).
-MAX_DEPTH = 200
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 
 

@@ -27,8 +27,6 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 # Kubernetes: operations a JSON patch may have.
 MAX_OPERATIONS = 10_000
-# How deep a patch may nest; orjson encodes 254 levels, the object around it needs some.
-MAX_DEPTH = 200
 
 
 async def patch_function(request: Request, cls: type[Resource]) -> Callable[[Draft], Draft]:
