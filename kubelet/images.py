@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from kubelet.recipe.image_names import is_image_name, registry_of
 from kubelet.runtime.base import Image, Runtime
 from wherry.api.core.secret import Secret
 from wherry.client import clock
@@ -44,8 +44,8 @@ class Images:
         self._pauses: dict[tuple[str, str], Pause] = {}
 
     async def find(self, name: str) -> Image | None:
-        """An image that is on the machine."""
-        return await self._runtime.image(name)
+        """An image that is on the machine; none has a name that is no image name, so no engine is asked for it."""
+        return await self._runtime.image(name) if is_image_name(name) else None
 
     async def pull(self, name: str, credentials: Mapping[str, str] | None) -> Image:
         """Fetch an image; RuntimeFailure when that fails."""
@@ -73,11 +73,7 @@ class Images:
 
 
 def credentials_for(image: str, secrets: Iterable[Secret]) -> dict[str, str] | None:
-    """The login for an image's registry among a pod's pull secrets: the longest prefix that matches.
-
-    >>> registry_of("web:1"), registry_of("localhost:5000/shop/web"), registry_of("ghcr.io/x/y@sha256:0")
-    ('index.docker.io/library/web', 'localhost:5000/shop/web', 'ghcr.io/x/y')
-    """
+    """The login for an image's registry among a pod's pull secrets: the longest prefix that matches."""
     target, found = registry_of(image), {}
     for secret in secrets:
         for place, login in _logins(secret).items():
@@ -88,24 +84,13 @@ def credentials_for(image: str, secrets: Iterable[Secret]) -> dict[str, str] | N
     return found[max(found, key=len)] if found else None
 
 
-def registry_of(image: str) -> str:
-    """Registry host and path of an image, without its tag or digest."""
-    name = image.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    name = head + slash + last.partition(":")[0]
-    host = name.partition("/")[0]
-    if "/" in name and ("." in host or ":" in host or host == "localhost"):
-        return name
-    return f"index.docker.io/{name}" if "/" in name else f"index.docker.io/library/{name}"
-
-
 def _logins(secret: Secret) -> dict[str, dict[str, str]]:
     raw = secret.data.get(".dockerconfigjson") or secret.data.get(".dockercfg")
     try:
         content = json.loads(base64.b64decode(raw or "e30="))
         entries = content.get("auths", content) if secret.type != "kubernetes.io/dockercfg" else content
         return {place: _login(entry) for place, entry in entries.items()}
-    except (ValueError, binascii.Error, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return {}  # a secret that nobody can read is no login
 
 

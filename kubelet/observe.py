@@ -18,6 +18,8 @@ _LOG_BYTES, _LOG_LINES = 2048, 80
 async def observe(charge: Charge) -> Seen:
     """One look; raises RuntimeUnavailable when the engine is away."""
     inventory = await charge.host.runtime.inventory(charge.uid)
+    for vanished in charge.health.keys() - {record.id for record in inventory.containers}:
+        charge.forget_container(vanished)
     for record in inventory.containers:
         if record.is_running:
             _adopt(charge, record)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from kubelet.recipe.image_names import default_pull_policy, is_image_name
 from kubelet.runtime.base import ContainerRecord, Sandbox, State
 from kubelet.seen import (
     ImageReading,
@@ -37,6 +38,8 @@ from kubelet.steps import (
 from wherry.api.core.pod import Container, Pod
 
 KILL_AGAIN_SECONDS = 10
+# Kubernetes bounds no grace period. Nothing here outlives a century, and beyond it there are no dates to reckon with.
+LONGEST_GRACE_SECONDS = 100 * 365 * 86400
 # A pod that was deleted by force is gone from the API; nobody waits for it. Kubernetes: minimum grace period of 1 s.
 GONE_GRACE_SECONDS = 1.0
 # Dead containers kept per name, beside the newest: the one that `logs --previous` reads.
@@ -91,7 +94,12 @@ def grace_seconds(pod: Pod, seen: Seen) -> float:
     if seen.is_pod_gone:
         return GONE_GRACE_SECONDS
     asked = pod.metadata.deletion_grace_seconds
-    return float(pod.spec.termination_grace_period_seconds if asked is None else asked)
+    return _bounded(pod.spec.termination_grace_period_seconds if asked is None else asked)
+
+
+def _bounded(seconds: int) -> float:
+    """Kubernetes takes a negative grace period for one second."""
+    return float(min(seconds, LONGEST_GRACE_SECONDS)) if seconds >= 0 else 1.0
 
 
 def _deadline(pod: Pod, seen: Seen) -> Iterator[Step]:
@@ -229,7 +237,7 @@ def back_off_message(pod: Pod, record: ContainerRecord, *, short: bool = False) 
 def _stop_if_ill(pod: Pod, container: Container, record: ContainerRecord, seen: Seen) -> Iterator[Step]:
     if record.id in seen.stopping:
         return
-    grace = float(pod.spec.termination_grace_period_seconds)
+    grace = _bounded(pod.spec.termination_grace_period_seconds)
     hook, health = seen.hooks.get(record.id), seen.health.get(record.id)
     if record.spec_hash and record.spec_hash != spec_hash(container):
         yield BeginStop(record, grace, f"Container {record.name} definition changed, will be restarted")
@@ -240,7 +248,7 @@ def _stop_if_ill(pod: Pod, container: Container, record: ContainerRecord, seen: 
         own = probe.termination_grace_period_seconds if probe else None
         kind = "liveness" if health.is_started else "startup"
         why = f"Container {record.name} failed {kind} probe, will be restarted"
-        yield BeginStop(record, grace if own is None else float(own), why)
+        yield BeginStop(record, grace if own is None else _bounded(own), why)
 
 
 def spec_hash(container: Container) -> str:
@@ -256,7 +264,10 @@ def _launch(container: Container, attempt: int, delay: int, seen: Seen, sandbox:
     reading = seen.images.get(container.name, ImageReading())
     if reading.is_pulling:
         return
-    if _must_pull(container, attempt, reading):
+    if not is_image_name(container.image):
+        problem = f'Failed to apply default image tag "{container.image}": couldn\'t parse image name'
+        yield Hold(container.name, "InvalidImageName", f"{problem}: invalid reference format")
+    elif _must_pull(container, attempt, reading):
         yield PullImage(container, attempt)
     elif reading.image is None:
         message = f'Container image "{container.image}" is not present with pull policy of Never'
@@ -270,13 +281,3 @@ def _must_pull(container: Container, attempt: int, reading: ImageReading) -> boo
     if policy == "Always":
         return reading.pulled_for != attempt
     return policy == "IfNotPresent" and reading.image is None
-
-
-def default_pull_policy(image: str) -> str:
-    """`Always` for `:latest` and for no tag at all, else `IfNotPresent`.
-
-    >>> default_pull_policy("web"), default_pull_policy("host:5000/web:1"), default_pull_policy("web@sha256:ab")
-    ('Always', 'IfNotPresent', 'IfNotPresent')
-    """
-    tag = image.rpartition("/")[2].partition(":")[2]
-    return "IfNotPresent" if "@" in image or (tag and tag != "latest") else "Always"

@@ -28,6 +28,7 @@ from kubelet.supplies.tokens import Tokens
 from kubelet.worker import Finished, Worker
 from wherry.api.core.pod import Pod
 from wherry.api.core.service import Service
+from wherry.client.backoff import Backoff
 from wherry.client.events import EventRecorder
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
@@ -151,13 +152,15 @@ class Kubelet:
 
     async def _run_worker(self, worker: Worker) -> None:
         """A worker that breaks is started again: it looks before it acts, so nothing is lost but time."""
+        backoff = Backoff(1.0, 60.0)
         while worker.state is not Finished:
             try:
                 await worker.run()
-            except Exception:
+            except Exception as error:
                 # One pod's accident must not take the node down.
                 log.exception("worker failed", pod=worker.charge.pod.key)
-                await asyncio.sleep(1)
+                worker.charge.tell("FailedSync", f"error syncing pod, will try again: {error!r}", "Warning")
+                await asyncio.sleep(backoff.next())
         if worker.charge.is_pod_gone:
             await self._forget(worker)
 

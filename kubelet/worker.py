@@ -134,6 +134,8 @@ class Worker:
         """Until the pod is finished here. May be called again after it broke: what ran in the background is gone."""
         self.charge.probed.clear()
         self.charge.pulling.clear()
+        # Nobody will hear the end of a hook that was under way. Kubernetes' kubelet forgets it when it restarts, too.
+        self.charge.hooks = {id: hook for id, hook in self.charge.hooks.items() if hook.is_done or hook.failure}
         async with asyncio.TaskGroup() as self._tasks:
             self._spawn(self.charge.status.run())
             while self.state is not Finished:

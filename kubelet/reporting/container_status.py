@@ -15,8 +15,6 @@ Json = dict[str, Any]
 # What is reported of a container that ran and that the engine no longer knows. Kubernetes: ContainerStatusUnknown.
 _LOST_EXIT_CODE = 137
 _LOST_MESSAGE = "The container could not be located when the pod was terminated"
-# What has no waiting reason of its own is being created.
-_PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
 
 
 def container_status(pod: Pod, container: Container, seen: Seen, before: Json, *, has_ended: bool) -> Json:
