@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.apiserver.local_api import MERGE, Api
+from tests.apiserver.local_api import CORE, MERGE, Api
 from tests.apiserver.test_deleting import PODS, a_pod
 from tests.apiserver.test_objects import MAPS, a_map
 
