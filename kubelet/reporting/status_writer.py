@@ -74,16 +74,13 @@ class StatusWriter:
             offered = self.offered
             try:
                 await self._write(offered)
-            except (NotFound, Conflict):
-                # The pod is gone, or another one has its name: there is nobody left to tell.
-                log.debug("status has no pod", pod=f"{self._namespace}/{self._name}", uid=self._uid)
-                self.written = offered
             except ApiError as error:
-                log.warning("status not written", pod=f"{self._namespace}/{self._name}", error=str(error))
-                if not isinstance(error, Invalid):
+                if not _is_final(error):
+                    log.warning("status not written", pod=f"{self._namespace}/{self._name}", error=str(error))
                     await asyncio.sleep(self._backoff.next())
                     self._offered.set()
                     continue
+                log.info("status has no taker", pod=f"{self._namespace}/{self._name}", error=str(error))
                 self.written = offered
             self._backoff.reset()
             if self.offered is offered:
@@ -100,3 +97,12 @@ class StatusWriter:
         self.written, self._revision = status, int(answer["metadata"]["resourceVersion"])
         # Others may have written in between, and our patch named only what we had changed.
         self._compare(answer.get("status", {}).get("conditions") or [])
+
+
+def _is_final(error: ApiError) -> bool:
+    """Whether the same status need not be sent again: the pod is gone, another one has its name, or it is no status.
+
+    A conflict of another sort is one of many writers at a time.
+    """
+    is_another_pod = isinstance(error, Conflict) and "Precondition failed" in error.message
+    return is_another_pod or isinstance(error, NotFound | Invalid)

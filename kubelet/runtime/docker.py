@@ -45,6 +45,7 @@ DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 CALL_SECONDS = 30
 _CAP_SYS_RESOURCE = 24
 _WORKERS = 16
+_PULLS = 8
 _OUTPUT_BYTES = 10 * 1024
 _OLDEST_API = "1.41"
 
@@ -65,6 +66,8 @@ class Docker:
         self._url = engine
         self._call_seconds = call_seconds
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="docker")
+        # A pull takes minutes: many at a time must not keep everything else waiting.
+        self._pulling = ThreadPoolExecutor(_PULLS, thread_name_prefix="docker-pull")
         # Asking whether the engine lives must not wait behind sixteen calls that hang.
         self._pulse = ThreadPoolExecutor(1, thread_name_prefix="docker-pulse")
         self._lowest_oom_score = -1000 if _may_protect_from_oom() else 0
@@ -205,7 +208,7 @@ class Docker:
             answer: form.Json = client.inspect_image(name)
             return answer
 
-        return form.image_of(await self._call(pull))
+        return form.image_of(await self._call(pull, threads=self._pulling))
 
     async def create_network(self, name: str, subnet: str, labels: Mapping[str, str]) -> None:
         """Create a bridge network unless there is one of that name; `subnet` may be empty."""
@@ -227,7 +230,7 @@ class Docker:
         try:
             if self._client is None:
                 self._client = docker.APIClient(
-                    self._url, version="auto", timeout=self._call_seconds, max_pool_size=_WORKERS
+                    self._url, version="auto", timeout=self._call_seconds, max_pool_size=_WORKERS + _PULLS
                 )
             return ask(self._client)
         except docker.errors.APIError as error:
@@ -356,8 +359,8 @@ class Docker:
 
     async def close(self) -> None:
         """Calls still under way in threads end by their own time limit."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._pulse.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._pulling, self._pulse):
+            threads.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             self._client.close()
 

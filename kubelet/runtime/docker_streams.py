@@ -18,6 +18,8 @@ from kubelet.runtime.base import STDOUT, Missing, NotRunning, RuntimeFailure, Ru
 
 _CHUNK = 64 * 1024
 _LIMIT = 2**20
+# The engine answers before there is anything to stream; one that hangs must not hold a pod.
+_HEAD_SECONDS = 30.0
 _CANNOT_EXEC = b"OCI runtime exec failed"
 
 
@@ -86,12 +88,15 @@ async def open_stream(engine: str, method: str, path: str, *, body: Any = None, 
         lines += ["Content-Type: application/json"]
         lines += ["Connection: Upgrade", "Upgrade: tcp"] if upgrade else ["Connection: close"]
         connection.writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + payload)
-        await connection.read_head()
-        await connection.raise_for_status()
+        async with asyncio.timeout(_HEAD_SECONDS):
+            await connection.read_head()
+            await connection.raise_for_status()
         is_open = True
         return connection
-    except OSError as error:
-        raise RuntimeUnavailable(f"cannot reach the engine at {engine}: {error}") from error
+    except TimeoutError as error:
+        raise RuntimeUnavailable(f"the engine at {engine} gives no answer within {_HEAD_SECONDS:g} s") from error
+    except (OSError, EOFError, ValueError, IndexError) as error:
+        raise RuntimeUnavailable(f"the engine at {engine} breaks off its answer: {error}") from error
     finally:
         if not is_open:
             connection.close()

@@ -14,6 +14,8 @@ from wherry.volumes import Token
 _RENEW_AFTER = 0.8
 # Kubernetes' kubelet renews a token at the latest after a day.
 _LONGEST = timedelta(hours=24)
+# Where the server's clock is far behind ours a token seems to have ended already: no reason to ask without pause.
+_SHORTEST = timedelta(minutes=1)
 
 
 class Tokens:
@@ -37,7 +39,7 @@ class Tokens:
         path = ServiceAccount.kind.path(pod.metadata.namespace, account, "token")
         status = (await self._client.request("POST", path, body=request))["status"]
         life = parse_time(status["expirationTimestamp"]) - now
-        token = Token(status["token"], now + min(life * _RENEW_AFTER, _LONGEST))
+        token = Token(status["token"], now + max(_SHORTEST, min(life * _RENEW_AFTER, _LONGEST)))
         self._tokens[key] = token
         return token
 

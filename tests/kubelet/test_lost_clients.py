@@ -45,10 +45,12 @@ async def test_who_stops_following_the_logs_of_a_silent_container_is_forgotten(t
         server = Server(node.kubelet)
         await server.start("127.0.0.1", 0, None)
 
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as client:
-            async with client.get("/containerLogs/default/web/app?follow=true") as answer:
-                assert await answer.content.readline() == b"hello\n"
-                followed = await becomes(runtime, 1)
+        async with (
+            aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as client,
+            client.get("/containerLogs/default/web/app?follow=true") as answer,
+        ):
+            assert await answer.content.readline() == b"hello\n"
+            followed = await becomes(runtime, 1)
         forgotten = await becomes(runtime, 0)
         await server.stop()
 
