@@ -86,9 +86,16 @@ class Rules:
     routes: tuple[Route, ...] = ()
 
     def by_frontend(self) -> dict[Frontend, Route]:
-        """Who owns each frontend; of two routes that claim the same one, the first."""
+        """Who owns each frontend; of two routes that claim the same one, the first.
+
+        A cluster IP belongs to the service that was given it, whoever names it as an external address: else anybody
+        who may create a service could take over another's traffic, that of DNS included.
+        """
         owners: dict[Frontend, Route] = {}
         for route in self.routes:
-            for frontend in route.frontends:
+            for frontend in route.internal_frontends:
+                owners.setdefault(frontend, route)
+        for route in self.routes:
+            for frontend in route.external_frontends:
                 owners.setdefault(frontend, route)
         return owners

@@ -22,6 +22,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 import msgspec
+import structlog
 
 from kubeproxy.backends.base import BackendError
 from kubeproxy.backends.docker_firewall import DockerFirewall
@@ -30,6 +31,7 @@ from kubeproxy.backends.network import Network
 from kubeproxy.backends.nft_table import AFFINITY_PREFIX, Surroundings, Table, table_of, transaction
 from kubeproxy.rules import Frontend, Rules, Target
 
+_log = structlog.get_logger()
 _ROUTE_LOOPBACK = "/proc/sys/net/ipv4/conf/{}/route_localnet"
 _BRIDGED = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 
@@ -165,8 +167,13 @@ class NftablesBackend:
 
     async def _forget_stale_flows(self, before: Rules, after: Rules) -> None:
         stale = stale_flows(before, after)
-        if stale:
+        if not stale:
+            return
+        try:
             await asyncio.to_thread(forget_flows, self._network, stale)
+        except OSError as error:
+            # The rules hold all the same; only clients that never pause go on to where they were led before.
+            _log.warning("old UDP flows stay", table=self._name, error=str(error))
 
 
 def bridge_of(pods: IPv4Network, routes: str) -> tuple[str, IPv4Network]:

@@ -1,5 +1,6 @@
 """What only the kernel's rules can do, with real packets in namespaces: see `machine.py` for the map."""
 
+import socket
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -166,3 +167,20 @@ async def test_what_nft_says_is_in_the_error():
 
     with pytest.raises(BackendError, match=r"table wherry-contract: nft .*no-such-namespace"):
         await backend.apply(Rules((WEB,)))
+
+
+class WithoutNetlink(Network):
+    """A network whose kernel does not tell of flows."""
+
+    def socket(self, family: int, type: int, protocol: int = 0) -> socket.socket:
+        raise OSError("no netlink here")
+
+
+async def test_a_kernel_that_tells_of_no_flows_still_gets_its_rules(place: NetworkPlace):
+    names = replace(WEB, protocol="UDP", port=53, node_port=0)
+    network = WithoutNetlink(place.machine.networks["machine"].name)
+    backend = NftablesBackend("contract", PODS_CIDR, SERVICES_CIDR, network)
+
+    await backend.apply(Rules((names,)))
+
+    assert "everywhere/shop/web/udp/http" in nft(place, "list", "ruleset")

@@ -166,3 +166,11 @@ def test_of_two_services_that_claim_a_frontend_the_first_has_it():
 
 def test_an_address_that_is_none_is_passed_over():
     assert only_route(web(), a_slice("web", an_endpoint("10.244.0.300"), an_endpoint("x"))).everywhere == ()
+
+
+def test_nobody_takes_over_the_cluster_ip_of_another():
+    thief = a_service("a-thief", ports=(HTTP,), cluster_ip="10.96.0.9", externalIPs=["10.96.0.7"])
+
+    rules = plan([thief, web()], [], HERE)
+
+    assert rules.by_frontend()[Frontend("10.96.0.7", "TCP", 80)].service == "default/web"
