@@ -74,10 +74,19 @@ class Scheduler:
             if pod is None:
                 await self._pause()
                 continue
-            await self._place(pod)
+            await self._place_or_retry(pod)
             planned += 1
             if planned % PODS_PER_TURN == 0:
                 await asyncio.sleep(0)
+
+    async def _place_or_retry(self, pod: PodView) -> None:
+        try:
+            await self._place(pod)
+        except Exception as error:
+            # A plugin, perhaps a user's, that breaks over one pod must not keep all others from their nodes.
+            log.exception("plan broken", pod=pod.key)
+            self.queue.retry_later(pod, self._now())
+            self._reporter.found_no_node(pod.pod, f"running the scheduler's plugins: {error!r}")
 
     async def _place(self, pod: PodView) -> None:
         answer = self._answers[pod.spec.scheduler_name].to(pod)

@@ -10,6 +10,7 @@ from fake_api import lost
 from make import a_node, a_pod
 from scheduling import all_plugins
 
+from scheduler.framework import Plugin
 from scheduler.runner import Scheduler
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
@@ -20,8 +21,8 @@ from wherry.sim.virtual_time import in_virtual_time
 
 
 @asynccontextmanager
-async def scheduling(api, name="default-scheduler"):
-    scheduler = Scheduler(api.client(), {name: all_plugins()})
+async def scheduling(api, name="default-scheduler", plugins=None):
+    scheduler = Scheduler(api.client(), {name: plugins or all_plugins()})
     task = asyncio.create_task(scheduler.run())
     await asyncio.sleep(0.5)
     try:
@@ -235,3 +236,25 @@ async def test_who_may_not_act_writes_nothing():
     await asyncio.wait([task])
 
     assert api.writes() == []
+
+
+class BreaksOverOne(Plugin):
+    """As a user's plugin might."""
+
+    def filter(self, pod, nodes):
+        if pod.metadata.name == "odd":
+            raise LookupError("no such thing")
+        return iter(())
+
+
+@in_virtual_time
+async def test_a_plugin_that_breaks_over_one_pod_keeps_no_other_from_its_node():
+    api = BindingApi()
+    api.put(a_node("n"))
+    async with scheduling(api, plugins=(*all_plugins(), BreaksOverOne())):
+        api.put(a_pod("odd"))
+        api.put(a_pod("web"))
+        await asyncio.sleep(5)
+
+    assert placement(api) == {"odd": "", "web": "n"}
+    assert ("odd", "FailedScheduling") in {event[:2] for event in events(api)}
