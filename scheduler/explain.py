@@ -1,6 +1,8 @@
 """The text of a Decision: node by node, who refused it, with the numbers, or what it scored.
 
-print("\\n".join(explain(decision)))
+    print("\\n".join(explain(decision)))
+
+Pure. Kubernetes tells only how many nodes were refused for which reason.
 """
 
 from __future__ import annotations

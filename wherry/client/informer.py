@@ -8,8 +8,8 @@
 Promises, to everyone who subscribed:
 
 - Replaying the changes gives the copy: each change's `before` is the `after` of the last change of that key. No
-state is
-  delivered twice. States between two others may be skipped, but only when the server could no longer tell them.
+  state is delivered twice. States between two others may be skipped, but only when the server could no longer tell
+  them.
 - An object deleted and created anew under its name is one change to None and one from None, even if the watch missed
   both.
 - When `reaches(revision)` returns, the copy shows every write of this kind up to that revision.

@@ -1,7 +1,9 @@
 """What to write so that an object becomes what a view says: JSON merge patches (RFC 7386) made from views.
 
-status_patch(rs, rs.with_status(replicas=2))     # {"status": {"replicas": 2}}
-merged({"a": 1, "b": 2}, {"b": None})            # {"a": 1}
+    status_patch(rs, rs.with_status(replicas=2))     # {"status": {"replicas": 2}}
+    merged({"a": 1, "b": 2}, {"b": None})            # {"a": 1}
+
+Pure. Kubernetes: strategicpatch's CreateTwoWayMergePatch, for the plain merge patch.
 """
 
 from __future__ import annotations
