@@ -14,8 +14,8 @@ from wherry.sim.journal import Write
 from wherry.sim.network import Faults
 
 FAULTS = Faults(lose_requests=0.1, lose_answers=0.1, cut_watches_after_seconds=10.0)
-# Three of these nodes hold 24 pods, and two Deployments never want more than 18.
-CAPACITY = {"cpu": "2"}
+# Three of these nodes hold 15 pods; two Deployments want 14 at most, and up to four more while they roll.
+CAPACITY = {"cpu": "1250m"}
 POD_CPU = "250m"
 NAMES = ("web", "api")
 
