@@ -68,6 +68,9 @@ def _checked_scheme(endpoint: str) -> str:
     try:
         url = urlsplit(endpoint)
         usable = url.scheme in ("http", "https") and url.hostname and url.port and url.path in ("", "/")
+        if url.username is not None or url.password is not None:
+            # A password here would be seen in errors and in the list of processes.
+            raise StoreError(f"etcd endpoint at {url.hostname}: a user and password do not belong into the URL")
     except ValueError:
         usable = False
     if not usable:

@@ -122,6 +122,10 @@ class Writer:
             if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_NOMEM) & 0xFF not in _HEALING:
                 reason = self._stopped_because = f"writing stopped until a restart after an error: {reason}"
             return [(job, StoreUnavailable(reason)) for job in batch]
+        except Exception as error:
+            # A mistake of ours: better no writes, which everybody notices, than writers who wait for ever.
+            self._stopped_because = f"writing stopped until a restart after an error of our own: {error!r}"
+            return [(job, StoreUnavailable(self._stopped_because)) for job in batch]
 
     def _apply(self, job: Job) -> Result | Exception:
         try:

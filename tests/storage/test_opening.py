@@ -49,3 +49,10 @@ def test_a_password_is_not_shown() -> None:
 async def test_a_missing_certificate_file_is_named() -> None:
     with pytest.raises(StoreUnavailable, match=r"/none/ca\.crt: No such file"):
         await open_store(EtcdOptions(endpoints=("https://127.0.0.1:1",), ca_file=Path("/none/ca.crt")))
+
+
+def test_a_password_in_the_url_is_refused_without_repeating_it() -> None:
+    with pytest.raises(StoreError, match="do not belong into the URL") as refused:
+        EtcdOptions(endpoints=("https://root:secret@a:2379",))
+
+    assert "secret" not in str(refused.value)

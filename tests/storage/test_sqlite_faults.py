@@ -188,3 +188,15 @@ async def test_a_compaction_that_was_cancelled_is_finished_by_the_next(store: St
 
     page = await store.list("", at=revision)
     assert [(entry.value, entry.revision) for entry in page.entries] == [(b"%d" % (revision - 1), revision)]
+
+
+async def test_a_mistake_of_our_own_stops_writes_and_leaves_nobody_waiting(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr("apiserver.storage.sqlite_log.Log.transaction", broken)
+
+    with pytest.raises(StoreUnavailable, match="an error of our own: KeyError"):
+        await asyncio.wait_for(store.put("/registry/a", b"{}", expected=0), 10)
