@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections import Counter
 
 from source import ROOT, classes, modules
 
@@ -46,3 +47,9 @@ def test_the_repository_speaks_of_the_project_alone():
     elsewhere = [str(path) for path in texts if re.search(ELSEWHERE, path.read_text(errors="replace"))]
 
     assert elsewhere == []
+
+
+def test_no_two_test_files_share_a_name():
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+
+    assert [name for name, count in names.items() if count > 1] == []
