@@ -19,7 +19,7 @@ import structlog
 from apiserver import keys
 from apiserver.reading.stored import Stored
 from apiserver.reading.watchers import Event, Watchers
-from apiserver.storage.store import Change, Store, StoreUnavailable
+from apiserver.storage.store import Change, Entry, Store, StoreUnavailable
 from wherry.machinery.resource import Resource
 
 log = structlog.get_logger()
@@ -66,6 +66,15 @@ class ResourceCache:
             ordered = self._sorted[namespace] = [objects[name] for name in sorted(objects)]
         return ordered
 
+    def load(self, entry: Entry) -> None:
+        """Take in one object as it stands, before there is history or anybody who watches."""
+        try:
+            stored = Stored(self.cls, entry.key, entry.value, entry.revision)
+        except ValueError as error:
+            _log_unreadable(entry.key, entry.revision, error)
+            return
+        self._namespaces.setdefault(stored.namespace, {})[stored.name] = stored
+
     def apply(self, change: Change) -> None:
         """Take in one change of the store and tell the watchers."""
         event = self.event_of(change)
@@ -109,7 +118,7 @@ class ResourceCache:
                 known = self._known_before(change) or Stored(self.cls, change.key, change.previous, 0)
             after = Stored(self.cls, change.key, change.value, change.revision) if change.value is not None else None
         except ValueError as error:
-            log.error("unreadable object in the store", key=change.key, revision=change.revision, error=str(error))
+            _log_unreadable(change.key, change.revision, error)
             return None
         return Event(change.revision, known, after)
 
@@ -119,6 +128,10 @@ class ResourceCache:
         return (
             held if held is not None and held.revision < change.revision and change.revision > self.revision else None
         )
+
+
+def _log_unreadable(key: str, revision: int, error: ValueError) -> None:
+    log.error("unreadable object in the store", key=key, revision=revision, error=str(error))
 
 
 class WatchCache:
@@ -142,7 +155,9 @@ class WatchCache:
         revision = page.revision
         while True:
             for entry in page.entries:
-                self._apply(Change(entry.key, entry.value, entry.revision, None))
+                cache = self._cache_at(entry.key)
+                if cache is not None:
+                    cache.load(entry)
             if not page.more:
                 break
             page = await self.store.list(keys.ROOT, after=page.entries[-1].key, limit=PAGE, at=revision)
@@ -168,11 +183,13 @@ class WatchCache:
         self._moved.clear()
 
     def _apply(self, change: Change) -> None:
-        cache = self._caches.get(change.key.rsplit("/", 2)[0] + "/")
-        if cache is None:
-            cache = self._caches.get(change.key.rsplit("/", 1)[0] + "/")
+        cache = self._cache_at(change.key)
         if cache is not None:
             cache.apply(change)
+
+    def _cache_at(self, key: str) -> ResourceCache | None:
+        """Whose object a key is: the folder is two segments up, or one for kinds without a namespace."""
+        return self._caches.get(key.rsplit("/", 2)[0] + "/") or self._caches.get(key.rsplit("/", 1)[0] + "/")
 
     async def fresh(self) -> int:
         """Wait until every write acknowledged so far is in the cache; returns the revision it is at."""
