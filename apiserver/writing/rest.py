@@ -19,6 +19,7 @@ from apiserver.reading.stored import Stored, encode, with_revision
 from apiserver.request import User
 from apiserver.storage.store import Conflict as StaleWrite
 from apiserver.writing import drafts
+from apiserver.writing.decoding import accept
 from apiserver.writing.deletion import DeleteOptions, begin_deletion, is_ready_to_go
 from wherry.machinery.errors import ApiError, Invalid, already_exists, conflict, invalid_object, not_found
 from wherry.machinery.field_errors import FieldError
@@ -202,13 +203,20 @@ class Rest:
             view = self.cls.read(draft)
         except ValueError as error:
             raise Invalid(f'{self.kind.qualified} "{draft["metadata"].get("name", "")}" is invalid: {error}') from None
-        before = self.cls.read(old) if old is not None else None
-        errors = list(
-            validate_metadata(view.metadata, before.metadata if before else None, self.kind, self.cls.name_rule)
-        )
-        errors += view.validate_status(before) if write.subresource == "status" and before else view.validate(before)
+        errors = self._errors(view, old, write)
+        if errors and old is not None:
+            # What was stored before a default existed lacks it: it is judged by what it would be today.
+            errors = self._errors(view, accept(old, self.cls, validation="Ignore", warnings=[]), write)
         if errors:
             raise invalid_object(self.kind.qualified, view.metadata.name, errors)
+
+    def _errors(self, view: Resource, old: Draft | None, write: Write) -> list[FieldError]:
+        before = self.cls.read(old) if old is not None else None
+        known = before.metadata if before else None
+        errors = list(validate_metadata(view.metadata, known, self.kind, self.cls.name_rule))
+        if write.subresource == "status" and before is not None:
+            return [*errors, *view.validate_status(before)]
+        return [*errors, *view.validate(before)]
 
     # ---- deleting ------------------------------------------------------------------------------------------------
 

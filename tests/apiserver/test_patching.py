@@ -1,9 +1,11 @@
 """PATCH: three kinds of patches on stored objects, and what none of them may do."""
 
+import orjson
 import pytest
 
+from apiserver.storage import open_store
 from apiserver.writing.patching import MAX_OPERATIONS
-from tests.apiserver.local_api import APPS, CORE, JSON_PATCH, MERGE, STRATEGIC, Api
+from tests.apiserver.local_api import APPS, CORE, JSON_PATCH, MERGE, STRATEGIC, Api, running_api
 from tests.apiserver.test_objects import MAPS, a_deployment, a_map
 
 WEB = f"{APPS}/deployments/web"
@@ -198,3 +200,20 @@ async def test_a_node_port_survives_a_patch_of_something_else(api: Api):
 
     assert answer.json["spec"]["ports"] == made["spec"]["ports"]
     assert answer.json["spec"]["clusterIP"] == made["spec"]["clusterIP"]
+
+
+async def test_what_was_stored_before_a_default_existed_can_still_be_changed():
+    store = await open_store("memory")
+    spec = {"containers": [{"name": "c", "image": "web"}]}
+    old = {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": "p", "namespace": "default", "uid": "1"},
+        "spec": spec,
+    }
+    await store.put("/registry/pods/default/p", orjson.dumps(old), expected=0)
+
+    async with running_api(store) as api:
+        answer = await api.patch(f"{CORE}/pods/p", {"metadata": {"labels": {"a": "b"}}})
+
+    assert (answer.status, answer.json["metadata"]["labels"]) == (200, {"a": "b"})
