@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from typing import NamedTuple
 
 import aiohttp
@@ -90,6 +91,9 @@ async def _http_get(action: HttpGetAction, target: Target) -> Outcome:
             if 200 <= response.status < 400:
                 return Outcome(True)
             return Outcome(False, f"HTTP probe failed with statuscode: {response.status}")
+    except aiohttp.ClientConnectorError as error:
+        why = os.strerror(error.errno).lower() if error.errno else str(error.os_error)
+        return Outcome(False, f'Get "{url}": dial tcp {host}:{port}: connect: {why}')
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return Outcome(False, f'Get "{url}": {error}')
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from wherry.cli.options import data_dir_option, says_problems
-from wherry.cluster.layout import layout_of
+from wherry.cluster.layout import Layout, clusters_dir, layout_of
 from wherry.cluster.overview import Overview, all_layouts, overview_of
 from wherry.cluster.supervision.child import ChildReport
 
@@ -24,11 +24,17 @@ def command(name: str | None, data_dir: Path | None) -> None:
     layouts = [layout_of(name, data_dir)] if name else [layout_of(data_dir=data_dir)] if data_dir else all_layouts()
     overviews = [overview for layout in layouts if (overview := overview_of(layout))]
     if not overviews:
-        raise click.ClickException("there is no cluster here; `wherry up` starts one")
+        raise click.ClickException(_none(layouts))
     for overview in overviews:
         click.echo(_shown(overview))
     if not all(overview.is_well for overview in overviews):
         raise SystemExit(1)
+
+
+def _none(layouts: list[Layout]) -> str:
+    searched = ", ".join(str(layout.data_dir) for layout in layouts) or str(clusters_dir())
+    elsewhere = "one that was started with --data-dir or --name is shown with the same options"
+    return f"there is no cluster in {searched}; `wherry up` starts one, and {elsewhere}"
 
 
 def _shown(overview: Overview) -> str:
