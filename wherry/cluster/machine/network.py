@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -24,6 +25,8 @@ SERVICE_NETWORKS = tuple(f"10.{second}.0.0/16" for second in range(96, 112))
 LOOPBACK, DNS_PORT, OTHER_DNS_PORT = "127.0.0.1", 53, 10053
 _ROUTES = Path("/proc/net/route")
 _UP = 1
+# How long Docker may take to let the last container go.
+_REMOVAL_SECONDS = 15.0
 
 
 class PodNetwork(NamedTuple):
@@ -54,7 +57,24 @@ def remove_network(client: Any, layout: Layout) -> None:
     """Remove the cluster's network if there is one."""
     for network in client.networks(names=[layout.title]):
         if network["Name"] == layout.title and network["Labels"].get(CLUSTER) == layout.name:
-            client.remove_network(network["Id"])
+            _remove(client, network["Id"])
+
+
+def _remove(client: Any, network_id: str) -> None:
+    """Remove a network, from which Docker may still be taking the last containers away."""
+    import docker.errors  # type: ignore[import-untyped]
+
+    gives_up_at = time.monotonic() + _REMOVAL_SECONDS
+    while True:
+        try:
+            client.remove_network(network_id)
+            return
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if "has active endpoints" not in str(error.explanation) or time.monotonic() > gives_up_at:
+                raise ClusterProblem(f"Docker cannot remove the cluster's network: {error.explanation}") from error
+        time.sleep(0.1)
 
 
 def clusters_on(client: Any) -> list[str]:
@@ -75,7 +95,7 @@ def _check_owner(network: dict[str, Any], layout: Layout) -> None:
 
 
 def _create(client: Any, layout: Layout, networks: list[dict[str, Any]]) -> dict[str, Any]:
-    import docker  # type: ignore[import-untyped]
+    import docker
 
     used = [*_routed(), *_subnets(networks)]
     others = [IPv4Network(n["Labels"][SERVICE_CIDR]) for n in networks if SERVICE_CIDR in (n["Labels"] or {})]
