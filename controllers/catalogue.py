@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import controllers
 import wherry.api.kinds  # noqa: F401  # registers every kind
-from controllers.node_lifecycle import GRACE_SECONDS, node_lifecycle_controller
+from controllers.nodes.node_lifecycle import GRACE_SECONDS, node_lifecycle_controller
 from controllers.parts.node_health import Silence
 from controllers.root_ca import root_ca_controller
 from wherry.client.controller import Controller, all_controllers

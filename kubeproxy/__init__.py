@@ -5,5 +5,5 @@
     act       backends/    nftables where the kernel can, a userspace relay elsewhere; both pass one contract
     names     dns/         the zone cluster.local, answered from the same objects
 
-Never belongs here: choosing endpoints (controllers/endpointslice.py) or giving out cluster IPs (apiserver).
+Never belongs here: choosing endpoints (controllers/services/endpointslice.py) or giving out cluster IPs (apiserver).
 """

@@ -9,8 +9,8 @@ from typing import Any
 
 import structlog
 
-from controllers import pod_gc
 from controllers.event_expiry import EventAge, is_expired
+from controllers.nodes import pod_gc
 from controllers.parts.node_health import Silence
 from controllers.shells.desk import ShellDesk
 from wherry.api.core.node import Node

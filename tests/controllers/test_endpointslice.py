@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from make import a_container, a_node, a_pod, a_service, an_object
 from simulated import Cluster
 
-from controllers import endpoints, endpointslice
 from controllers.parts.service_pods import services_of
 from controllers.parts.slice_packing import pack
+from controllers.services import endpoints, endpointslice
 from wherry.api.core.endpoints import Endpoints
 from wherry.api.core.pod import Pod
 from wherry.api.core.service import Service

@@ -6,8 +6,8 @@ import pytest
 from make import NOW, a_condition, a_node, a_pod, an_object
 
 from controllers.event_expiry import EventAge, is_expired
-from controllers.pod_gc import cleared, doomed
-from controllers.taint_eviction import plan, pods_on
+from controllers.nodes.pod_gc import cleared, doomed
+from controllers.nodes.taint_eviction import plan, pods_on
 from wherry.client.plan import CheckAgain, Delete, Event, SetStatus
 from wherry.client.world import World
 

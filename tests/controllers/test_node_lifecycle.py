@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from make import NOW, a_condition, a_node, a_pod
 
-from controllers.node_lifecycle import plan
+from controllers.nodes.node_lifecycle import plan
 from controllers.parts.node_health import may_evict
 from wherry.api.core.node import Taint
 from wherry.client.plan import CheckAgain, Event, SetStatus, Update

@@ -6,8 +6,8 @@ import pytest
 from make import NOW, a_node, a_pod, an_object
 from simulated import Cluster
 
-from controllers import volume_binding, volume_reclaim
 from controllers.parts.volume_matching import best_volume, is_reachable
+from controllers.volumes import volume_binding, volume_reclaim
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.storage.storage_class import StorageClass

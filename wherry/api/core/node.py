@@ -1,4 +1,4 @@
-"""Node: a machine that runs pods. Behaviour: kubelet (reports it), controllers/node_lifecycle.py (sees its death)."""
+"""Node: a machine that runs pods. Behaviour: kubelet (reports it), controllers/nodes/ (sees its death)."""
 
 from __future__ import annotations
 

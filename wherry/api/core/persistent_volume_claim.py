@@ -1,4 +1,4 @@
-"""PersistentVolumeClaim: the wish for a piece of storage. Behaviour: controllers/volume_binding.py."""
+"""PersistentVolumeClaim: the wish for a piece of storage. Behaviour: controllers/volumes/volume_binding.py."""
 
 from __future__ import annotations
 

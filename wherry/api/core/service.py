@@ -1,4 +1,4 @@
-"""Service: one stable address for pods that come and go. Behaviour: controllers/endpointslice.py, kubeproxy."""
+"""Service: one stable address for pods that come and go. Behaviour: controllers/services, kubeproxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EndpointSlice: up to 100 addresses behind a service. Behaviour: controllers/endpointslice.py; read by kubeproxy."""
+"""EndpointSlice: up to 100 addresses behind a service. Behaviour: controllers/services, kubeproxy."""
 
 from __future__ import annotations
 

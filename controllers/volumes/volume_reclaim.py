@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controllers.volume_binding import BY_CONTROLLER
+from controllers.volumes.volume_binding import BY_CONTROLLER
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.client.controller import controller
