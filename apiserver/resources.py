@@ -52,7 +52,7 @@ def target_of(request: Request) -> Target:
 
 def write_of(request: Request, cls: type[Resource], operation: str) -> Write:
     """What is common to all writes; raises Invalid for bad options, and for an answer that could not be given."""
-    form_of(request)
+    form_of(request, cls)
     target = target_of(request)
     errors: list[FieldError] = []
     dry_run = request.query.get("dryRun", [])
@@ -86,17 +86,20 @@ async def read_draft(request: Request, cls: type[Resource]) -> Draft:
     return accept(draft, cls, validation=validation, warnings=request.warnings, source=source)
 
 
-def form_of(request: Request) -> Representation:
-    """The representation the client wants; raises NotAcceptable, or BadRequest for a bad `includeObject`."""
+def form_of(request: Request, cls: type[Resource]) -> Representation:
+    """The representation the client wants; raises NotAcceptable, or BadRequest for a bad `includeObject`.
+
+    Reviews are told as they are: what is never stored has no tables.
+    """
     include = request.first("includeObject")
     if include not in _INCLUDES:
         raise BadRequest(f"unrecognized includeObject value: {include[:64]!r}, expected None, Metadata or Object")
-    return negotiate(request.header(b"accept"))
+    return negotiate(request.header(b"accept"), forms=review_of(cls.kind.name) is None)
 
 
 def respond(server: Server, request: Request, cls: type[Resource], whole: bytes, status: int = 200) -> Response:
     """One object in the wanted form, with the warnings that came up."""
-    form = form_of(request)
+    form = form_of(request, cls)
     body = one(cls, whole_to_client(whole, cls), form, server.now(), request.first("includeObject"))
     headers = tuple((b"warning", _warning(text)) for text in request.warnings)
     return _written(request, form, body, status, headers)
@@ -143,13 +146,13 @@ async def get(server: Server, request: Request, cls: type[Resource]) -> Answer:
 
 async def list_(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET of a collection."""
-    form = form_of(request)
+    form = form_of(request, cls)
     return _written(request, form, await list_objects(server, request, cls, form))
 
 
 async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET of a collection with `watch=true`."""
-    form = form_of(request)
+    form = form_of(request, cls)
     if form.media_type == YAML:
         raise NotAcceptable("only the following media types are accepted: application/json")
     return await watch_objects(server, request, cls, form)
@@ -275,7 +278,9 @@ async def delete_collection(server: Server, request: Request, cls: type[Resource
             if error.code != 404:
                 raise
     metadata = {"resourceVersion": str(revision)}
-    body = many(cls, (item_to_client(stored.item, cls) for stored in chosen), metadata, form_of(request), server.now())
+    body = many(
+        cls, (item_to_client(stored.item, cls) for stored in chosen), metadata, form_of(request, cls), server.now()
+    )
     return Response(200, body)
 
 

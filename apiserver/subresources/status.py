@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @subresource("*/status", verbs=("get", "patch", "update"))
 async def status(server: Server, request: Request, cls: type[Resource]) -> Answer:
-    """GET, PUT and PATCH of the status; spec and, for most kinds, metadata in the body are ignored."""
+    """GET, PUT and PATCH of the status; a spec in the body is ignored."""
     if request.verb == "get":
         return await resources.get(server, request, cls)
     if request.verb == "update":

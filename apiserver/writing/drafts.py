@@ -66,17 +66,14 @@ def carry_over(draft: Draft, old: Draft, cls: type[Resource]) -> None:
 
 
 def status_only(draft: Draft, old: Draft, cls: type[Resource]) -> Draft:
-    """A write through `/status`: the old object with the new status.
-
-    Pods, nodes and services also take metadata this way; Kubernetes keeps that for their agents.
-    """
-    result = {**old}
-    result.pop("status", None)
+    """A write through `/status`: the old object with the new status and metadata, as far as the kind lets it."""
+    result = {key: value for key, value in old.items() if key != "status"}
     if "status" in draft:
         result["status"] = draft["status"]
-    if cls.kind.resource in ("pods", "nodes", "services", "namespaces"):
-        result["metadata"] = draft["metadata"]
-        _keep(result["metadata"], old["metadata"])
+    result["metadata"] = draft["metadata"]
+    _keep(result["metadata"], old["metadata"])
+    for field in cls.kept_by_status_writes:
+        _copy(result["metadata"], old["metadata"], field)
     return result
 
 

@@ -279,3 +279,24 @@ async def test_a_status_can_be_read_and_replaced(api: Api):
     assert (answer.status, answer.json["spec"], answer.json["status"]) == (200, made["spec"], {"replicas": 2})
     assert bad.error[:2] == (409, "Conflict")
     assert (await api.get(f"{APPS}/deployments/web/status")).json == answer.json
+
+
+async def test_a_status_write_takes_metadata_along(api: Api):
+    await api.made(BUDGETS, {"metadata": {"name": "b"}, "spec": {"minAvailable": 1}})
+    change = {"metadata": {"annotations": {"patched": "true"}}, "spec": {"minAvailable": 2}}
+
+    answer = await api.patch(f"{BUDGETS}/b/status", {**change, "status": {"currentHealthy": 1}})
+
+    stored = answer.json
+    assert (stored["metadata"]["annotations"], stored["spec"]["minAvailable"]) == ({"patched": "true"}, 1)
+    assert (stored["status"]["currentHealthy"], stored["metadata"]["generation"]) == (1, 1)
+
+
+async def test_a_kind_may_keep_some_of_its_metadata_from_status_writes(api: Api):
+    deployment = a_deployment()
+    await api.made(f"{APPS}/deployments", {**deployment, "metadata": {"name": "web", "labels": {"app": "web"}}})
+    change = {"metadata": {"labels": {"app": "other"}, "annotations": {"patched": "true"}}}
+
+    metadata = (await api.patch(f"{APPS}/deployments/web/status", change)).json["metadata"]
+
+    assert (metadata["labels"], metadata["annotations"]) == ({"app": "web"}, {"patched": "true"})

@@ -97,6 +97,18 @@ async def test_a_write_can_answer_with_a_table(api: Api):
     assert (answer.status, answer.json["kind"], answer.header("content-type")) == (201, "Table", "application/json")
 
 
+async def test_what_is_not_stored_has_no_table(api: Api):
+    review = {"spec": {"nonResourceAttributes": {"path": "/x", "verb": "get"}}}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    only_a_table = TABLE.partition(",")[0]
+
+    refused = await api.post(path, review, headers={"accept": only_a_table})
+    otherwise = await api.post(path, review, headers={"accept": TABLE})
+
+    assert refused.error[:2] == (406, "NotAcceptable")
+    assert (otherwise.status, otherwise.json["kind"]) == (201, "SelfSubjectAccessReview")
+
+
 async def test_an_error_is_a_status_even_where_a_table_was_wanted(api: Api):
     assert (await api.get(f"{MAPS}/a", headers={"accept": TABLE})).json["kind"] == "Status"
 

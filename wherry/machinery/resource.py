@@ -130,6 +130,8 @@ class Resource(View, metaclass=_ResourceMeta):
     delete_returns_object: ClassVar[bool] = False
     # "subdomain", "label", "service" (DNS-1035) or "path": which names are legal.
     name_rule: ClassVar[str] = "subdomain"
+    # The metadata that a write through `/status` leaves as it is; it takes the rest along.
+    kept_by_status_writes: ClassVar[tuple[str, ...]] = ()
     # What happens to dependents when a DELETE does not say.
     default_propagation: ClassVar[str] = "Background"
 

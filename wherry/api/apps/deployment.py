@@ -87,6 +87,7 @@ class Deployment(
     status: DeploymentStatus = DeploymentStatus()
 
     counts_generations = True
+    kept_by_status_writes = ("labels",)
     columns = (
         Column("Ready", lambda deployment: f"{deployment.status.ready_replicas}/{deployment.spec.replicas}"),
         Column("Up-to-date", lambda deployment: deployment.status.updated_replicas),

@@ -42,6 +42,7 @@ class Pod(Resource, version="v1", short=("po",), categories=("all",), subresourc
 
     columns = COLUMNS
     counts_generations = True
+    kept_by_status_writes = ("ownerReferences",)
     delete_returns_object = True
     selectable = {
         "spec.nodeName": lambda pod: pod.spec.node_name,
