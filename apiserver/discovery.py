@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from apiserver import openapi
+from apiserver import openapi, openapi_v2
 from apiserver.reading.negotiation import aggregated_discovery
 from apiserver.request import Request, Response, json_response
 from apiserver.subresources import subresources_of
@@ -75,7 +75,7 @@ def serve(server: Server, request: Request) -> Response | None:
     if parts[:2] == ["openapi", "v3"]:
         return _openapi_v3(request, parts[2:])
     if parts == ["openapi", "v2"]:
-        return Response(200, _OPENAPI_V2, _OPENAPI_V2_TYPE)
+        return _openapi_v2(request)
     if len(parts) == 2 and parts[0] == "apis" and parts[1] in group_versions() and parts[1]:
         return json_response({"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1])})
     if len(parts) == 2 and parts[0] == "api" and is_served("", parts[1]):
@@ -177,6 +177,21 @@ def _openapi_rows() -> dict[str, tuple[openapi.KindRow, ...]]:
         for group, versions in group_versions().items()
         for version, kinds in versions.items()
     }
+
+
+def _openapi_v2(request: Request) -> Response:
+    if b"protobuf" in request.headers.get(b"accept", b""):
+        return Response(200, _OPENAPI_V2, _OPENAPI_V2_TYPE)
+    body = _openapi_v2_body()
+    tag = openapi_v2.etag(body)
+    headers = ((b"etag", f'"{tag}"'.encode()), (b"vary", b"Accept"))
+    is_known = request.header(b"if-none-match").strip('"') == tag
+    return Response(304, b"", headers=headers) if is_known else Response(200, body, headers=headers)
+
+
+@cache
+def _openapi_v2_body() -> bytes:
+    return openapi_v2.document(_openapi_rows())
 
 
 def _openapi_v3(request: Request, path: list[str]) -> Response | None:

@@ -107,21 +107,26 @@ def document(root: str, rows: Sequence[KindRow], *, descriptions: bool = True) -
 
 
 def _build(rows: Sequence[KindRow], descriptions: bool) -> Json:
-    custom = {name: schema for row in rows if row.schema is not None for name, schema in _custom_schemas(row)}
-    sentences = _sentences() if descriptions else {}
-    schemas = {
-        name: custom[name] if name in custom else _described(published()[name], sentences.get(name, {}))
-        for name in sorted(_reachable(rows, custom))
-    }
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": KUBERNETES_VERSION},
-        "paths": {row.path: {"patch": _patch_operation(row)} for row in rows},
-        "components": {"schemas": schemas},
+        "paths": {row.path: {"patch": patch_operation(row)} for row in rows},
+        "components": {"schemas": schemas_of(rows, descriptions)},
     }
 
 
-def _patch_operation(row: KindRow) -> Json:
+def schemas_of(rows: Sequence[KindRow], descriptions: bool) -> Json:
+    """Every schema that these kinds need, by name."""
+    custom = {name: schema for row in rows if row.schema is not None for name, schema in _custom_schemas(row)}
+    sentences = _sentences() if descriptions else {}
+    return {
+        name: custom[name] if name in custom else _described(published()[name], sentences.get(name, {}))
+        for name in sorted(_reachable(rows, custom))
+    }
+
+
+def patch_operation(row: KindRow) -> Json:
+    """The operation from which clients learn what they may send."""
     names = ("dryRun", "fieldManager", "fieldValidation", "force", "pretty")
     types = _PATCH_TYPES if row.schema is not None else (*_PATCH_TYPES, _STRATEGIC)
     body = {"schema": {"$ref": f"{REF}{META}Patch"}}

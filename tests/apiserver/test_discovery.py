@@ -176,10 +176,22 @@ async def test_an_openapi_document_lives_as_long_as_its_hash(api: Api):
 
 
 async def test_the_oldest_kubectl_gets_its_swagger(api: Api):
-    answer = await api.get("/openapi/v2")
+    answer = await api.get(
+        "/openapi/v2", headers={"accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
+    )
 
     assert answer.header("content-type") == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
     assert answer.body == bytes.fromhex("0a03322e3012070a014b1202763142004a00")
+
+
+async def test_older_clients_get_one_document_for_all_kinds(api: Api):
+    answer = await api.get("/openapi/v2", headers={"accept": "application/json"})
+    known = await api.get("/openapi/v2", headers={"if-none-match": answer.header("etag")})
+
+    pod = answer.json["definitions"]["io.k8s.api.core.v1.Pod"]
+    assert (answer.json["swagger"], known.status) == ("2.0", 304)
+    assert pod["properties"]["spec"] == {"$ref": "#/definitions/io.k8s.api.core.v1.PodSpec"}
+    assert "/apis/apps/v1/namespaces/{namespace}/deployments/{name}" in answer.json["paths"]
 
 
 async def test_the_version_is_all_strings_and_semantic(api: Api):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from apiserver import openapi_v2
 from apiserver.openapi import KindRow, document, etag, index
 from apiserver.patch.strategic import strategic_merge
 from wherry.machinery.schema import schema_for, walk
@@ -103,6 +104,25 @@ def test_sentences_are_there_only_where_they_are_wanted():
 
     assert "collection of containers" in pod["io.k8s.api.core.v1.Pod"]["description"]
     assert '"description":"' not in json.dumps(bare, separators=(",", ":"))
+
+
+def test_the_older_document_leaves_out_what_it_has_no_word_for():
+    port = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
+    open_ended = {
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": True,
+        "properties": {"a": {"type": "string"}},
+    }
+    fields = {"port": port, "open": open_ended, "name": {"type": "string", "nullable": True}}
+    row = BOAT._replace(schema={"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}})
+
+    definitions = json.loads(openapi_v2.document({row.root: [row]}))["definitions"]
+
+    assert definitions["com.example.river.v1.Boat"]["properties"]["spec"]["properties"] == {
+        "port": {"x-kubernetes-int-or-string": True},
+        "open": {"x-kubernetes-preserve-unknown-fields": True},
+        "name": {"type": "string"},
+    }
 
 
 class Stub(BaseHTTPRequestHandler):
