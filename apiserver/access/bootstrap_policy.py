@@ -152,7 +152,8 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _rule([*READ, "delete", "deletecollection", "patch", "update"], ["*"], "*"),
         _rule(
             ["create"],
-            "pods pods/eviction endpoints configmaps serviceaccounts serviceaccounts/token persistentvolumes",
+            "pods pods/eviction endpoints configmaps serviceaccounts serviceaccounts/token persistentvolumes "
+            "persistentvolumeclaims",
         ),
         _rule(["create"], "replicasets controllerrevisions", "apps"),
         _rule(["create"], "endpointslices", "discovery.k8s.io"),

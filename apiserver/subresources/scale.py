@@ -27,7 +27,9 @@ def scale_of(parent: Draft) -> Draft:
     """The Scale of an object."""
     spec, status = parent.get("spec") or {}, parent.get("status") or {}
     selector = spec.get("selector") or {}
-    text = str(Selector(selector)) if "matchLabels" in selector or "matchExpressions" in selector else ""
+    # That of a ReplicationController is a plain map of labels.
+    is_plain = all(isinstance(value, str) for value in selector.values())
+    text = str(Selector({"matchLabels": selector} if is_plain else selector)) if selector else ""
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",

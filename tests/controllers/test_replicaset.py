@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from make import NOW, a_condition, a_deployment, a_pod, a_replicaset
 
+from controllers.parts.replicas import BURST
 from controllers.parts.scale_down import cheapest_to_lose
-from controllers.replicaset import BURST, plan
+from controllers.replicaset import plan
 from wherry.api.core.pod.resource import pod_from
 from wherry.client.plan import Action, CheckAgain, Create, Delete, SetStatus, Update
 from wherry.client.world import World

@@ -1,4 +1,4 @@
-"""What ReplicaSets and Deployments have in common: a selector, a template that it matches, counts that add up."""
+"""What workloads have in common: a selector, a template that it matches, pods that never end, counts that add up."""
 
 from __future__ import annotations
 
@@ -17,27 +17,52 @@ OVER_REPLICAS = "cannot be greater than status.replicas"
 
 def check_selector_and_template(selector: Selector, template: PodTemplate) -> Iterator[FieldError]:
     """Paths begin at the spec that holds both."""
+    yield from check_set_selector(selector, "deployment")
+    yield from check_label_match(selector, template)
+    if not _can_be_read(selector):
+        return
+    yield from under("template", check_template(template))
+    yield from check_never_ends(template, "ReplicaSet")
+
+
+def check_set_selector(selector: Selector, kind: str) -> Iterator[FieldError]:
+    """A selector that selects something; `kind` is the word that the message has for its owner."""
     if selector is NOTHING:
         yield required("selector")
-    else:
-        yield from check_selector("selector", selector.raw)
-        if selector.is_empty:
-            yield invalid("selector", selector.raw, "empty selector is invalid for deployment")
-    try:
-        is_matching = selector is NOTHING or selector.is_empty or selector.matches(template.metadata.labels)
-    except ValueError:
-        yield invalid("selector", selector.raw, "invalid label selector")
         return
-    if not is_matching:
+    yield from check_selector("selector", selector.raw)
+    if selector.is_empty:
+        yield invalid("selector", selector.raw, f"empty selector is invalid for {kind}")
+
+
+def check_label_match(selector: Selector, template: PodTemplate) -> Iterator[FieldError]:
+    """The pods to come are selected."""
+    if selector is NOTHING or selector.is_empty:
+        return
+    if not _can_be_read(selector):
+        yield invalid("selector", selector.raw, "invalid label selector")
+    elif not selector.matches(template.metadata.labels):
         yield invalid(
             "template.metadata.labels", template.metadata.labels, "`selector` does not match template `labels`"
         )
-    yield from under("template", check_template(template))
+
+
+def _can_be_read(selector: Selector) -> bool:
+    try:
+        selector.matches({})
+    except ValueError:
+        return False
+    return True
+
+
+def check_never_ends(template: PodTemplate, kind: str) -> Iterator[FieldError]:
+    """Pods that are meant to run for ever."""
     restart_policy = template.spec.restart_policy
     if restart_policy != "Always":
         yield not_supported("template.spec.restartPolicy", restart_policy, ("Always",))
     if template.spec.active_deadline_seconds is not None:
-        yield forbidden("template.spec.activeDeadlineSeconds", "activeDeadlineSeconds in ReplicaSet is not Supported")
+        why = f"activeDeadlineSeconds in {kind} is not Supported"
+        yield forbidden("template.spec.activeDeadlineSeconds", why)
 
 
 def check_counts(status: Any, *parts: tuple[str, int]) -> Iterator[FieldError]:
