@@ -14,7 +14,7 @@ import structlog
 from kubelet.actions import Target, perform_hook
 from kubelet.charge import Charge
 from kubelet.recipe.container import Ingredients, container_spec
-from kubelet.recipe.environment import ConfigError, Sources, environment, expand, references
+from kubelet.recipe.environment import ConfigError, Sources, environment, expand_path, references
 from kubelet.recipe.network_files import hostname, hosts_text, resolv_text
 from kubelet.resources.gpus import NotEnough
 from kubelet.runtime.base import Missing, Mount, RuntimeFailure, RuntimeUnavailable
@@ -184,7 +184,7 @@ def _volume_mounts(charge: Charge, container: Container, env: dict[str, str]) ->
     read_only = {volume.name for volume in charge.pod.spec.volumes if _is_read_only(*volume.source)}
     for mount in container.volume_mounts:
         source = charge.volumes.source(mount.name)
-        if sub_path := expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path:
+        if sub_path := expand_path(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path:
             source = _below(source, sub_path)
         is_read_only = mount.read_only or mount.name in read_only
         mounts.append(Mount(str(source), mount.mount_path, is_read_only, _PROPAGATION[mount.mount_propagation]))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from kubelet.recipe.image_names import default_pull_policy, is_image_name
+from kubelet.resources import sysctls
 from kubelet.runtime.base import ContainerRecord, Sandbox, State
 from kubelet.seen import (
     ImageReading,
@@ -48,6 +49,9 @@ _KEPT_ATTEMPTS = 2
 
 def sync(pod: Pod, seen: Seen) -> Iterator[Step]:
     """Bring the pod up and keep it up."""
+    if why := sysctls.refusal(pod):
+        yield Fail("SysctlForbidden", why)
+        return
     yield from _deadline(pod, seen)
     if is_done_for_good(pod, seen):
         return

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from kubelet.plan import spec_hash
 from kubelet.recipe.environment import ConfigError, expand
 from kubelet.resources.qos import limits_of
+from kubelet.resources.sysctls import dotted
 from kubelet.runtime.base import ContainerSpec, Image, Mount, PodKey, PortMapping, SandboxSpec, Security
 from kubelet.steps import Start
 from wherry.api.core.pod import Container, Pod
@@ -58,7 +59,7 @@ def sandbox_spec(
         uses_host_ipc=pod.spec.host_ipc,
         uses_host_pid=pod.spec.host_pid,
         ports=ports,
-        sysctls={sysctl.name: sysctl.value for sysctl in pod.spec.security_context.sysctls},
+        sysctls={dotted(sysctl.name): sysctl.value for sysctl in pod.spec.security_context.sysctls},
     )
 
 

@@ -43,6 +43,15 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(value, text)
 
 
+def expand_path(text: str, variables: Mapping[str, str]) -> str:
+    """The same for a `subPathExpr`, in which every name must have a value; raises ConfigError."""
+    names = {found[2] for found in _REFERENCE.finditer(text) if found[1] != "$"}
+    missing = sorted(name for name in names if not variables.get(name))
+    if missing:
+        raise ConfigError(f"missing value for {', '.join(missing)}")
+    return expand(text, variables)
+
+
 def environment(pod: Pod, container: Container, sources: Sources) -> dict[str, str]:
     """Names and values; of two with one name, the later wins."""
     variables = service_variables(pod, sources.services)

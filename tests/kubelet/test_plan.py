@@ -64,6 +64,18 @@ def test_a_new_pod_gets_its_volumes_first():
     assert sync(the_pod(), Seen(NOW)) == [MountVolumes()]
 
 
+@pytest.mark.parametrize("name", ["kernel.msgmax", "kernel/msgmax", "net.core.somaxconn"])
+def test_a_pod_that_wants_an_unsafe_sysctl_is_refused(name: str):
+    pod = the_pod(security_context={"sysctls": [{"name": name, "value": "65536"}]})
+
+    assert sync(pod, Seen(NOW)) == [Fail("SysctlForbidden", f'forbidden sysctl: "{name}" not allowlisted')]
+
+
+@pytest.mark.parametrize("name", ["net.ipv4.tcp_rmem", "net/ipv4/tcp_rmem", "kernel.shm_rmid_forced"])
+def test_safe_sysctls_are_welcome(name: str):
+    assert sync(the_pod(security_context={"sysctls": [{"name": name, "value": "1"}]}), Seen(NOW)) == [MountVolumes()]
+
+
 def test_volumes_that_failed_are_tried_again_when_their_time_has_come():
     troubles = {"": Trouble("", "no such claim", later(2))}
 

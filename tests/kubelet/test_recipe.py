@@ -6,7 +6,7 @@ import pytest
 
 from kubelet.images import credentials_for
 from kubelet.recipe.container import Ingredients, container_spec, security
-from kubelet.recipe.environment import ConfigError, Sources, environment, expand, service_variables
+from kubelet.recipe.environment import ConfigError, Sources, environment, expand, expand_path, service_variables
 from kubelet.recipe.fields import container_resource, pod_field
 from kubelet.recipe.network_files import hosts_text, resolv_text
 from kubelet.resources.qos import limits_of, qos_class
@@ -39,6 +39,12 @@ def test_references_are_replaced_in_order():
 @pytest.mark.parametrize(("text", "expected"), [("$", "$"), ("$$", "$"), ("$(", "$("), ("$(A", "$(A"), ("$x", "$x")])
 def test_dollars_that_refer_to_nothing_stay(text: str, expected: str):
     assert expand(text, {"A": "1"}) == expected
+
+
+def test_a_path_needs_a_value_for_every_name():
+    assert expand_path("$(A)/$$(C)", {"A": "1"}) == "1/$(C)"
+    with pytest.raises(ConfigError, match="missing value for B, C"):
+        expand_path("$(C)/$(A)/$(B)", {"A": "1", "B": ""})
 
 
 def test_batches_come_before_single_variables():
