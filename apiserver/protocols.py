@@ -33,23 +33,25 @@ class HeadersTooLarge(Exception):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with the `tls` extension in every scope."""
+    """HTTP/1.1 with two extensions in every scope: `tls`, and `abort`, which ends the connection at once."""
 
-    _tls: dict[str, Any] | None = None
+    _extensions: dict[str, Any]
     _header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Remember the certificate of this connection."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self._tls = _tls_of(transport)
+        self._extensions = {"abort": transport.abort}
+        tls = _tls_of(transport)
+        if tls is not None:
+            self._extensions["tls"] = tls
 
     def on_message_begin(self) -> None:
         """Put it into the scope of each request."""
         super().on_message_begin()
         self._header_bytes = 0
-        if self._tls is not None:
-            self.scope.setdefault("extensions", {})["tls"] = self._tls  # type: ignore[assignment]
+        self.scope["extensions"] = self._extensions
 
     def on_url(self, url: bytes) -> None:
         """Count the request line as well."""

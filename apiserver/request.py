@@ -87,6 +87,12 @@ class Request:
         """A header's value, or an empty string."""
         return self.headers.get(name, b"").decode("latin-1")
 
+    def abort(self) -> None:
+        """End the client's connection without waiting for what it has not read yet."""
+        abort = (self.scope.get("extensions") or {}).get("abort")
+        if abort is not None:
+            abort()
+
     async def body(self) -> bytes:
         """The whole body; raises `TooLarge` beyond the limit without reading further."""
         chunks: list[bytes] = []

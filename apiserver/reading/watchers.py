@@ -18,9 +18,10 @@ from apiserver.reading.stored import Stored, head_of
 from wherry.machinery.resource import Kind
 from wherry.machinery.selectors import FieldTerms, Requirements
 
-# A watcher that is further behind than this is cut off; its client resumes from the last version it saw.
+# A watcher that is further behind than this is cut off; its client resumes from the last version it saw. In bytes it
+# is what the watch cache remembers of a kind, so that nearly all resume without a look into the store.
 MAX_BEHIND = 8192
-MAX_BEHIND_BYTES = 16 * 1024 * 1024
+MAX_BEHIND_BYTES = 8 * 1024 * 1024
 # What one chunk to a client holds at most.
 CHUNK_BYTES = 64 * 1024
 
@@ -84,14 +85,18 @@ class Watcher:
     """One client's place in the stream. `form` names the representation; equal forms share frames.
 
     What waits for a client is bounded. A client that falls too far behind is cut: nothing more is queued, so that it
-    can never see an event after one that it missed, and it resumes from the last version it saw.
+    can never see an event after one that it missed, and it resumes from the last version it saw. `on_cut` ends its
+    connection: what was handed to that would wait there for ever.
     """
 
-    def __init__(self, selection: Selection, frame: Frame, form: object = "") -> None:
+    def __init__(
+        self, selection: Selection, frame: Frame, form: object = "", *, on_cut: Callable[[], None] = lambda: None
+    ) -> None:
         self.selection = selection
         self.frame = frame
         self.form = form
         self.has_ended = False
+        self._on_cut = on_cut
         self._initial: Iterator[bytes] = iter(())
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
@@ -132,12 +137,18 @@ class Watcher:
             self._initial = iter(())
             self._waiting.clear()
             self.end()
+            self._on_cut()
         self._more.set()
 
     def end(self) -> None:
         """No more events: the stream ends after what waits."""
         self.has_ended = True
         self._more.set()
+
+    @property
+    def has_chunk(self) -> bool:
+        """Whether a whole chunk waits."""
+        return self._waiting_bytes >= CHUNK_BYTES
 
     def take(self) -> bytes:
         """What waits, at most a chunk of it; empty if nothing does."""

@@ -56,7 +56,8 @@ async def watch_objects(server: Server, request: Request, cls: type[Resource], f
             return Stream(_only(_error(late)))
     since = server.cache.applied if version is None else version
     start = _Start(since, bool(wants_state), initial is True, form, request.flag("allowWatchBookmarks"))
-    return Stream(_events(server, cls, Watcher(selection, frame, shared), start, seconds))
+    watcher = Watcher(selection, frame, shared, on_cut=request.abort)
+    return Stream(_events(server, cls, watcher, start, seconds))
 
 
 class _Start(NamedTuple):
@@ -113,7 +114,7 @@ async def _replayed(server: Server, cls: type[Resource], live: Watcher, since: i
     async for event in server.cache.replay(cls, since, until):
         past.offer(event)
         waiting += 1
-        if waiting >= REPLAYED_AT_A_TIME:
+        if waiting >= REPLAYED_AT_A_TIME or past.has_chunk:
             waiting = 0
             while chunk := past.take():
                 yield chunk

@@ -20,9 +20,10 @@ from apiserver.storage.sqlite_log import Head, Log
 from apiserver.storage.sqlite_writer import Outcomes, Sweep, Write, Writer
 from apiserver.storage.store import Change, Compacted, Entry, Page, StoreUnavailable, check_size
 
-# What watchers that keep up need in memory; those that do not read from the file.
+# What watchers that keep up need in memory; those that do not read from the file. The API server has one watcher, its
+# cache, which takes changes in as they come.
 FEED_CHANGES = 1024
-FEED_BYTES = 16 * 1024 * 1024
+FEED_BYTES = 4 * 1024 * 1024
 
 T = TypeVar("T")
 

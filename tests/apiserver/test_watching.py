@@ -314,6 +314,31 @@ async def test_a_reader_is_cut_by_bytes_too(monkeypatch: pytest.MonkeyPatch):
     assert watcher.has_ended
 
 
+async def test_the_connection_of_a_reader_that_is_cut_ends_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(watchers, "MAX_BEHIND", 1)
+    ended: list[str] = []
+    watcher = Watcher(
+        Selection("", EVERYTHING, FieldTerms()), lambda type, stored: b"", on_cut=lambda: ended.append("cut")
+    )
+
+    for number in range(5):
+        watcher.put(b"%d\n" % number)
+
+    assert ended == ["cut"]
+
+
+async def test_a_past_of_large_objects_is_replayed_whole(api: Api, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(watchers, "MAX_BEHIND_BYTES", 300_000)
+    since = await version(api)
+    for number in range(20):
+        await api.made(MAPS, {**a_map(f"m{number:02}"), "data": {"k": "v" * 100_000}})
+
+    async with api.watch(MAPS, resourceVersion=since) as stream:
+        events = await stream.take(20)
+
+    assert events == [("ADDED", f"m{number:02}") for number in range(20)]
+
+
 async def test_a_watch_far_behind_is_brought_up_to_date(api: Api, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(watchers, "MAX_BEHIND", 70)
     since = await version(api)

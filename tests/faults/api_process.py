@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 
 from tests.faults.cluster_keys import ClusterKeys
+from tests.storage.etcd_server import start_etcd
 
 REPOSITORY = Path(__file__).parents[2]
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -90,6 +91,15 @@ async def serving(folder: Path, store: str) -> AsyncIterator[tuple[ApiProcess, a
         server.kill()
 
 
+@contextlib.asynccontextmanager
+async def serving_on(store: str, folder: Path) -> AsyncIterator[tuple[ApiProcess, aiohttp.ClientSession]]:
+    """The same on a fresh store of either durable kind."""
+    with start_etcd(folder) if store == "etcd" else contextlib.nullcontext() as etcd:
+        where = f"etcd:{etcd.url}" if etcd else f"sqlite:{folder}/store.db"
+        async with serving(folder, where) as served:
+            yield served
+
+
 async def call(session: aiohttp.ClientSession, method: str, url: str, body: Any = None, type: str = "") -> Any:
     """Status and body of an answer; None when there was none, so that nobody knows what happened."""
     headers = {"content-type": type or "application/json"}
@@ -146,7 +156,7 @@ class Follower:
         await self.list()
         while True:
             try:
-                await self._watch()
+                await self.watch()
             except (aiohttp.ClientError, OSError):
                 await asyncio.sleep(0.02)
 
@@ -158,7 +168,8 @@ class Follower:
         items = (item["metadata"] for item in listed["items"])
         self.known = {metadata["name"]: metadata["resourceVersion"] for metadata in items}
 
-    async def _watch(self) -> None:
+    async def watch(self) -> None:
+        """From the last version seen until the stream ends."""
         url = f"{self._server.url}{MAPS}?watch=true&resourceVersion={self.version}"
         async with self._session.get(url) as answer:
             if answer.status != 200:
