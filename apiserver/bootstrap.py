@@ -1,5 +1,5 @@
-"""What a new cluster begins with: namespaces, roles, priority classes, and the `kubernetes` service. Runs at every
-start.
+"""What a new cluster begins with: namespaces, roles, priority and storage classes, the `kubernetes` service. Runs at
+every start.
 
 Objects that exist are left alone, except the addresses of the `kubernetes` service, which follow this server.
 """
@@ -15,6 +15,8 @@ from apiserver.writing.decoding import accept
 from apiserver.writing.rest import Write
 from wherry.api.core.endpoints import Endpoints
 from wherry.api.discovery.endpoint_slice import SERVICE_NAME, EndpointSlice
+from wherry.api.storage.provisioning import LOCAL_PATH
+from wherry.api.storage.storage_class import IS_DEFAULT
 from wherry.machinery.errors import AlreadyExists
 from wherry.machinery.resource import kind_named
 
@@ -24,6 +26,16 @@ if TYPE_CHECKING:
 Draft = dict[str, Any]
 
 NAMESPACES = ("kube-system", "default", "kube-public", "kube-node-lease")
+# Folders of the nodes, for every claim that names no class. Who wants another default takes the annotation off.
+_LOCAL_PATH: Draft = {
+    "kind": "StorageClass",
+    "apiVersion": "storage.k8s.io/v1",
+    "metadata": {"name": "local-path", "annotations": {IS_DEFAULT: "true"}},
+    "provisioner": LOCAL_PATH,
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "WaitForFirstConsumer",
+    "allowVolumeExpansion": True,
+}
 # Kubernetes: the two classes for what the cluster itself cannot live without.
 PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
@@ -37,6 +49,7 @@ async def bootstrap(server: Server) -> None:
     for name, value in PRIORITIES.items():
         draft = {"kind": "PriorityClass", "apiVersion": "scheduling.k8s.io/v1", "metadata": {"name": name}}
         await _ensure(server, {**draft, "value": value, "description": "Used for system critical pods."})
+    await _ensure(server, _LOCAL_PATH)
     await _ensure(server, _kubernetes_service(server))
     for draft in _kubernetes_endpoints(server):
         await _ensure(server, draft, overwrite=True)

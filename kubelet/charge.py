@@ -45,16 +45,8 @@ class Charge:
     probed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        settings = self.host.settings
-        self.folder: Path = settings.data_dir / "pods" / self.pod.metadata.uid
-        self.volumes = PodVolumes(
-            lambda: self.pod,
-            self.folder,
-            self.host.objects,
-            self.host.tokens,
-            host_ip=settings.address,
-            allocatable=self.host.allocatable,
-        )
+        self.folder: Path = self.host.settings.data_dir / "pods" / self.pod.metadata.uid
+        self.volumes = PodVolumes(lambda: self.pod, self.folder, self.host)
 
     @property
     def uid(self) -> str:

@@ -17,6 +17,7 @@ from wherry.client.informer import Informer
 from wherry.machinery.quantity import Quantity
 
 if TYPE_CHECKING:
+    from kubelet.supplies.local_volumes import LocalVolumes
     from kubelet.supplies.objects import Objects
     from kubelet.supplies.tokens import Tokens
 
@@ -37,6 +38,11 @@ class Settings:
     max_pods: int = 110
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def local_path_folder(self) -> Path:
+        """Where volumes of the class `local-path` are; it outlives pods, and the kubelet."""
+        return self.data_dir / "local-path"
+
 
 @dataclass
 class Host:
@@ -50,6 +56,7 @@ class Host:
     gpus: Gpus
     objects: Objects
     tokens: Tokens
+    local_volumes: LocalVolumes
     services: Informer[Service]
     memory_bytes: int
     allocatable: Mapping[str, Quantity]

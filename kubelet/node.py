@@ -18,6 +18,7 @@ from kubelet.resources.machine import Machine, Pressure, read_pressure
 from kubelet.runtime.base import Engine, Image, Runtime, RuntimeFailure
 from wherry.api.coordination.lease import Lease
 from wherry.api.core.node import Node
+from wherry.api.storage.provisioning import FOLDER
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
@@ -74,7 +75,7 @@ def node_manifest(settings: Settings, machine: Machine, pod_cidr: str) -> Json:
         **settings.labels,
     }
     spec = {"podCIDR": pod_cidr, "podCIDRs": [pod_cidr]} if pod_cidr else {}
-    metadata = {"name": settings.node_name, "labels": labels}
+    metadata = {"name": settings.node_name, "labels": labels, "annotations": {FOLDER: str(settings.local_path_folder)}}
     return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec}
 
 
@@ -136,8 +137,8 @@ class NodeReporter:
                 try:
                     await self._client.create(manifest)
                 except AlreadyExists:
-                    labels = {"metadata": {"labels": manifest["metadata"]["labels"]}}
-                    await self._client.patch(Node, self._settings.node_name, "", labels)
+                    own = {key: manifest["metadata"][key] for key in ("labels", "annotations")}
+                    await self._client.patch(Node, self._settings.node_name, "", {"metadata": own})
                     await self._read_back()
                 log.info("node registered", node=self._settings.node_name)
                 return

@@ -23,6 +23,7 @@ from kubelet.resources.gpus import Gpus
 from kubelet.resources.machine import read_machine
 from kubelet.runtime.base import Runtime, RuntimeFailure
 from kubelet.server import Server, Tls
+from kubelet.supplies.local_volumes import LocalVolumes
 from kubelet.supplies.objects import Objects
 from kubelet.supplies.tokens import Tokens
 from kubelet.worker import Finished, Worker
@@ -70,6 +71,7 @@ class Kubelet:
             gpus=gpus,
             objects=Objects(client, self._spawn, self._source_changed),
             tokens=Tokens(client),
+            local_volumes=LocalVolumes(client, settings.local_path_folder, settings.node_name, self._spawn),
             services=Informer(client, Service),
             memory_bytes=machine.memory_bytes,
             allocatable=allocatable(machine, gpus, settings.max_pods),
@@ -124,6 +126,7 @@ class Kubelet:
                 await asyncio.sleep(1)
         self._host.gpus.adopt(record for record in inventory.containers if record.is_running)
         log.info("adopting", node=self.settings.node_name, containers=len(inventory.containers))
+        self._host.local_volumes.adopt()
         self._pods.subscribe(self._pod_changed)
 
     # -- pods --------------------------------------------------------------------------------------------------------

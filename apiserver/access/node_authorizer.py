@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from apiserver.request import User
-from wherry.api.core.persistent_volume import PersistentVolumeClaim
+from wherry.api.core.persistent_volume import PersistentVolume, PersistentVolumeClaim
 from wherry.api.core.pod import Pod, PodSpec
+from wherry.api.storage.provisioning import ON_NODE
 
 if TYPE_CHECKING:
     from apiserver.access.rbac import Attributes
@@ -61,6 +62,7 @@ class NodeAuthorizer:
     def __init__(self, cache: WatchCache) -> None:
         self._pods = cache.of(Pod)
         self._claims = cache.of(PersistentVolumeClaim)
+        self._volumes = cache.of(PersistentVolume)
 
     def node_of(self, user: User) -> str:
         """The node a user is, or an empty string."""
@@ -103,14 +105,22 @@ class NodeAuthorizer:
             return wanted.verb == "create" and any(
                 pod.spec.service_account_name == wanted.name for pod in self._pods_in(node, wanted.namespace)
             )
+        if wanted.resource == "persistentvolumes" and wanted.verb in (*READ, "patch") and wanted.name:
+            holds = self._holds_volume(node, wanted.name)
+            return holds or (wanted.verb in READ and self._uses_volume(node, wanted.name))
         if wanted.verb not in READ or not wanted.name:
             return False
-        if wanted.resource == "persistentvolumes":
-            return self._uses_volume(node, wanted.name)
         if wanted.resource not in _REFERRED:
             return False
         needed = Reference(wanted.resource, wanted.name)
         return any(needed in references_of(pod.spec) for pod in self._pods_in(node, wanted.namespace))
+
+    def _holds_volume(self, node: str, name: str) -> bool:
+        """A volume that is a folder of the node; it removes the folder when the volume's object goes."""
+        stored = self._volumes.get("", name)
+        if stored is None:
+            return True  # gone, and nobody's: let the request through to its 404
+        return PersistentVolume.read(stored.item).metadata.annotations.get(ON_NODE) == node
 
     def _uses_volume(self, node: str, volume: str) -> bool:
         for stored in self._claims.objects():

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
 from apiserver.writing.rest import Write
-from wherry.api.storage.storage_class import IS_DEFAULT, StorageClass
+from wherry.api.storage.storage_class import StorageClass, default_class
 
 
 class DefaultStorageClass(AdmissionPlugin):
@@ -19,8 +19,8 @@ class DefaultStorageClass(AdmissionPlugin):
         spec = draft.setdefault("spec", {})
         if "storageClassName" in spec:
             return
-        classes = [stored.draft(StorageClass.kind) for stored in self.server.cache.of(StorageClass).objects()]
-        defaults = [each for each in classes if (each["metadata"].get("annotations") or {}).get(IS_DEFAULT) == "true"]
-        if defaults:
-            newest = max(defaults, key=lambda each: (each["metadata"]["creationTimestamp"], each["metadata"]["name"]))
-            spec["storageClassName"] = newest["metadata"]["name"]
+        chosen = default_class(
+            StorageClass.read(stored.item) for stored in self.server.cache.of(StorageClass).objects()
+        )
+        if chosen is not None:
+            spec["storageClassName"] = chosen.metadata.name

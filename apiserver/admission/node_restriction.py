@@ -6,15 +6,18 @@ from typing import ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
 from apiserver.writing.rest import Write
+from wherry.api.storage.provisioning import FOLDER_EXISTS
 from wherry.machinery.errors import forbidden
 
+# What the server itself writes with every change.
+_KEPT_BY_SERVER = ("resourceVersion", "managedFields", "generation")
 _LABELS = "node-restriction.kubernetes.io/"
 
 
 class NodeRestriction(AdmissionPlugin):
     """Kubernetes: NodeRestriction. The node authorizer has already let the request through."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("nodes", "pods", "leases.coordination.k8s.io")
+    kinds: ClassVar[tuple[str, ...]] = ("nodes", "pods", "persistentvolumes", "leases.coordination.k8s.io")
     operations: ClassVar[tuple[str, ...]] = ("CREATE", "UPDATE", "DELETE")
     order = 5
 
@@ -25,6 +28,8 @@ class NodeRestriction(AdmissionPlugin):
         resource = write.cls.kind.resource
         if resource == "pods":
             self._check_pod(draft, node, write)
+        elif resource == "persistentvolumes":
+            _check_volume(draft, old, write)
         elif draft["metadata"].get("name") != node:
             raise forbidden(resource, write.name, f'node "{node}" is not allowed to modify {resource} of another name')
         elif resource == "nodes":
@@ -48,3 +53,15 @@ def _check_node(draft: Draft, old: Draft | None, write: Write) -> None:
         raise forbidden("nodes", write.name, f"is not allowed to modify labels: {', '.join(reserved)}")
     if old is not None and (draft.get("spec") or {}).get("taints") != (old.get("spec") or {}).get("taints"):
         raise forbidden("nodes", write.name, "is not allowed to modify taints")
+
+
+def _check_volume(draft: Draft, old: Draft | None, write: Write) -> None:
+    """A node says whether there is a folder behind a volume, by a finalizer, and nothing else."""
+    if old is None or _without_mark(draft) != _without_mark(old):
+        raise forbidden("persistentvolumes", write.name, f"a node may only add or remove the finalizer {FOLDER_EXISTS}")
+
+
+def _without_mark(volume: Draft) -> Draft:
+    metadata = {key: value for key, value in volume["metadata"].items() if key not in _KEPT_BY_SERVER}
+    others = [name for name in metadata.pop("finalizers", None) or () if name != FOLDER_EXISTS]
+    return {**volume, "metadata": {**metadata, "finalizers": others}}

@@ -1,9 +1,10 @@
-"""Bind claims to persistent volumes that are there. Kubernetes: the persistent volume controller, claims.
+"""Bind claims to persistent volumes that are there, or ask for new ones. Kubernetes: the persistent volume controller,
+claims.
 
 A binding is written in four steps (the volume's claimRef, the claim's volumeName, then the status of each by its own
 plan), any of which may be the last before a crash: each plan goes on from what it finds. Where the class says
-WaitForFirstConsumer the first pod that is placed decides from which node the volume must be reachable. Limits: volumes
-are not made on demand; the scheduler does not yet look at volumes before it places a pod.
+WaitForFirstConsumer the scheduler decides (`scheduler/volumes/`): it sets a volume aside for the claim, or writes down
+the node on which one is to be made. Volumes are made by whoever the class names; `local_path.py` is one of them.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from controllers.parts.volume_matching import best_volume, is_meant_for
-from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.core.pod import Pod
 from wherry.api.meta import reference_to
-from wherry.api.storage.storage_class import StorageClass
+from wherry.api.storage.provisioning import (
+    BETA_STORAGE_PROVISIONER,
+    NO_PROVISIONER,
+    SELECTED_NODE,
+    STORAGE_PROVISIONER,
+)
+from wherry.api.storage.storage_class import StorageClass, default_class
+from wherry.api.storage.volume_matching import best_volume, is_meant_for
 from wherry.client.controller import controller
 from wherry.client.plan import Event, Plan, SetStatus, Update
 from wherry.client.world import World
 
 COMPLETED, BY_CONTROLLER = "pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller"
-NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
 
 def claims_on(volume: PersistentVolume, world: World) -> Iterator[str]:
@@ -38,15 +43,20 @@ def claims_on(volume: PersistentVolume, world: World) -> Iterator[str]:
             yield claim.key
 
 
+def claims_for(storage_class: StorageClass, world: World) -> Iterator[str]:
+    """The claims that wait for this class, or for any."""
+    for claim in world.list(PersistentVolumeClaim):
+        if not claim.spec.volume_name and claim.spec.storage_class_name in (None, storage_class.metadata.name):
+            yield claim.key
+
+
 def claims_of(pod: Pod, _: World) -> Iterator[str]:
     """The claims that a pod mounts."""
-    for volume in pod.spec.volumes:
-        kind, source = volume.source
-        if kind == "persistentVolumeClaim":
-            yield f"{pod.metadata.namespace}/{source.get('claimName', '')}"
+    for name in pod.claim_names:
+        yield f"{pod.metadata.namespace}/{name}"
 
 
-@controller(PersistentVolumeClaim, reads=[StorageClass, Node], wakes={PersistentVolume: claims_on, Pod: claims_of})
+@controller(PersistentVolumeClaim, wakes={PersistentVolume: claims_on, Pod: claims_of, StorageClass: claims_for})
 def plan(claim: PersistentVolumeClaim, world: World) -> Plan:
     """Find a volume for the claim, or go on binding the one it has."""
     if claim.metadata.deleted_at is not None:
@@ -65,29 +75,55 @@ def plan(claim: PersistentVolumeClaim, world: World) -> Plan:
 
 
 def _sought(claim: PersistentVolumeClaim, world: World) -> Plan:
+    if claim.spec.storage_class_name is None:
+        chosen = default_class(world.list(StorageClass))
+        if chosen is not None:  # it became the default after the claim was made
+            yield Update(claim, {"spec": {"storageClassName": chosen.metadata.name}})
+            return
     storage_class = world.get(StorageClass, claim.spec.storage_class_name or "")
-    waits = storage_class is not None and storage_class.volume_binding_mode == "WaitForFirstConsumer"
     volumes = world.list(PersistentVolume)
-    node = _node_of_first_consumer(claim, world) if waits else None
-    if waits and node is None and not any(is_meant_for(volume, claim) for volume in volumes):
-        yield Event(claim, "WaitForFirstConsumer", "waiting for first consumer to be created before binding")
-        return
-    volume = best_volume(claim, volumes, node)
+    if storage_class is not None and storage_class.volume_binding_mode == "WaitForFirstConsumer":
+        volumes = [volume for volume in volumes if is_meant_for(volume, claim)]
+        if not volumes and SELECTED_NODE not in claim.metadata.annotations:
+            yield _waits_for_a_pod(claim, world)
+            return
+    volume = best_volume(claim, volumes)
     if volume is not None:
         yield from _bound(claim, volume)
-    elif storage_class is None or storage_class.provisioner == NO_PROVISIONER:
+    elif claim.spec.storage_class_name:
+        yield from _requested(claim, storage_class)
+    else:
         message = "no persistent volumes available for this claim and no storage class is set"
         yield Event(claim, "FailedBinding", message)
-    else:
-        message = f"Waiting for a volume to be created either by the external provisioner '{storage_class.provisioner}'"
-        yield Event(claim, "ExternalProvisioning", f"{message} or manually by the system administrator.")
 
 
-def _node_of_first_consumer(claim: PersistentVolumeClaim, world: World) -> Node | None:
+def _waits_for_a_pod(claim: PersistentVolumeClaim, world: World) -> Event:
     pods = world.list(Pod, namespace=claim.metadata.namespace)
-    placed = (pod for pod in pods if pod.spec.node_name and pod.is_active and claim.key in claims_of(pod, world))
-    pod = min(placed, key=lambda pod: (str(pod.metadata.created_at), pod.key), default=None)
-    return world.get(Node, pod.spec.node_name) if pod is not None else None
+    names = [pod.metadata.name for pod in pods if not pod.spec.node_name and claim.key in claims_of(pod, world)]
+    if names:
+        return Event(claim, "WaitForPodScheduled", f"waiting for pod {','.join(names)} to be scheduled")
+    return Event(claim, "WaitForFirstConsumer", "waiting for first consumer to be created before binding")
+
+
+def _requested(claim: PersistentVolumeClaim, storage_class: StorageClass | None) -> Plan:
+    """Say who shall make a volume; that one watches claims."""
+    if storage_class is None:
+        message = f'storageclass.storage.k8s.io "{claim.spec.storage_class_name}" not found'
+        yield Event(claim, "ProvisioningFailed", message, "Warning")
+        return
+    provisioner = storage_class.provisioner
+    if provisioner == NO_PROVISIONER:
+        yield Event(claim, "ProvisioningFailed", f"no volume plugin matched name: {provisioner}", "Warning")
+        return
+    if claim.metadata.annotations.get(STORAGE_PROVISIONER) != provisioner:
+        marks = {STORAGE_PROVISIONER: provisioner, BETA_STORAGE_PROVISIONER: provisioner}
+        yield Update(claim, {"metadata": {"annotations": marks}})
+    message = (
+        f"Waiting for a volume to be created either by the external provisioner '{provisioner}' or manually by the "
+        "system administrator. If volume creation is delayed, please verify that the provisioner is running and "
+        "correctly registered."
+    )
+    yield Event(claim, "ExternalProvisioning", message)
 
 
 def _bound(claim: PersistentVolumeClaim, volume: PersistentVolume) -> Plan:
@@ -100,5 +136,6 @@ def _bound(claim: PersistentVolumeClaim, volume: PersistentVolume) -> Plan:
     marks = {COMPLETED: "yes"} | ({} if claim.spec.volume_name else {BY_CONTROLLER: "yes"})
     if not claim.spec.volume_name or COMPLETED not in claim.metadata.annotations:
         yield Update(claim, {"metadata": {"annotations": marks}, "spec": {"volumeName": volume.metadata.name}})
-    capacity = {"storage": volume.spec.capacity["storage"]} if "storage" in volume.spec.capacity else {}
-    yield SetStatus(claim.with_status(phase="Bound", access_modes=volume.spec.access_modes, capacity=capacity))
+    if claim.status.phase != "Bound":  # how large it is from then on, `volume_expansion.py` says
+        capacity = {"storage": volume.spec.capacity["storage"]} if "storage" in volume.spec.capacity else {}
+        yield SetStatus(claim.with_status(phase="Bound", access_modes=volume.spec.access_modes, capacity=capacity))

@@ -1,8 +1,9 @@
 """Tell whether a persistent volume is available, bound or released, and what becomes of it then.
 
 Kubernetes: the persistent volume controller, volumes. A released volume is kept (Retain) or its object deleted
-(Delete). Differs: what is in a hostPath or local volume stays on its node; volumes of other kinds are their
-provisioner's to delete; Recycle, which Kubernetes has given up, counts as Retain.
+(Delete). What a `local-path` volume holds is removed by its node, which keeps the object until then; when that node is
+gone for good, so is the folder. Differs: what is in another hostPath or local volume stays on its node; volumes of
+other kinds are their provisioner's to delete; Recycle, which Kubernetes has given up, counts as Retain.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controllers.volumes.volume_binding import BY_CONTROLLER
+from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
+from wherry.api.storage.provisioning import FOLDER_EXISTS, ON_NODE
 from wherry.client.controller import controller
 from wherry.client.plan import CheckAgain, Delete, Plan, SetStatus, Update
 from wherry.client.world import World
@@ -30,11 +33,20 @@ def volumes_of(claim: PersistentVolumeClaim, world: World) -> Iterator[str]:
             yield volume.metadata.name
 
 
-@controller(PersistentVolume, wakes={PersistentVolumeClaim: volumes_of})
+def volumes_on(node: Node, world: World) -> Iterator[str]:
+    """The volumes whose folders are on a node; asked about nodes that come and go, and all others."""
+    if world.get(Node, node.metadata.name) is None:
+        for volume in world.list(PersistentVolume):
+            if volume.metadata.annotations.get(ON_NODE) == node.metadata.name:
+                yield volume.metadata.name
+
+
+@controller(PersistentVolume, wakes={PersistentVolumeClaim: volumes_of, Node: volumes_on})
 def plan(volume: PersistentVolume, world: World) -> Plan:
     """One look at a volume and the claim that it names."""
     reference = volume.spec.claim_ref
     if volume.metadata.deleted_at is not None:
+        yield from _left_behind(volume, world)
         return
     if reference is None or not reference.uid:
         yield from _told(volume, "Available", world)
@@ -61,6 +73,13 @@ def _released(volume: PersistentVolume, world: World) -> Plan:
         yield CheckAgain(left)
     else:
         yield Delete(volume)
+
+
+def _left_behind(volume: PersistentVolume, world: World) -> Plan:
+    finalizers = volume.metadata.finalizers
+    node = world.get(Node, volume.metadata.annotations.get(ON_NODE, ""))
+    if FOLDER_EXISTS in finalizers and node is None:
+        yield Update(volume, {"metadata": {"finalizers": [name for name in finalizers if name != FOLDER_EXISTS]}})
 
 
 def _told(volume: PersistentVolume, phase: str, world: World) -> Plan:

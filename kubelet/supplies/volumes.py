@@ -11,14 +11,13 @@ from typing import Any
 
 import msgspec
 
+from kubelet.host import Host
 from kubelet.recipe.fields import UnknownField, container_resource, pod_field
-from kubelet.supplies.objects import Objects, config_map_bytes, secret_bytes
-from kubelet.supplies.tokens import Tokens
+from kubelet.supplies.objects import config_map_bytes, secret_bytes
 from wherry.api.core.config_map import ConfigMap
 from wherry.api.core.persistent_volume import PersistentVolume, PersistentVolumeClaim
 from wherry.api.core.pod import Pod
 from wherry.api.core.secret import Secret
-from wherry.machinery.quantity import Quantity
 from wherry.volumes import MountFailed, Token, VolumeType, volume_type
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -27,22 +26,11 @@ SHARED_MEMORY = Path("/dev/shm")
 class PodVolumes:
     """Implements `wherry.volumes.Host` for one pod. `pod` gives its current version."""
 
-    def __init__(
-        self,
-        pod: Callable[[], Pod],
-        folder: Path,
-        objects: Objects,
-        tokens: Tokens,
-        *,
-        host_ip: str,
-        allocatable: Mapping[str, Quantity],
-    ) -> None:
+    def __init__(self, pod: Callable[[], Pod], folder: Path, node: Host) -> None:
         self._pod = pod
         self._folder = folder / "volumes"
-        self._objects = objects
-        self._tokens = tokens
-        self._host_ip = host_ip
-        self._allocatable = allocatable
+        self._objects, self._tokens, self._local_volumes = node.objects, node.tokens, node.local_volumes
+        self._host_ip, self._allocatable = node.settings.address, node.allocatable
         self._sources: dict[str, Path] = {}
         self._refresh_at: list[datetime] = []
         self.pod_ip = ""
@@ -146,6 +134,7 @@ class PodVolumes:
         volume = await self._objects.read(PersistentVolume, "", found.spec.volume_name)
         if volume is None:
             raise MountFailed(f'persistentvolume "{found.spec.volume_name}" not found')
+        await self._local_volumes.make(volume)
         return volume.spec.to_wire()
 
     def field(self, path: str) -> str:

@@ -5,30 +5,14 @@ from datetime import timedelta
 import pytest
 from make import NOW, a_node, a_pod, an_object
 from simulated import Cluster
+from storage import a_claim, a_class, a_volume, a_waiting_class, on_node
 
-from controllers.parts.volume_matching import best_volume, is_reachable
 from controllers.volumes import volume_binding, volume_reclaim
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
-from wherry.api.storage.storage_class import StorageClass
-from wherry.client.plan import CheckAgain, Delete, Event
+from wherry.api.storage.volume_matching import best_volume, is_reachable
+from wherry.client.plan import CheckAgain, Delete, Update
 from wherry.client.world import World
-
-
-def a_volume(name, size="10Gi", *, modes=("ReadWriteOnce",), claim=None, **more):
-    more.setdefault("host_path", {"path": f"/data/{name}"})
-    reference = {"claimRef": {"namespace": "default", "name": claim}} if claim else {}
-    return an_object(PersistentVolume, name, capacity={"storage": size}, access_modes=list(modes), **reference, **more)
-
-
-def a_claim(size="5Gi", *, modes=("ReadWriteOnce",), **more):
-    resources = {"requests": {"storage": size}}
-    return an_object(PersistentVolumeClaim, "data", resources=resources, access_modes=list(modes), **more)
-
-
-def on_node(name):
-    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [name]}]}
-    return {"node_affinity": {"required": {"nodeSelectorTerms": [term]}}, "host_path": None, "local": {"path": "/d"}}
 
 
 def chosen(claim, *volumes):
@@ -98,41 +82,87 @@ def test_a_volume_that_the_claim_names_is_bound():
     assert [volume.status.phase for volume in cluster.list(PersistentVolume)] == ["Available", "Bound"]
 
 
+def told(claim, *objects):
+    """What the plan of a claim tells people."""
+    (event,) = volume_binding.plan(claim, World(claim, *objects))
+    return event.type, event.reason, event.message
+
+
 def test_without_a_volume_the_claim_waits_and_says_so():
-    claim = a_claim()
+    why = "no persistent volumes available for this claim and no storage class is set"
 
-    (event,) = volume_binding.plan(claim, World(claim))
-
-    assert event.reason == "FailedBinding"
+    assert told(a_claim()) == ("Normal", "FailedBinding", why)
 
 
-def test_a_claim_that_waits_for_its_consumer_gets_a_volume_where_that_one_runs():
-    claim = a_claim(storage_class_name="local")
-    kind = an_object(
-        StorageClass,
-        "local",
-        api_version="storage.k8s.io/v1",
-        fields={"provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"},
+def test_a_class_that_does_not_exist_is_named_and_waited_for():
+    claim, other = a_claim(storage_class_name="fast"), an_object(PersistentVolumeClaim, "other")
+
+    assert told(claim) == ("Warning", "ProvisioningFailed", 'storageclass.storage.k8s.io "fast" not found')
+    assert list(volume_binding.claims_for(a_class("fast"), World(claim, other))) == [claim.key, other.key]
+    assert list(volume_binding.claims_for(a_class("slow"), World(claim, other))) == [other.key]
+
+
+def test_a_class_that_makes_no_volumes_says_so():
+    none = a_class("manual", provisioner="kubernetes.io/no-provisioner")
+    why = "no volume plugin matched name: kubernetes.io/no-provisioner"
+
+    assert told(a_claim(storage_class_name="manual"), none) == ("Warning", "ProvisioningFailed", why)
+
+
+def test_who_shall_make_the_volume_is_written_down_and_told():
+    claim = a_claim(storage_class_name="fast")
+
+    marked, event = volume_binding.plan(claim, World(claim, a_class("fast", provisioner="disks.example.com")))
+
+    names = ("volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner")
+    assert marked == Update(claim, {"metadata": {"annotations": dict.fromkeys(names, "disks.example.com")}})
+    assert (event.reason, event.message) == (
+        "ExternalProvisioning",
+        "Waiting for a volume to be created either by the external provisioner 'disks.example.com' or manually by the "
+        "system administrator. If volume creation is delayed, please verify that the provisioner is running and "
+        "correctly registered.",
     )
+
+
+def test_a_claim_made_before_there_was_a_default_class_gets_it():
+    claim, none = a_claim(), a_claim(storage_class_name="")
+    default = a_class("fast", annotations={"storageclass.kubernetes.io/is-default-class": "true"})
+
+    assert list(volume_binding.plan(claim, World(claim, default))) == [
+        Update(claim, {"spec": {"storageClassName": "fast"}})
+    ]
+    assert told(none, default)[1] == "FailedBinding"
+
+
+def test_a_claim_that_waits_for_its_consumer_waits_for_the_scheduler():
+    claim, kind = a_claim(storage_class_name="local"), a_waiting_class("local", "kubernetes.io/no-provisioner")
     volumes = [a_volume(f"on-{node}", storage_class_name="local", **on_node(node)) for node in ("n1", "n2")]
-    pod = a_pod(node="n2", volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}])
-    nodes = a_node("n1"), a_node("n2")
+    pod = a_pod("web", volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}])
 
-    (waiting,) = volume_binding.plan(claim, World(claim, kind, *volumes, *nodes))
-    cluster = settled(claim, kind, *volumes, *nodes, pod)
-
-    assert isinstance(waiting, Event)
-    assert waiting.reason == "WaitForFirstConsumer"
-    assert cluster.get(PersistentVolumeClaim, "default/data").spec.volume_name == "on-n2"
+    assert told(claim, kind, *volumes) == (
+        "Normal",
+        "WaitForFirstConsumer",
+        "waiting for first consumer to be created before binding",
+    )
+    assert told(claim, kind, *volumes, pod)[1:] == ("WaitForPodScheduled", "waiting for pod web to be scheduled")
     assert list(volume_binding.claims_of(pod, World())) == ["default/data"]
+
+
+def test_the_volume_that_the_scheduler_set_aside_is_bound():
+    claim, kind = a_claim(storage_class_name="local"), a_waiting_class("local", "kubernetes.io/no-provisioner")
+    volumes = [a_volume("a", storage_class_name="local"), a_volume("b", storage_class_name="local", claim="data")]
+
+    cluster = settled(claim, kind, *volumes)
+
+    assert cluster.get(PersistentVolumeClaim, "default/data").spec.volume_name == "b"
 
 
 def test_a_claim_whose_volume_is_gone_is_lost():
     claim = a_claim(volume_name="v", annotations={"pv.kubernetes.io/bind-completed": "yes"}, status={"phase": "Bound"})
 
-    told, event = volume_binding.plan(claim, World(claim))
+    lost, event = volume_binding.plan(claim, World(claim))
 
-    assert (told.obj.status.phase, event.reason, event.type) == ("Lost", "ClaimLost", "Warning")
+    assert (lost.obj.status.phase, event.reason, event.type) == ("Lost", "ClaimLost", "Warning")
 
 
 def a_released(policy, since):

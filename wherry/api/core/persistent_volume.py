@@ -42,6 +42,8 @@ __all__ = [
 ]
 
 SPEC = "io.k8s.api.core.v1.PersistentVolumeSpec"
+# The finalizer of a volume that a claim may be bound to.
+IN_USE = "kubernetes.io/pv-protection"
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 
 fill_empty(SPEC, persistentVolumeReclaimPolicy="Retain")

@@ -15,6 +15,8 @@ from wherry.machinery.table_cells import AGE
 from wherry.machinery.validation import unchanged, under
 from wherry.machinery.view import View
 
+# The finalizer of a claim that pods may have mounted.
+IN_USE = "kubernetes.io/pvc-protection"
 _IMMUTABLE = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from wherry.api.filling import fill_empty
 from wherry.machinery import names
@@ -78,3 +78,9 @@ class StorageClass(Resource, group="storage.k8s.io", version="v1", scope="Cluste
             if now != before:
                 yield forbidden(field, f"updates to {field} are forbidden.")
         yield from unchanged("volumeBindingMode", self.volume_binding_mode, old.volume_binding_mode)
+
+
+def default_class(classes: Iterable[StorageClass]) -> StorageClass | None:
+    """The class of claims that name none: of several default ones the newest, of equals the first by name."""
+    defaults = sorted((each for each in classes if each.is_default), key=lambda each: each.metadata.name)
+    return max(defaults, key=lambda each: str(each.metadata.created_at), default=None)

@@ -98,6 +98,18 @@ class Pod(Resource, version="v1", short=("po",), categories=("all",), subresourc
         """Neither finished nor being deleted: what counts as a replica."""
         return not self.is_finished and self.metadata.deleted_at is None
 
+    @property
+    def claim_names(self) -> tuple[str, ...]:
+        """The claims that its volumes are on; an ephemeral volume has one that is named after the pod."""
+        names = []
+        for volume in self.spec.volumes:
+            kind, source = volume.source
+            if kind == "persistentVolumeClaim":
+                names.append(str(source.get("claimName", "")))
+            elif kind == "ephemeral":
+                names.append(f"{self.metadata.name}-{volume.name}")
+        return tuple(names)
+
 
 class PodTemplate(Verbatim):
     """The pod a controller would make, kept whole."""

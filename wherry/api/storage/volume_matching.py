@@ -1,4 +1,4 @@
-"""Which persistent volume suits a claim. Kubernetes: volume.FindMatchingVolume."""
+"""Which persistent volume suits a claim. Kubernetes: volume.FindMatchingVolume, for controllers and scheduler alike."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
-from wherry.api.core.pod.spec import NodeSelectorRequirement
+from wherry.api.core.pod.spec import NodeSelector, NodeSelectorRequirement
 from wherry.machinery.quantity import Quantity
 from wherry.machinery.selectors import Requirement
 
@@ -23,17 +23,22 @@ def is_meant_for(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool
     return reference.uid in ("", claim.metadata.uid)
 
 
-def best_volume(
-    claim: PersistentVolumeClaim, volumes: Iterable[PersistentVolume], node: Node | None = None
-) -> PersistentVolume | None:
-    """The volume set aside for the claim, else the smallest free one that suits it and can be reached from the node."""
-    suitable = [volume for volume in volumes if _is_large_and_alike(volume, claim)]
+def best_volume(claim: PersistentVolumeClaim, volumes: Iterable[PersistentVolume]) -> PersistentVolume | None:
+    """The volume set aside for the claim, else the smallest free one that suits it."""
+    suitable = suitable_volumes(claim, volumes)
     meant = next((volume for volume in suitable if is_meant_for(volume, claim)), None)
-    if meant is not None:
-        return meant
-    free = (volume for volume in suitable if volume.spec.claim_ref is None and _serves(volume, claim))
-    reachable = (volume for volume in free if node is None or is_reachable(volume, node))
-    return min(reachable, key=lambda volume: (_capacity(volume), volume.metadata.name), default=None)
+    return meant or next(iter(suitable), None)
+
+
+def suitable_volumes(claim: PersistentVolumeClaim, volumes: Iterable[PersistentVolume]) -> list[PersistentVolume]:
+    """The volumes that are free, or set aside for the claim, and suit it; the smallest first."""
+    alike = (volume for volume in volumes if _is_large_and_alike(volume, claim))
+    suitable = (
+        volume
+        for volume in alike
+        if is_meant_for(volume, claim) or (volume.spec.claim_ref is None and _serves(volume, claim))
+    )
+    return sorted(suitable, key=lambda volume: (_capacity(volume), volume.metadata.name))
 
 
 def _is_large_and_alike(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
@@ -56,13 +61,16 @@ def _capacity(volume: PersistentVolume) -> Quantity:
 def is_reachable(volume: PersistentVolume, node: Node) -> bool:
     """Whether pods on the node can use the volume."""
     required = volume.spec.node_affinity.required
-    if required is None:
-        return True
+    return required is None or selects(required, node)
+
+
+def selects(selector: NodeSelector, node: Node) -> bool:
+    """Whether one of the selector's terms matches the node."""
     fields = {"metadata.name": node.metadata.name}
     return any(
         all(_holds(one, node.metadata.labels) for one in term.match_expressions)
         and all(_holds(one, fields) for one in term.match_fields)
-        for term in required.node_selector_terms
+        for term in selector.node_selector_terms
         if term.match_expressions or term.match_fields
     )
 
