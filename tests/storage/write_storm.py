@@ -6,6 +6,7 @@ One line per acknowledged write: key, revision, value (`-`: deleted). Meanwhile 
 """
 
 import asyncio
+import itertools
 import os
 import sys
 import zlib
@@ -32,9 +33,9 @@ def say(key: str, revision: int, value: str) -> None:
     os.write(1, f"{key} {revision} {value}\n".encode())
 
 
-async def write(store: Store, key: str) -> None:
+async def write(store: Store, key: str, times: int | None = None) -> None:
     step = 0
-    while True:
+    for _ in itertools.count() if times is None else range(times):
         found = await store.get(key)
         step = max(step, found.revision if found else 0) + 1
         value = sealed(key, step)
@@ -45,9 +46,9 @@ async def write(store: Store, key: str) -> None:
             say(key, entry.revision, "-")
 
 
-async def compact(store: Store) -> None:
+async def compact(store: Store, kept: int = KEPT_REVISIONS) -> None:
     while True:
-        await store.compact(max(await store.revision() - KEPT_REVISIONS, 0))
+        await store.compact(max(await store.revision() - kept, 0))
         await asyncio.sleep(0.01)
 
 
