@@ -7,8 +7,9 @@
     def plan(service: Service, world: World) -> Plan: ...
 
 `owns`: kinds whose objects wake the object that controls them; one without a controller wakes those whose selector
-matches. `wakes`: kinds whose objects wake what a function of theirs names. `reads`: kinds that are read but wake
-nobody. The decorator registers the controller and leaves the function as it is, so tests call it directly.
+matches. `wakes`: kinds whose objects wake what a function of theirs names. `notices`: what of such a kind matters; a
+change that leaves it the same, as a node's heartbeats do, wakes nobody. `reads`: kinds that are read but wake nobody.
+The decorator registers the controller and leaves the function as it is, so tests call it directly.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from wherry.machinery.resource import Resource
 PlanFunction = Callable[[Any, World], Plan]
 AbsentFunction = Callable[[str, World], Plan]
 WakeFunction = Callable[[Any, World], Iterable[str]]
+NoticeFunction = Callable[[Any], Any]
 F = TypeVar("F", bound=PlanFunction)
 
 
@@ -37,6 +39,7 @@ class Controller:
     owns: tuple[type[Resource], ...] = ()
     reads: tuple[type[Resource], ...] = ()
     wakes: Mapping[type[Resource], WakeFunction] = field(default_factory=dict)
+    notices: Mapping[type[Resource], NoticeFunction] = field(default_factory=dict)
     absent: AbsentFunction | None = None
     workers: int = 16
 
@@ -57,7 +60,10 @@ def controller(
     wakes: Mapping[type[Resource], WakeFunction] | None = None,
     **options: Any,
 ) -> Callable[[F], F]:
-    """Declare the plan that follows as a controller; options are `name` (else the module's), `workers` and `absent`."""
+    """Declare the plan that follows as a controller.
+
+    Options are `name` (else the module's), `workers`, `absent` and `notices`.
+    """
 
     def declare(plan: F) -> F:
         name = options.pop("name", "") or plan.__module__.rpartition(".")[2]

@@ -137,6 +137,10 @@ class _Shift:
                 yield candidate.key
 
     def _wake(self, change: Change[Resource], wake: WakeFunction) -> None:
+        before, after = change
+        notice = self._controller.notices.get(type(_either(change)))
+        if notice is not None and before is not None and after is not None and notice(before) == notice(after):
+            return
         world = self._world()
         for obj in change:
             if obj is not None:

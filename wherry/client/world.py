@@ -13,7 +13,7 @@ Kubernetes: listers over shared informers; `claim` follows PodControllerRefManag
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -150,21 +150,23 @@ class World:
         """The objects whose controller is `owner` (by uid), sorted by key."""
         return _sorted(self._shelf(kind).controlled_by(owner.metadata.uid))
 
-    def claim(self, owner: Resource, kind: type[R], selector: Matcher) -> Generator[Action, None, Found[R]]:
+    def claim(
+        self, owner: Resource, kind: type[R], selector: Matcher, accepts: Callable[[R], bool] = lambda _: True
+    ) -> Generator[Action, None, Found[R]]:
         """The objects that `owner` controls from now on, sorted by key; yields what makes it so.
 
         Orphans that match are adopted, unless they or the owner are being deleted; owned ones that match no more
-        are released.
+        are released. `accepts` says what else than labels must be right.
         """
         claimed = []
         for obj in self.owned(owner, kind):
-            if selector.matches(obj.metadata.labels):
+            if selector.matches(obj.metadata.labels) and accepts(obj):
                 claimed.append(obj)
             elif owner.metadata.deleted_at is None:
                 yield _release(obj, owner)
         if owner.metadata.deleted_at is None:
             for obj in _sorted(self._shelf(kind).orphans_in(owner.metadata.namespace)):
-                if obj.metadata.deleted_at is None and selector.matches(obj.metadata.labels):
+                if obj.metadata.deleted_at is None and selector.matches(obj.metadata.labels) and accepts(obj):
                     claimed.append(obj)
                     yield _adopt(obj, owner)
         return _sorted(claimed)
