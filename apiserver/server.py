@@ -79,7 +79,7 @@ class Server:
         self.settings = settings
         self._now = now
         self.random = random or SystemRandom()
-        self.cache = WatchCache(store, (cls for cls in all_kinds() if "list" in cls.kind.verbs))
+        self.cache = WatchCache(store, (stored_class(cls) for cls in all_kinds() if "watch" in cls.kind.verbs))
         self.authorizer = Authorizer(self.cache)
         self.tokens = TokenIssuer(self.cache, settings.service_account_key, settings.issuer, settings.audiences)
         self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)

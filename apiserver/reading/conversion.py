@@ -1,17 +1,22 @@
-"""Kinds that are one object with two faces: events, as the core group and as `events.k8s.io` show them.
+"""Kinds that are one object with two faces, of which one is stored.
 
-Stored is the core form. What a client of the other group reads or writes is turned around at the edge.
+Events are in the core group and in `events.k8s.io`, autoscalers have two versions. What a client of the other one reads
+or writes is turned around at the edge.
 
-Kubernetes: conversion between internal and versioned events.
+Kubernetes: conversion between internal and versioned objects.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import orjson
 
 from apiserver.reading.stored import encode, head_of
+from wherry.api.autoscaling.autoscaler_v1 import HorizontalPodAutoscalerV1
+from wherry.api.autoscaling.first_version import from_v1, to_v1
+from wherry.api.autoscaling.horizontal_pod_autoscaler import HorizontalPodAutoscaler
 from wherry.api.events.event import Event, EventsEvent
 from wherry.machinery.resource import Resource
 from wherry.machinery.selectors import FieldTerms
@@ -31,24 +36,49 @@ _RENAMED = {
 _STORED_NAME = {theirs: ours for ours, theirs in _RENAMED.items()}
 
 
+class _Face(NamedTuple):
+    """The form in which objects of a kind are stored, and the ways there and back; fields that are called otherwise."""
+
+    stored: type[Resource]
+    to_stored: Callable[[Draft], Draft]
+    to_client: Callable[[Draft], Draft]
+    stored_names: Mapping[str, str] = {}
+
+
+def _renamed(draft: Draft, cls: type[Resource], names: Mapping[str, str]) -> Draft:
+    result = {names.get(key, key): value for key, value in draft.items()}
+    return {**result, "kind": cls.kind.name, "apiVersion": cls.kind.api_version}
+
+
+_FACES: dict[type[Resource], _Face] = {
+    EventsEvent: _Face(
+        Event,
+        lambda draft: _renamed(draft, Event, _STORED_NAME),
+        lambda draft: _renamed(draft, EventsEvent, _RENAMED),
+        _STORED_NAME,
+    ),
+    HorizontalPodAutoscalerV1: _Face(HorizontalPodAutoscaler, from_v1, to_v1),
+}
+
+
 def stored_class(cls: type[Resource]) -> type[Resource]:
     """The kind in whose form objects of `cls` are stored."""
-    return Event if cls is EventsEvent else cls
+    return _FACES[cls].stored if cls in _FACES else cls
 
 
 def is_converted(cls: type[Resource]) -> bool:
     """Whether objects of this kind are stored in another form."""
-    return cls is EventsEvent
+    return cls in _FACES
 
 
 def to_stored(draft: Draft, cls: type[Resource]) -> Draft:
     """A client's object in the stored form."""
-    return _renamed(draft, Event, _STORED_NAME) if is_converted(cls) else draft
+    return _FACES[cls].to_stored(draft) if cls in _FACES else draft
 
 
 def to_client(draft: Draft, cls: type[Resource]) -> Draft:
     """A stored object in the client's form."""
-    return _renamed(draft, cls, _RENAMED) if is_converted(cls) else draft
+    return _FACES[cls].to_client(draft) if cls in _FACES else draft
 
 
 def whole_to_client(whole: bytes, cls: type[Resource]) -> bytes:
@@ -68,15 +98,11 @@ def item_to_client(item: bytes, cls: type[Resource]) -> bytes:
 
 def stored_fields(fields: FieldTerms, cls: type[Resource]) -> FieldTerms:
     """A client's field selector in terms of the stored form: `regarding.kind` is `involvedObject.kind`."""
-    if not is_converted(cls):
+    names = _FACES[cls].stored_names if cls in _FACES else {}
+    if not names:
         return fields
     terms = []
     for term in fields.terms:
         first, dot, rest = term.name.partition(".")
-        terms.append(term._replace(name=_STORED_NAME.get(first, first) + dot + rest))
+        terms.append(term._replace(name=names.get(first, first) + dot + rest))
     return FieldTerms(tuple(terms))
-
-
-def _renamed(draft: Draft, cls: type[Resource], names: dict[str, str]) -> Draft:
-    result = {names.get(key, key): value for key, value in draft.items()}
-    return {**result, "kind": cls.kind.name, "apiVersion": cls.kind.api_version}
