@@ -10,6 +10,7 @@ import controllers
 import wherry.api.kinds  # noqa: F401  # registers every kind
 from controllers.nodes.node_lifecycle import GRACE_SECONDS, node_lifecycle_controller
 from controllers.parts.node_health import Silence
+from controllers.resource_quota import Stillness, resource_quota_controller
 from controllers.root_ca import root_ca_controller
 from wherry.client.controller import Controller, all_controllers
 
@@ -25,10 +26,13 @@ class Settings:
     node_grace_seconds: float = GRACE_SECONDS
 
 
-def controllers_for(settings: Settings, silence: Silence) -> list[Controller]:
+def controllers_for(settings: Settings, silence: Silence, stillness: Stillness) -> list[Controller]:
     """Every controller for the runner: those that declare themselves, and those that must be told something."""
     chosen = [*_declared(), node_lifecycle_controller(silence, settings.node_grace_seconds)]
-    return [*chosen, root_ca_controller(settings.root_ca)] if settings.root_ca else chosen
+    if settings.root_ca:
+        chosen.append(root_ca_controller(settings.root_ca))
+    watched = [kind for one in chosen for kind in one.kinds]
+    return [*chosen, resource_quota_controller(watched, stillness)]
 
 
 def _declared() -> list[Controller]:

@@ -9,9 +9,11 @@ from controllers.catalogue import Settings, controllers_for
 from controllers.shells.collecting import Collecting
 from controllers.shells.emptying import Emptying
 from controllers.shells.heartbeats import Heartbeats
+from controllers.shells.stillness import Stillness
 from controllers.shells.sweeping import Sweeping
 from wherry.api.core.namespace import Namespace
 from wherry.api.core.pod import Pod
+from wherry.api.core.quota.resource_quota import ResourceQuota
 from wherry.client.http import Client
 from wherry.client.runner import Runner
 
@@ -21,10 +23,11 @@ class Controllers:
 
     def __init__(self, client: Client, settings: Settings, *, may_act: Callable[[], bool] = lambda: True) -> None:
         # Nodes are judged by their heartbeats, and those are seen by the informers that the runner makes.
-        plans = controllers_for(settings, lambda node: heartbeats(node))
+        plans = controllers_for(settings, lambda node: heartbeats(node), lambda quota: stillness(quota))
         self.runner = Runner(client, plans, may_act=may_act)
         informers = self.runner.informers
         heartbeats = Heartbeats(informers)
+        stillness = Stillness(informers[ResourceQuota])
         self._emptying = Emptying(client, informers[Namespace], informers[Pod], may_act)
         self._collecting = Collecting(client, informers, may_act)
         self._sweeping = Sweeping(client, informers, heartbeats, may_act)

@@ -73,6 +73,23 @@ def container_resource_problems(name: str) -> tuple[str, ...]:
     return () if is_native(name) or is_extended(name) else ("doesn't follow extended resource name standard",)
 
 
+@lru_cache(maxsize=512)
+def resource_problems(name: str) -> tuple[str, ...]:
+    """Why this is no name of a resource at all."""
+    if problems := names.qualified_name(name):
+        return tuple(problems)
+    is_known = "/" in name or name in _STANDARD or is_huge_page(name.removeprefix("requests."))
+    return () if is_known else ("must be a standard resource type or fully qualified",)
+
+
+@lru_cache(maxsize=512)
+def quota_resource_problems(name: str) -> tuple[str, ...]:
+    """Why a quota cannot limit this resource."""
+    problems = resource_problems(name)
+    is_unknown = "/" not in name and (problems or name == "storage")
+    return (*problems, "must be a standard resource for quota") if is_unknown else problems
+
+
 def check_amount(field: str, name: str, amount: Quantity) -> Iterator[FieldError]:
     """Not negative, and whole where the resource is counted."""
     if amount.nanos < 0:

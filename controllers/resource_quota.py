@@ -1,0 +1,111 @@
+"""Count what each namespace holds, and tell it in the status of its quotas. Kubernetes: the resource quota controller.
+
+The API server charges a quota before the object is stored. Whoever counts in that instant finds too little, so a count
+is lowered only when the quota has not been charged for a moment; it is raised at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+
+from controllers.parts.metadata import collectable_kinds, metadata_view
+from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
+from wherry.api.core.pod import Pod
+from wherry.api.core.pod.totals import add
+from wherry.api.core.quota.resource_quota import ResourceQuota
+from wherry.api.core.quota.scopes import concerns
+from wherry.api.core.quota.usage import Usage, is_alive, is_counted, usage_of
+from wherry.api.core.service import Service
+from wherry.client.controller import Controller
+from wherry.client.plan import CheckAgain, Plan, SetStatus
+from wherry.client.world import World
+from wherry.machinery.quantity import Quantity
+from wherry.machinery.resource import Resource
+
+# How long a write takes at most, from its charge until our copies show the object.
+SETTLE_SECONDS = 1.0
+# What is in these says what they count for; of all other kinds it is enough that there are so many.
+_LOOKED_INTO = (Pod, Service, PersistentVolumeClaim)
+
+_Known = dict[str, tuple[str, Usage]]
+# For how many seconds a quota, by its key, has been left alone.
+Stillness = Callable[[str], float]
+
+
+def resource_quota_controller(watched: Iterable[type[Resource]], stillness: Stillness) -> Controller:
+    """The controller. Kinds that others watch anyway are not watched twice."""
+    known = {cls.kind.resource: cls for cls in watched} | {cls.kind.resource: cls for cls in _LOOKED_INTO}
+    known[ResourceQuota.kind.resource] = ResourceQuota
+    counted = tuple(known.get(kind.resource) or metadata_view(kind) for kind in collectable_kinds() if is_counted(kind))
+    ledger = Ledger(counted)
+
+    def plan(quota: ResourceQuota, world: World) -> Plan:
+        return counted_again(quota, world, ledger, stillness(quota.key))
+
+    def forget(key: str, _: World) -> Plan:
+        ledger.forget(key)
+        return iter(())
+
+    wakes = {cls: quotas_beside for cls in counted if cls is not ResourceQuota}
+    return Controller("resource_quota", ResourceQuota, plan, wakes=wakes, absent=forget)
+
+
+def quotas_beside(obj: Resource, world: World) -> Iterator[str]:
+    """The quotas to look at again when something in their namespace changes."""
+    return (quota.key for quota in world.list(ResourceQuota, namespace=obj.metadata.namespace))
+
+
+class Ledger:
+    """What the objects of these kinds count for; what has not changed is not looked into again."""
+
+    def __init__(self, kinds: tuple[type[Resource], ...]) -> None:
+        self._kinds = kinds
+        # quota -> uid -> the version looked into, and what it counts for
+        self._known: dict[tuple[str, str], _Known] = {}
+
+    def total(self, quota: ResourceQuota, world: World) -> Usage:
+        """What everything that the quota concerns counts for, in what it limits."""
+        place = (quota.key, str(list(quota.spec.requirements)))
+        known, seen = self._known.get(place, {}), _Known()
+        total = {name: Quantity() for name in quota.spec.hard}
+        for kind in self._kinds_under(quota):
+            for obj in world.list(kind, namespace=quota.metadata.namespace):
+                meta = obj.metadata
+                version, usage = known.get(meta.uid, ("", {}))
+                if version != meta.resource_version or meta.deleted_at is not None:
+                    usage = usage_of(obj, world.now) if concerns(quota, obj) else {}
+                seen[meta.uid] = (meta.resource_version, usage)
+                add(total, {name: amount for name, amount in usage.items() if name in total})
+        self._known[place] = seen
+        return total
+
+    def forget(self, key: str) -> None:
+        """A quota is gone."""
+        self._known = {place: known for place, known in self._known.items() if place[0] != key}
+
+    def _kinds_under(self, quota: ResourceQuota) -> Iterator[type[Resource]]:
+        hard = quota.spec.hard.keys()
+        for kind in self._kinds:
+            if kind in _LOOKED_INTO or hard & {kind.kind.resource, f"count/{kind.kind.resource}"}:
+                yield kind
+
+
+def counted_again(quota: ResourceQuota, world: World, ledger: Ledger, still_seconds: float) -> Plan:
+    """Set the status right; look again when a count may be lowered, or when a pod is overdue to be gone."""
+    used, status = ledger.total(quota, world), quota.status
+    if still_seconds < SETTLE_SECONDS and any(used[name] < status.used.get(name, Quantity()) for name in used):
+        used = {name: max(amount, status.used.get(name, Quantity())) for name, amount in used.items()}
+        yield CheckAgain(SETTLE_SECONDS - still_seconds)
+    if (status.hard, status.used) != (quota.spec.hard, used):
+        yield SetStatus(quota.with_status(hard=quota.spec.hard, used=used))
+    overdue = [at for pod in world.list(Pod, namespace=quota.metadata.namespace) if (at := _overdue_at(pod, world.now))]
+    if overdue:
+        yield CheckAgain((min(overdue) - world.now).total_seconds() + 1)
+
+
+def _overdue_at(pod: Pod, now: datetime) -> datetime | None:
+    meta = pod.metadata
+    if meta.deleted_at is None or meta.deletion_grace_seconds is None or not is_alive(pod, now):
+        return None
+    return meta.deleted_at + timedelta(seconds=meta.deletion_grace_seconds)
