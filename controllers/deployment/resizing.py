@@ -1,12 +1,12 @@
 """What a change of `spec.replicas` means for each ReplicaSet, in the middle of a roll-out too.
 
-Kubernetes: the scaling part of sync.go.
+Kubernetes: the scaling part of sync.go. Differs: nothing grows before every ReplicaSet has come down to its last size.
 """
 
 from __future__ import annotations
 
 from controllers.deployment.revisions import DESIRED, MOST, Fleet, number, revision_of
-from controllers.deployment.rollout import Sizes, emptied, most_pods, size_of, sizes_of
+from controllers.deployment.rollout import Sizes, emptied, has_answered, most_pods, size_of, sizes_of
 from wherry.api.apps.deployment import Deployment
 from wherry.api.apps.replicaset import ReplicaSet
 
@@ -19,6 +19,17 @@ def is_scaling(deployment: Deployment, fleet: Fleet) -> bool:
 
 def resized(deployment: Deployment, fleet: Fleet) -> Sizes:
     """The sizes after a change of `spec.replicas`: in the middle of a roll-out everyone gets a share."""
+    wanted = _resized(deployment, fleet)
+    present = sizes_of(fleet.all)
+    grows = any(size > present[name] for name, size in wanted.items())
+    return {} if grows and not all(map(_has_come_down, fleet.all)) else wanted
+
+
+def _has_come_down(rs: ReplicaSet) -> bool:
+    return has_answered(rs) and rs.status.replicas <= rs.spec.replicas
+
+
+def _resized(deployment: Deployment, fleet: Fleet) -> Sizes:
     only = _active_or_latest(fleet)
     if only is not None:
         return {only.metadata.name: deployment.spec.replicas}

@@ -138,6 +138,26 @@ def test_any_sequence_of_wishes_ends_in_the_last_one(wishes, data):
     assert not rollout.plan()
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 7), LIMITS, LIMITS, st.data())
+def test_replicasets_that_lag_make_no_pod_too_many(replicas, surge, unavailable, data):
+    rollout = guarded(replicas, surge, unavailable)
+    rollout.guarded = False
+    most = replicas + bounds(rollout.deployment).surge
+
+    for image in data.draw(st.lists(st.sampled_from(["a:1", "a:2", "a:3"]), max_size=5)):
+        rollout.roll_to(image)
+        for _ in range(data.draw(st.integers(0, 4))):
+            rollout.cluster.run(Deployment, plan_deployment, KEY)
+            for rs in rollout.cluster.list(ReplicaSet):
+                if data.draw(st.booleans()):
+                    rollout.cluster.run(ReplicaSet, plan_replicaset, rs.key)
+            for pod in rollout.pods[::2]:
+                rollout.make_ready(pod)
+            assert len(rollout.pods) <= most
+    rollout.settle()
+
+
 def test_recreate_never_mixes_versions():
     class Unmixed(RollOut):
         def check(self):
