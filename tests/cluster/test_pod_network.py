@@ -3,11 +3,12 @@
 import socket
 from typing import Any
 
+import docker.errors
 import pytest
 
 from wherry.cluster.layout import Layout
 from wherry.cluster.machine import network
-from wherry.cluster.machine.network import have_network
+from wherry.cluster.machine.network import have_network, remove_network
 from wherry.cluster.machine.ports import first_free, is_free
 from wherry.cluster.problem import ClusterProblem
 
@@ -18,8 +19,8 @@ class FakeEngine:
     def __init__(self, *networks: dict[str, Any]) -> None:
         self.made = list(networks)
 
-    def networks(self) -> list[dict[str, Any]]:
-        return list(self.made)
+    def networks(self, names: Any = ()) -> list[dict[str, Any]]:
+        return [network for network in self.made if not names or network["Name"] in names]
 
     def create_network(self, name: str, *, ipam: Any, labels: dict[str, str], **_: Any) -> dict[str, str]:
         config = [{"Subnet": ipam["Config"][0]["Subnet"]}]
@@ -87,3 +88,49 @@ def test_a_port_in_use_is_passed_over() -> None:
 
         assert not is_free(port)
         assert first_free(port, taken={port + 1}) > port + 1
+
+
+class EngineThatForgets(FakeEngine):
+    """One that removes networks."""
+
+    def remove_network(self, name: str) -> None:
+        if not any(network["Id"] == name for network in self.made):
+            raise docker.errors.NotFound("404")
+        self.made = [network for network in self.made if network["Id"] != name]
+
+
+class EngineThatHoldsOn(FakeEngine):
+    """One that has lost count of what is on its networks, or has another reason not to remove one."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+    def remove_network(self, name: str) -> None:
+        raise docker.errors.APIError("403", explanation=self.why)
+
+
+def test_a_network_goes_with_its_cluster() -> None:
+    engine = EngineThatForgets()
+    have_network(engine, layout("wherry"))
+    have_network(engine, layout("blue"))
+
+    remove_network(engine, layout("wherry"))
+
+    assert [network["Name"] for network in engine.made] == [layout("blue").title]
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("network wherry has active endpoints", r"holds on to the network wherry .*restart Docker"),
+        ("permission denied", r"cannot remove the network wherry: permission denied"),
+    ],
+)
+def test_an_engine_that_keeps_a_network_is_told_of(monkeypatch: pytest.MonkeyPatch, why: str, told: str) -> None:
+    monkeypatch.setattr(network, "_REMOVAL_SECONDS", -1.0)
+    engine = EngineThatHoldsOn(why)
+    have_network(engine, layout("wherry"))
+
+    with pytest.raises(ClusterProblem, match=told):
+        remove_network(engine, layout("wherry"))

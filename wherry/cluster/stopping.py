@@ -43,12 +43,15 @@ def stop(layout: Layout, say: Say, *, purge: bool = False) -> None:
         _stop_processes(layout)
         if settings is not None:
             remove_context(layout, Path(settings.kubeconfig), settings.context_before)
+        held_on_to = None
         if settings is not None and settings.nodes:
             _clear_rules(layout, settings)
             with shared_things():
-                _clear_docker(layout, purge=purge)
+                held_on_to = _clear_docker(layout, purge=purge)
         _unmount_all(layout.data_dir)
         shutil.rmtree(layout.run, ignore_errors=True)
+        if held_on_to is not None:
+            raise held_on_to  # before the data goes, without which the next `down` would not know the cluster
         if purge:
             _purge(layout)
         say("gone, its data included" if purge else f"gone; its data stays in {layout.data_dir}")
@@ -74,7 +77,8 @@ def _clear_rules(layout: Layout, settings: Settings) -> None:
         raise ClusterProblem(f"the rules of cluster {layout.name} cannot be removed:\n{done.stdout}{done.stderr}")
 
 
-def _clear_docker(layout: Layout, *, purge: bool) -> None:
+def _clear_docker(layout: Layout, *, purge: bool) -> ClusterProblem | None:
+    """Take everything of the cluster out of Docker; gives what Docker has against letting its network go."""
     try:
         client = connect()
     except ClusterProblem as problem:
@@ -85,10 +89,14 @@ def _clear_docker(layout: Layout, *, purge: bool) -> None:
     _remove_containers(client, layout)
     if purge and os.geteuid() != 0:
         _remove_files_of_root(client, layout)
-    remove_network(client, layout)
+    try:
+        remove_network(client, layout)
+    except ClusterProblem as problem:
+        return problem
     if not clusters_on(client):
         remove_images(client)
         stop_ours(client)
+    return None
 
 
 def _remove_containers(client: Any, layout: Layout) -> None:

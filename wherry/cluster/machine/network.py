@@ -27,6 +27,11 @@ _ROUTES = Path("/proc/net/route")
 _UP = 1
 # How long Docker may take to let the last container go.
 _REMOVAL_SECONDS = 15.0
+# Engines lose count of what is on a network, rarely; only a restart makes them count again.
+_HELD_ON_TO = (
+    "Docker holds on to the network {title} although no container is on it: "
+    "restart Docker and run `wherry down` again, with the same words"
+)
 
 
 class PodNetwork(NamedTuple):
@@ -54,13 +59,13 @@ def have_network(client: Any, layout: Layout) -> PodNetwork:
 
 
 def remove_network(client: Any, layout: Layout) -> None:
-    """Remove the cluster's network if there is one."""
+    """Remove the cluster's network if there is one; raises ClusterProblem when Docker does not."""
     for network in client.networks(names=[layout.title]):
         if network["Name"] == layout.title and network["Labels"].get(CLUSTER) == layout.name:
-            _remove(client, network["Id"])
+            _remove(client, network["Id"], layout.title)
 
 
-def _remove(client: Any, network_id: str) -> None:
+def _remove(client: Any, network_id: str, title: str) -> None:
     """Remove a network, from which Docker may still be taking the last containers away."""
     import docker.errors  # type: ignore[import-untyped]
 
@@ -72,8 +77,10 @@ def _remove(client: Any, network_id: str) -> None:
         except docker.errors.NotFound:
             return
         except docker.errors.APIError as error:
-            if "has active endpoints" not in str(error.explanation) or time.monotonic() > gives_up_at:
-                raise ClusterProblem(f"Docker cannot remove the cluster's network: {error.explanation}") from error
+            if "has active endpoints" not in str(error.explanation):
+                raise ClusterProblem(f"Docker cannot remove the network {title}: {error.explanation}") from error
+            if time.monotonic() > gives_up_at:
+                raise ClusterProblem(_HELD_ON_TO.format(title=title)) from error
         time.sleep(0.1)
 
 
