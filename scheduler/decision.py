@@ -26,6 +26,7 @@ class Refusal:
     nodes: Mask
     wanted: int = 0
     free: IntArray | None = None
+    is_about_pod: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,8 @@ class Decision:
     @cached_property
     def counted(self) -> tuple[Refusal, ...]:
         """The refusals, each node only under the first plugin that refuses it, and there under every reason."""
-        return tuple(_counted(self.refusals, len(self.nodes)))
+        of_the_pod = [refusal for refusal in self.refusals if refusal.is_about_pod]
+        return tuple(of_the_pod[:1] or _counted(self.refusals, len(self.nodes)))
 
     @property
     def rejected_by(self) -> frozenset[str]:
@@ -74,6 +76,8 @@ class Decision:
             return ""
         if not self.nodes:
             return NO_NODES
+        if any(refusal.is_about_pod for refusal in self.counted):
+            return f"0/{len(self.nodes)} nodes are available: {self.counted[0].reason}."
         histogram: Counter[str] = Counter()
         for refusal in self.counted:
             histogram[refusal.reason] += int(np.count_nonzero(refusal.nodes))

@@ -39,13 +39,15 @@ HIGHEST_SCORE = 100.0
 class Verdict(NamedTuple):
     """Where a pod may go (`mask`), and why not elsewhere, in the words of `kubectl describe pod`.
 
-    A refusal for want of something adds the numbers: how much is `wanted`, and how much each node has `free`.
+    A refusal for want of something adds the numbers: how much is `wanted`, and how much each node has `free`. One
+    that is about the pod, whatever the node, says so: then no nodes are counted, as after Kubernetes' PreFilter.
     """
 
     mask: Mask
     reason: str
     wanted: int = 0
     free: IntArray | None = None
+    is_about_pod: bool = False
 
 
 class PluginArgs(BaseModel):

@@ -47,11 +47,11 @@ def plan(pod: PodView, nodes: Columns, plugins: Sequence[Plugin], seed: int = 0)
 class _Refused:
     """Where one plugin refuses for one reason, row by row."""
 
-    __slots__ = ("free", "rows", "wanted")
+    __slots__ = ("free", "is_about_pod", "rows", "wanted")
 
     def __init__(self, size: int, verdict: Verdict) -> None:
         self.rows: Mask = np.zeros(size, dtype=np.bool_)
-        self.wanted = verdict.wanted
+        self.wanted, self.is_about_pod = verdict.wanted, verdict.is_about_pod
         self.free: IntArray | None = None if verdict.free is None else np.zeros(size, dtype=np.int64)
 
     def note(self, rows: Rows, verdict: Verdict) -> None:
@@ -148,7 +148,7 @@ class Answer:
             return replace(self._decision, pod=pod.key)
         choice = self.best()
         refusals = (
-            Refusal(plugin, reason, refused.rows.copy(), refused.wanted, _copy(refused.free))
+            Refusal(plugin, reason, refused.rows.copy(), refused.wanted, _copy(refused.free), refused.is_about_pod)
             for (plugin, reason), refused in self._refused.items()
             if refused.rows.any()
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import structlog
 
@@ -24,12 +25,14 @@ from scheduler.queue import Queue
 from scheduler.reporter import Reporter
 from scheduler.snapshot import Snapshot
 from scheduler.triggers import Trigger
+from scheduler.volumes.binder import VolumeBinder
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
 from wherry.machinery.errors import NotFound
+from wherry.machinery.resource import Resource
 
 log = structlog.get_logger()
 
@@ -50,21 +53,26 @@ class Scheduler:
         seed = clock.randomness().getrandbits(32)
         self._answers = {name: Answers(self.snapshot, plugins, seed) for name, plugins in profiles.items()}
         self._binder = Binder(client, self._bound, may_act)
+        self._volumes = VolumeBinder(client, self._binder.bind, self._bound)
         self._reporter = Reporter(client, next(iter(profiles)), may_act)
         self._woken = asyncio.Event()
         self.pods.subscribe(self._pod_changed)
         self.nodes.subscribe(self._node_changed)
+        for informer in self._volumes.informers:
+            informer.subscribe(lambda change: self._wake(*change))
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for informer in (self.nodes, self.pods):
+            informers: tuple[Informer[Any], ...] = (self.nodes, self.pods, *self._volumes.informers)
+            for informer in informers:
                 group.create_task(informer.run(), name=f"informer {informer.kind.kind.plural}")
             group.create_task(self._binder.run(), name="binder")
+            group.create_task(self._volumes.run(), name="volumes")
             group.create_task(self._reporter.run(), name="reporter")
             # A plan on half of the pods would give away the room of the other half.
-            await self.nodes.synced()
-            await self.pods.synced()
+            for informer in informers:
+                await informer.synced()
             group.create_task(self._schedule(), name="schedule")
 
     async def _schedule(self) -> None:
@@ -89,6 +97,7 @@ class Scheduler:
             self._reporter.found_no_node(pod.pod, f"running the scheduler's plugins: {error!r}")
 
     async def _place(self, pod: PodView) -> None:
+        pod = self._volumes.lookup.view(pod)
         answer = self._answers[pod.spec.scheduler_name].to(pod)
         choice = answer.best()
         if choice is None:
@@ -96,7 +105,11 @@ class Scheduler:
             return
         self.snapshot.place(pod, choice.node)
         log.info("plan", pod=pod.key, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
-        await self._binder.bind(pod, choice.node)
+        node = self.nodes.get(choice.node)
+        if node is not None and pod.volumes.unbound:
+            await self._volumes.bind(pod, node)
+        else:
+            await self._binder.bind(pod, choice.node)
 
     def _refuse(self, pod: PodView, decision: Decision) -> None:
         log.info("plan", pod=pod.key, message=decision.message)
@@ -151,7 +164,7 @@ class Scheduler:
             self.snapshot.remove_node(before.metadata.name)
         self._wake(before, after)
 
-    def _wake(self, before: Pod | Node | None, after: Pod | Node | None) -> None:
+    def _wake(self, before: Resource | None, after: Resource | None) -> None:
         self.queue.wake(before, after, self._now())
         self._woken.set()
 

@@ -114,9 +114,13 @@ _LEAD = [_rule(["create", "get", "list", "update", "watch", "patch"], "leases", 
 
 CLUSTER_ROLES: dict[str, list[Rule]] = {
     "cluster-admin": [_rule(ALL, ["*"], "*"), _paths(ALL, "*")],
+    # These three begin as what they will be: the sums of the roles that they select (`AGGREGATED`).
     "admin": [*_ADMIN, *_EDIT, *_VIEW],
     "edit": [*_EDIT, *_VIEW],
     "view": _VIEW,
+    "system:aggregate-to-admin": _ADMIN,
+    "system:aggregate-to-edit": _EDIT,
+    "system:aggregate-to-view": _VIEW,
     "system:discovery": [
         _paths(
             ["get"], "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz"
@@ -138,11 +142,16 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _rule([*READ, "delete"], "pods"),
         _rule(["create"], "bindings pods/binding"),
         _rule(["patch", "update"], "pods/status"),
-        _rule(READ, "nodes namespaces persistentvolumes persistentvolumeclaims services replicationcontrollers"),
+        _rule(READ, "nodes namespaces services replicationcontrollers"),
         _rule(READ, "replicasets statefulsets", "apps"),
         _rule(READ, "poddisruptionbudgets", "policy"),
         _rule(READ, "storageclasses", "storage.k8s.io"),
         _rule(READ, "priorityclasses", "scheduling.k8s.io"),
+    ],
+    # What the scheduler does about volumes before it binds a pod.
+    "system:volume-scheduler": [
+        _rule([*READ, "patch", "update"], "persistentvolumes persistentvolumeclaims"),
+        _rule(READ, "storageclasses", "storage.k8s.io"),
     ],
     # Controllers delete what belongs to whatever is gone, and empty namespaces: they need every kind, but no more
     # verbs.
@@ -157,6 +166,8 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         ),
         _rule(["create"], "replicasets controllerrevisions", "apps"),
         _rule(["create"], "endpointslices", "discovery.k8s.io"),
+        # Whoever adds up roles writes down rights that he need not have.
+        _rule(["escalate"], "clusterroles", _GROUP),
         _paths(["get"], "/api", "/api/*", "/apis", "/apis/*"),
     ],
     "system:node-proxier": [
@@ -164,6 +175,14 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _rule(READ, "services endpoints nodes"),
         _rule(READ, "endpointslices", "discovery.k8s.io"),
     ],
+}
+
+# The roles that are sums of others. Whatever is labelled `aggregate-to-view` is added to `view`, and so to the others.
+AGGREGATED = ("admin", "edit", "view")
+_PARTS = {
+    "edit": "admin",
+    "view": "edit",
+    **{f"system:aggregate-to-{name}": name for name in AGGREGATED},
 }
 
 # binding -> (cluster role, subjects as (kind, name))
@@ -181,6 +200,7 @@ CLUSTER_ROLE_BINDINGS: dict[str, tuple[str, list[tuple[str, str]]]] = {
     ),
     "system:monitoring": ("system:monitoring", [("Group", "system:monitoring")]),
     "system:kube-scheduler": ("system:kube-scheduler", [("User", "system:kube-scheduler")]),
+    "system:volume-scheduler": ("system:volume-scheduler", [("User", "system:kube-scheduler")]),
     "system:kube-controller-manager": ("system:kube-controller-manager", [("User", "system:kube-controller-manager")]),
     "system:node-proxier": ("system:node-proxier", [("User", "system:kube-proxy")]),
 }
@@ -192,8 +212,12 @@ def policy_objects() -> list[dict[str, Any]]:
     annotations = {"rbac.authorization.kubernetes.io/autoupdate": "true"}
     objects: list[dict[str, Any]] = []
     for name, rules in CLUSTER_ROLES.items():
-        metadata = {"name": name, "labels": labels, "annotations": annotations}
-        objects.append({"kind": "ClusterRole", "apiVersion": f"{_GROUP}/v1", "metadata": metadata, "rules": rules})
+        more = {_aggregate_to(_PARTS[name]): "true"} if name in _PARTS else {}
+        metadata = {"name": name, "labels": labels | more, "annotations": annotations}
+        draft = {"kind": "ClusterRole", "apiVersion": f"{_GROUP}/v1", "metadata": metadata, "rules": rules}
+        if name in AGGREGATED:
+            draft["aggregationRule"] = {"clusterRoleSelectors": [{"matchLabels": {_aggregate_to(name): "true"}}]}
+        objects.append(draft)
     for name, (role, subjects) in CLUSTER_ROLE_BINDINGS.items():
         metadata = {"name": name, "labels": labels, "annotations": annotations}
         binding: dict[str, Any] = {"kind": "ClusterRoleBinding", "apiVersion": f"{_GROUP}/v1", "metadata": metadata}
@@ -201,3 +225,8 @@ def policy_objects() -> list[dict[str, Any]]:
         binding["subjects"] = [{"kind": kind, "apiGroup": _GROUP, "name": subject} for kind, subject in subjects]
         objects.append(binding)
     return objects
+
+
+def _aggregate_to(name: str) -> str:
+    """The label that makes a role part of another."""
+    return f"rbac.authorization.k8s.io/aggregate-to-{name}"

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from scheduler.pods.requests import Amounts, pod_estimates, pod_requests
+from scheduler.pods.volumes import NO_VOLUMES, VolumeNeeds
 from wherry.api.core.pod import Pod, PodSpec
 from wherry.machinery.meta import ObjectMeta
 from wherry.machinery.view import Verbatim
@@ -30,10 +31,13 @@ class HostPort(NamedTuple):
 
 
 class PodView:
-    """A pod with what it asks of a node. Everything but the pod itself is worked out when first read, and kept."""
+    """A pod with what it asks of a node; what its `volumes` ask, others must say (`scheduler/volumes/lookup.py`).
 
-    def __init__(self, pod: Pod) -> None:
-        self.pod = pod
+    Everything else is worked out when first read, and kept.
+    """
+
+    def __init__(self, pod: Pod, volumes: VolumeNeeds = NO_VOLUMES) -> None:
+        self.pod, self.volumes = pod, volumes
         self._signed: tuple[tuple[str, ...], bytes] | None = None
 
     @property

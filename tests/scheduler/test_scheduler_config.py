@@ -29,6 +29,7 @@ def test_without_a_word_every_plugin_is_on_in_kubernetes_order(tmp_path):
         ("NodePorts", 1),
         ("NodeResourcesFit", 1),
         ("NodeResourcesBalancedAllocation", 1),
+        ("VolumeBinding", 1),
     ]
 
 

@@ -1,0 +1,63 @@
+"""Keep pods where their volumes can be reached, and where claims without one can get it. Kubernetes: VolumeBinding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from scheduler.columns import Columns, Mask
+from scheduler.columns.node_selectors import matching_any
+from scheduler.framework import Plugin, Verdict
+from scheduler.pods import PodView
+from scheduler.pods.volumes import Unbound
+from scheduler.triggers import Added, Changed, Deleted
+from wherry.api.core.node import Node
+from wherry.api.core.persistent_volume import PersistentVolume
+from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
+from wherry.api.core.pod.spec import NodeSelector
+from wherry.api.storage.storage_class import StorageClass
+
+CONFLICT = "node(s) had volume node affinity conflict"
+NONE_LEFT = "node(s) didn't find available persistent volumes to bind"
+
+
+class VolumeBinding(Plugin):
+    """A pod whose claims wait for something goes nowhere; others go where all their volumes are, or can be."""
+
+    order = 90
+    reads = ("volumes",)
+    retry_when = (
+        *(Added(kind) for kind in (Node, PersistentVolume, PersistentVolumeClaim, StorageClass)),
+        Changed(Node, "metadata.labels"),
+        Changed(PersistentVolume, "spec", "metadata.deleted_at"),
+        Changed(PersistentVolumeClaim, "spec", "metadata.annotations"),
+        Changed(StorageClass, "allowed_topologies"),
+        Deleted(PersistentVolumeClaim),
+    )
+
+    def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
+        needs = pod.volumes
+        if needs.problem:
+            yield Verdict(np.zeros(len(nodes), dtype=np.bool_), needs.problem, is_about_pod=True)
+        for selector in needs.reachable:
+            yield Verdict(matching_any(selector, nodes), CONFLICT)
+        taken: dict[str, Mask] = {}
+        for claim in needs.unbound:
+            yield Verdict(_served(claim, nodes, taken), NONE_LEFT)
+
+
+def _served(claim: Unbound, nodes: Columns, taken: dict[str, Mask]) -> Mask:
+    """Where the claim can get a volume; of two claims the first takes the smallest that both could have."""
+    if claim.selected:
+        return nodes.name.is_in([claim.selected])
+    found = np.zeros(len(nodes), dtype=np.bool_)
+    for volume, reachable in claim.candidates:
+        fits = _where(reachable, nodes) & ~found & ~taken.get(volume, np.zeros(len(nodes), dtype=np.bool_))
+        taken[volume] = taken[volume] | fits if volume in taken else fits
+        found |= fits
+    return found | _where(claim.where, nodes) if claim.makes else found
+
+
+def _where(selector: NodeSelector | None, nodes: Columns) -> Mask:
+    return np.ones(len(nodes), dtype=np.bool_) if selector is None else matching_any(selector, nodes)

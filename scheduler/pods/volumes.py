@@ -1,0 +1,38 @@
+"""What a pod's claims ask of a node. Made of the cluster's claims and volumes by `scheduler/volumes/lookup.py`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wherry.api.core.pod.spec import NodeSelector
+
+
+class Candidate(NamedTuple):
+    """A free volume that would suit a claim, and from where it can be reached (None: from everywhere)."""
+
+    volume: str
+    reachable: NodeSelector | None
+
+
+class Unbound(NamedTuple):
+    """A claim that gets its volume where the pod goes: one of the `candidates`, or a new one if its class `makes` any.
+
+    A claim for which a node was chosen already has it in `selected`; `where` is where the class makes volumes at all.
+    """
+
+    claim: str
+    candidates: tuple[Candidate, ...] = ()
+    makes: bool = False
+    where: NodeSelector | None = None
+    selected: str = ""
+
+
+class VolumeNeeds(NamedTuple):
+    """All claims of a pod. `problem`: why it can go nowhere for now; `reachable`: from where bound volumes are."""
+
+    problem: str = ""
+    reachable: tuple[NodeSelector, ...] = ()
+    unbound: tuple[Unbound, ...] = ()
+
+
+NO_VOLUMES = VolumeNeeds()

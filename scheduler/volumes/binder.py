@@ -1,0 +1,117 @@
+"""VolumeBinder: keeps the claims, volumes and classes at hand, and has a pod's claims bound before the pod is.
+
+For each claim that got its place with the pod either a free volume is set aside for it, or the node is written into it,
+for whoever makes volumes; then the pod waits until the controllers have bound all of them. Each pod waits in a task of
+its own, so that one whose volume nobody makes keeps no other from its node.
+
+Kubernetes: the VolumeBinding plugin's Reserve and PreBind, with its ten minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from scheduler.binder import Bound
+from scheduler.pods import PodView
+from scheduler.volumes.lookup import Lookup, Promise
+from wherry.api.core.node import Node
+from wherry.api.core.persistent_volume import PersistentVolume
+from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
+from wherry.api.meta import reference_to
+from wherry.api.storage.provisioning import SELECTED_NODE
+from wherry.api.storage.storage_class import StorageClass
+from wherry.client.http import Client
+from wherry.client.informer import Informer
+from wherry.machinery.errors import ApiError
+
+log = structlog.get_logger()
+
+BIND_SECONDS = 600.0
+BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
+
+BindPod = Callable[[PodView, str], Awaitable[None]]
+
+
+class VolumeBinder:
+    """See the module. `bind_pod` goes on with a pod whose claims are bound; `report` hears of those that cannot be."""
+
+    def __init__(self, client: Client, bind_pod: BindPod, report: Callable[[Bound], None]) -> None:
+        self._client, self._bind_pod, self._report = client, bind_pod, report
+        self.claims = Informer(client, PersistentVolumeClaim)
+        self.volumes = Informer(client, PersistentVolume)
+        self.classes = Informer(client, StorageClass)
+        self.lookup = Lookup(self.claims.shelf, self.volumes.shelf, self.classes.shelf)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._waiting: set[asyncio.Event] = set()
+        self.claims.subscribe(lambda _: self._look_again())
+
+    @property
+    def informers(self) -> tuple[Informer[Any], ...]:
+        """The copies, which somebody else keeps running."""
+        return self.claims, self.volumes, self.classes
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as self._tasks:
+            await asyncio.Event().wait()
+
+    async def bind(self, pod: PodView, node: Node) -> None:
+        """Bind the claims that go with the pod, if there are any, and then the pod."""
+        promises = self.lookup.promise(pod, node)
+        if not promises:
+            await self._bind_pod(pod, node.metadata.name)
+        elif self._tasks is not None:
+            self._tasks.create_task(self._keep(pod, node.metadata.name, promises), name=f"volumes of {pod.key}")
+
+    async def _keep(self, pod: PodView, node: str, promises: list[Promise]) -> None:
+        try:
+            for promise in promises:
+                await self._write(promise)
+            async with asyncio.timeout(BIND_SECONDS):
+                await self._until_bound(promises)
+        except ApiError as error:
+            self._give_up(pod, node, error)
+        except TimeoutError:
+            self._give_up(pod, node, ApiError("binding volumes: context deadline exceeded"))
+        else:
+            await self._bind_pod(pod, node)
+        finally:
+            self.lookup.forget(promises)
+
+    def _give_up(self, pod: PodView, node: str, error: ApiError) -> None:
+        self._report(Bound(pod, node, ApiError(f'running PreBind plugin "VolumeBinding": {error.message}')))
+
+    async def _write(self, promise: Promise) -> None:
+        claim = self.claims.get(promise.claim)
+        if claim is None or claim.spec.volume_name:
+            return
+        uid = claim.metadata.uid
+        if not promise.volume:
+            if claim.metadata.annotations.get(SELECTED_NODE) != promise.node:
+                chosen = {"metadata": {"uid": uid, "annotations": {SELECTED_NODE: promise.node}}}
+                await self._client.patch(PersistentVolumeClaim, claim.metadata.name, claim.metadata.namespace, chosen)
+            return
+        volume = self.volumes.get(promise.volume)
+        if volume is not None and volume.spec.claim_ref is None:
+            seen = {"uid": volume.metadata.uid, "resourceVersion": volume.metadata.resource_version}
+            marks = {"annotations": {BOUND_BY_CONTROLLER: "yes"}}
+            aside = {"metadata": {**seen, **marks}, "spec": {"claimRef": reference_to(claim)}}
+            await self._client.patch(PersistentVolume, promise.volume, "", aside)
+
+    async def _until_bound(self, promises: list[Promise]) -> None:
+        woken = asyncio.Event()
+        self._waiting.add(woken)
+        try:
+            while not self.lookup.are_bound(promises):
+                woken.clear()
+                await woken.wait()
+        finally:
+            self._waiting.discard(woken)
+
+    def _look_again(self) -> None:
+        for woken in self._waiting:
+            woken.set()

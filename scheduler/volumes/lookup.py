@@ -1,0 +1,149 @@
+"""Lookup: what the claims of a pod ask of a node, as the cluster's claims and volumes are now.
+
+What was promised to pods whose binding is still on its way counts as done: no volume is promised twice, and the second
+pod with a claim follows the first. Pure: it reads what it is given and keeps only the promises.
+
+Kubernetes: the VolumeBinding plugin's PreFilter and its assume caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from scheduler.pods import PodView
+from scheduler.pods.volumes import NO_VOLUMES, Candidate, Unbound, VolumeNeeds
+from wherry.api.core.node import Node
+from wherry.api.core.persistent_volume import PersistentVolume
+from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
+from wherry.api.core.pod import Pod
+from wherry.api.core.pod.spec import NodeSelector
+from wherry.api.storage.provisioning import NO_PROVISIONER, SELECTED_NODE
+from wherry.api.storage.storage_class import StorageClass
+from wherry.api.storage.volume_matching import is_meant_for, selects, suitable_volumes
+from wherry.client.world import Shelf
+
+COMPLETED = "pv.kubernetes.io/bind-completed"
+IMMEDIATE = "pod has unbound immediate PersistentVolumeClaims"
+GONE = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
+
+
+class Promise(NamedTuple):
+    """What a claim gets with its pod's node: a volume that is there, or else a new one on the node."""
+
+    claim: str
+    node: str
+    volume: str = ""
+
+
+class Lookup:
+    """See the module. The shelves are those that informers keep current."""
+
+    def __init__(
+        self,
+        claims: Shelf[PersistentVolumeClaim],
+        volumes: Shelf[PersistentVolume],
+        classes: Shelf[StorageClass],
+    ) -> None:
+        self._claims, self._volumes, self._classes = claims, volumes, classes
+        self._promised: dict[str, Promise] = {}
+
+    def view(self, pod: PodView) -> PodView:
+        """The pod with what its claims ask for; the same one if it has none."""
+        needs = self.needs(pod.pod)
+        return pod if needs == pod.volumes else PodView(pod.pod, needs)
+
+    def needs(self, pod: Pod) -> VolumeNeeds:
+        """See `VolumeNeeds`."""
+        reachable, unbound = list[NodeSelector](), list[Unbound]()
+        for key, claim, missing in self._claims_of(pod):
+            if claim is None or claim.metadata.deleted_at is not None:
+                return VolumeNeeds(missing if claim is None else _going(claim))
+            promise = self._promised.get(key)
+            name = claim.spec.volume_name or (promise.volume if promise else "")
+            if claim.spec.volume_name and COMPLETED not in claim.metadata.annotations:
+                return VolumeNeeds(IMMEDIATE)
+            if name:
+                volume = self._volumes.get(name)
+                if volume is None:
+                    return VolumeNeeds(GONE)
+                if volume.spec.node_affinity.required is not None:
+                    reachable.append(volume.spec.node_affinity.required)
+            elif (asked := self._unbound(key, claim, promise)) is not None:
+                unbound.append(asked)
+            else:
+                return VolumeNeeds(IMMEDIATE)
+        return VolumeNeeds("", tuple(reachable), tuple(unbound)) if reachable or unbound else NO_VOLUMES
+
+    def promise(self, pod: PodView, node: Node) -> list[Promise]:
+        """Keep for the pod what it needs on this node; gives what must be written. Empty: nothing."""
+        promises, taken = list[Promise](), set[str]()
+        for claim in pod.volumes.unbound:
+            free = (each for each in claim.candidates if each.volume not in taken and _reaches(each, node))
+            volume = "" if claim.selected else next((each.volume for each in free), "")
+            taken.add(volume)
+            promises.append(Promise(claim.claim, node.metadata.name, volume))
+        self._promised |= {promise.claim: promise for promise in promises}
+        return promises
+
+    def forget(self, promises: list[Promise]) -> None:
+        """They were kept, or could not be: from here on what the copies show counts."""
+        for promise in promises:
+            if self._promised.get(promise.claim) == promise:
+                del self._promised[promise.claim]
+
+    def are_bound(self, promises: list[Promise]) -> bool:
+        """Whether all these claims have their volumes, in the copies."""
+        claims = [self._claims.get(promise.claim) for promise in promises]
+        return all(claim and claim.spec.volume_name and COMPLETED in claim.metadata.annotations for claim in claims)
+
+    def _claims_of(self, pod: Pod) -> Iterator[tuple[str, PersistentVolumeClaim | None, str]]:
+        """Each claim with its key, and what to say if it is missing."""
+        own = {name for volume in pod.spec.volumes if volume.source[0] == "ephemeral" for name in [volume.name]}
+        for name in pod.claim_names:
+            key = f"{pod.metadata.namespace}/{name}"
+            missing = f'persistentvolumeclaim "{name}" not found'
+            if name.removeprefix(f"{pod.metadata.name}-") in own:
+                missing = f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{name}"'
+            yield key, self._claims.get(key), missing
+
+    def _unbound(self, key: str, claim: PersistentVolumeClaim, promise: Promise | None) -> Unbound | None:
+        """None if the claim is not for the scheduler to settle."""
+        kind = self._classes.get(claim.spec.storage_class_name or "")
+        if kind is None or kind.volume_binding_mode != "WaitForFirstConsumer":
+            return None
+        selected = promise.node if promise else claim.metadata.annotations.get(SELECTED_NODE, "")
+        taken = {other.volume for other in self._promised.values()}
+        suitable = suitable_volumes(claim, self._volumes.all())
+        suitable.sort(key=lambda volume: not is_meant_for(volume, claim))
+        return Unbound(
+            key,
+            candidates=tuple(
+                Candidate(volume.metadata.name, volume.spec.node_affinity.required)
+                for volume in suitable
+                if volume.metadata.name not in taken
+            ),
+            makes=kind.provisioner != NO_PROVISIONER,
+            where=_where(kind),
+            selected=selected,
+        )
+
+
+def _going(claim: PersistentVolumeClaim) -> str:
+    return f'persistentvolumeclaim "{claim.metadata.name}" is being deleted'
+
+
+def _where(kind: StorageClass) -> NodeSelector | None:
+    """The class's allowed topologies as a selector of nodes."""
+    terms = [
+        [
+            {"key": one.get("key", ""), "operator": "In", "values": one.get("values") or []}
+            for one in term.raw.get("matchLabelExpressions") or []
+        ]
+        for term in kind.allowed_topologies
+    ]
+    return NodeSelector.read({"nodeSelectorTerms": [{"matchExpressions": term} for term in terms]}) if terms else None
+
+
+def _reaches(candidate: Candidate, node: Node) -> bool:
+    return candidate.reachable is None or selects(candidate.reachable, node)
