@@ -50,6 +50,7 @@ _VIEWED = {
     "networking.k8s.io": ["ingresses", "ingresses/status", "networkpolicies"],
     "discovery.k8s.io": ["endpointslices"],
     "events.k8s.io": ["events"],
+    "metrics.k8s.io": ["nodes", "pods"],
 }
 _EDITED = {
     "": [
@@ -135,6 +136,7 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
     "system:service-account-issuer-discovery": [
         _paths(["get"], "/.well-known/openid-configuration", "/openid/v1/jwks")
     ],
+    "system:aggregated-metrics-reader": [_rule(READ, "nodes pods", "metrics.k8s.io")],
     "system:monitoring": [_paths(["get"], "/metrics", "/healthz", "/livez", "/readyz")],
     "system:kube-scheduler": [
         *_RECORD_EVENTS,
