@@ -19,8 +19,10 @@ from datetime import datetime
 from typing import Any
 
 import wherry.api.kinds  # noqa: F401  # registers every kind
+from wherry.api.apps.daemonset import DaemonSet
 from wherry.api.apps.deployment import Deployment
 from wherry.api.apps.replicaset import ReplicaSet
+from wherry.api.apps.statefulset import StatefulSet
 from wherry.api.core.namespace import Namespace
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
@@ -146,6 +148,20 @@ def a_deployment(name: str = "", *, replicas: int = 1, **more: Any) -> Deploymen
     """A Deployment."""
     deployment: Deployment = a_workload(Deployment, name, replicas=replicas, **more)
     return deployment
+
+
+def a_statefulset(name: str = "", *, replicas: int = 1, **more: Any) -> StatefulSet:
+    """A StatefulSet; `claims` are the names of claims that each pod gets."""
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claims = [{"metadata": {"name": claim}, "spec": spec} for claim in more.pop("claims", ())]
+    sts: StatefulSet = a_workload(StatefulSet, name, replicas=replicas, volume_claim_templates=claims, **more)
+    return sts
+
+
+def a_daemonset(name: str = "", **more: Any) -> DaemonSet:
+    """A DaemonSet."""
+    ds: DaemonSet = a_workload(DaemonSet, name, **more)
+    return ds
 
 
 def a_node(name: str = "", *, ready: bool | str = True, cpu: str = "4", memory: str = "8Gi", **more: Any) -> Node:
