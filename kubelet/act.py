@@ -109,7 +109,7 @@ async def _(step: BeginStop, charge: Charge) -> bool:
     hook = container.lifecycle.pre_stop if container and container.lifecycle else None
     has_hook = hook is not None and step.grace_seconds > 0
     charge.stopping[record.id] = Stopping(clock.now(), step.grace_seconds, is_hook_done=not has_hook)
-    charge.tell("Killing", step.why)
+    charge.tell("Killing", step.why, container=record.name)
     log.info("stopping container", pod=charge.pod.key, container=record.name, grace_seconds=step.grace_seconds)
     if has_hook:
         charge.spawn(_pre_stop(charge, record, step.grace_seconds))
@@ -123,7 +123,7 @@ async def _pre_stop(charge: Charge, record: ContainerRecord, grace_seconds: floa
         target = Target(charge.host.runtime, record.id, container, sandboxes[0].ip if sandboxes else "")
         outcome = await perform_hook(container.lifecycle.pre_stop, target, grace_seconds)
         if not outcome.is_success:
-            charge.tell("FailedPreStopHook", f"PreStopHook failed: {outcome.message}", "Warning")
+            charge.tell("FailedPreStopHook", f"PreStopHook failed: {outcome.message}", "Warning", container=record.name)
     stopping = charge.stopping.get(record.id)
     if stopping is not None:
         charge.stopping[record.id] = stopping._replace(is_hook_done=True)
@@ -155,8 +155,8 @@ async def _(step: Hold, charge: Charge) -> bool:
     key = f"{step.container} {step.reason}"
     if key not in charge.told:
         charge.told.add(key)
-        charge.tell("Failed", step.message, "Warning")
-        charge.tell("Failed", f"Error: {step.reason}", "Warning")
+        charge.tell("Failed", step.message, "Warning", container=step.container)
+        charge.tell("Failed", f"Error: {step.reason}", "Warning", container=step.container)
     return True
 
 
@@ -164,7 +164,7 @@ async def _(step: Hold, charge: Charge) -> bool:
 async def _(step: Tell, charge: Charge) -> bool:
     if step.key not in charge.told:
         charge.told.add(step.key)
-        charge.tell(step.reason, step.message, step.type)
+        charge.tell(step.reason, step.message, step.type, container=step.container)
     return False
 
 

@@ -39,6 +39,10 @@ class Outcome(NamedTuple):
 
 async def perform(action: Action, target: Target, timeout_seconds: float) -> Outcome:
     """Do it once. What goes wrong is an outcome, but for RuntimeUnavailable: an engine that is away says nothing."""
+    if action.sleep is not None:
+        # A pause as long as the grace period is no failure.
+        await asyncio.sleep(min(action.sleep.seconds, timeout_seconds))
+        return Outcome(True)
     if action.exec is not None:
         return await _command(action.exec.command, target, timeout_seconds)
     try:
@@ -49,8 +53,6 @@ async def perform(action: Action, target: Target, timeout_seconds: float) -> Out
                 return await _connect(action.tcp_socket.host or target.pod_ip, action.tcp_socket.port, target)
             if action.grpc is not None:
                 return await _connect(target.pod_ip, action.grpc.port, target)
-            if action.sleep is not None:
-                await asyncio.sleep(action.sleep.seconds)
             return Outcome(True)
     except TimeoutError:
         return Outcome(False, f"context deadline exceeded after {timeout_seconds:g}s")

@@ -58,9 +58,13 @@ class Charge:
         spec = self.pod.spec
         return next((c for c in (*spec.containers, *spec.init_containers) if c.name == name), None)
 
-    def tell(self, reason: str, message: str, type: str = "Normal") -> None:
-        """An event about the pod."""
-        self.host.recorder.record(self.pod, reason, message, type)
+    def tell(self, reason: str, message: str, type: str = "Normal", *, container: str = "") -> None:
+        """An event about the pod, or about a container of it."""
+        place = ""
+        if container:
+            is_init = any(each.name == container for each in self.pod.spec.init_containers)
+            place = f"spec.{'initContainers' if is_init else 'containers'}{{{container}}}"
+        self.host.recorder.record(self.pod, reason, message, type, field_path=place)
 
     def forget_container(self, container_id: str) -> None:
         """A container ended or was removed: what was true of it is no longer of use."""

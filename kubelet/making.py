@@ -57,8 +57,9 @@ async def make_container(charge: Charge, step: Start) -> bool:
         return True
     charge.troubles.pop(container.name, None)
     if charge.pulled_for.get(container.name) != step.attempt:
-        charge.tell("Pulled", f'Container image "{container.image}" already present on machine')
-    charge.tell("Created", f"Created container: {container.name}")
+        already = f'Container image "{container.image}" already present on machine'
+        charge.tell("Pulled", already, container=container.name)
+    charge.tell("Created", f"Created container: {container.name}", container=container.name)
     if container.lifecycle and container.lifecycle.post_start:
         charge.hooks[container_id] = Hook()
     await _start(charge, container, container_id)
@@ -71,9 +72,9 @@ async def _start(charge: Charge, container: Container, container_id: str) -> Non
     except RuntimeUnavailable:
         raise
     except RuntimeFailure as error:
-        charge.tell("Failed", f"Error: {error}", "Warning")
+        charge.tell("Failed", f"Error: {error}", "Warning", container=container.name)
         return
-    charge.tell("Started", f"Started container {container.name}")
+    charge.tell("Started", f"Started container {container.name}", container=container.name)
     log.info("started container", pod=charge.pod.key, container=container.name, id=container_id[:12])
     if container_id in charge.hooks:
         charge.spawn(_post_start(charge, container, container_id))
@@ -88,13 +89,14 @@ async def _post_start(charge: Charge, container: Container, container_id: str) -
     if container_id in charge.hooks:
         charge.hooks[container_id] = Hook(outcome.is_success, "" if outcome.is_success else outcome.message or "failed")
         if not outcome.is_success:
-            charge.tell("FailedPostStartHook", f"PostStartHook failed: {outcome.message}", "Warning")
+            why = f"PostStartHook failed: {outcome.message}"
+            charge.tell("FailedPostStartHook", why, "Warning", container=container.name)
         charge.wake()
 
 
 def _trouble(charge: Charge, container: Container, reason: str, message: str) -> None:
     charge.troubles[container.name] = Trouble(reason, message, clock.now() + timedelta(seconds=_RETRY_SECONDS))
-    charge.tell("Failed", f"Error: {message}", "Warning")
+    charge.tell("Failed", f"Error: {message}", "Warning", container=container.name)
 
 
 async def _gather(charge: Charge, step: Start) -> Ingredients:

@@ -88,7 +88,8 @@ class _Prober:
             return
         self._tally = self._tally.after(outcome.is_success, self._probe)
         if not outcome.is_success:
-            self._charge.tell("Unhealthy", f"{self._kind} probe failed: {outcome.message}", "Warning")
+            why = f"{self._kind} probe failed: {outcome.message}"
+            self._charge.tell("Unhealthy", why, "Warning", container=self._record.name)
         after = self._applied(before)
         if after != before:
             self._charge.health[self._record.id] = after

@@ -21,7 +21,7 @@ _ERROR_SHOWN_SECONDS = 2
 async def pull(charge: Charge, container: Container, attempt: int) -> None:
     """Ends with the image there, or with the container in trouble until its pause is over."""
     image, started_at = container.image, clock.now()
-    charge.tell("Pulling", f'Pulling image "{image}"')
+    charge.tell("Pulling", f'Pulling image "{image}"', container=container.name)
     try:
         credentials = credentials_for(image, await _pull_secrets(charge))
         await charge.host.images.pull(image, credentials)
@@ -31,7 +31,8 @@ async def pull(charge: Charge, container: Container, attempt: int) -> None:
         charge.host.images.succeeded(charge.uid, image)
         charge.pulled_for[container.name] = attempt
         charge.troubles.pop(container.name, None)
-        charge.tell("Pulled", f'Successfully pulled image "{image}" in {_seconds_since(started_at):.3g}s')
+        done = f'Successfully pulled image "{image}" in {_seconds_since(started_at):.3g}s'
+        charge.tell("Pulled", done, container=container.name)
     finally:
         charge.pulling.discard(container.name)
         charge.wake()
@@ -50,8 +51,8 @@ async def _pull_secrets(charge: Charge) -> list[Secret]:
 
 def _fail(charge: Charge, container: Container, error: str, pause: Pause) -> None:
     message = f'failed to pull image "{container.image}": {error}'
-    charge.tell("Failed", f'Failed to pull image "{container.image}": {error}', "Warning")
-    charge.tell("Failed", "Error: ErrImagePull", "Warning")
+    charge.tell("Failed", f'Failed to pull image "{container.image}": {error}', "Warning", container=container.name)
+    charge.tell("Failed", "Error: ErrImagePull", "Warning", container=container.name)
     charge.troubles[container.name] = Trouble("ErrImagePull", message, pause.until)
     charge.spawn(_then_back_off(charge, container, message))
 
@@ -63,7 +64,7 @@ async def _then_back_off(charge: Charge, container: Container, message: str) -> 
     if trouble is None or trouble.reason != "ErrImagePull":
         return
     waiting = f'Back-off pulling image "{container.image}"'
-    charge.tell("BackOff", waiting)
-    charge.tell("Failed", "Error: ImagePullBackOff", "Warning")
+    charge.tell("BackOff", waiting, container=container.name)
+    charge.tell("Failed", "Error: ImagePullBackOff", "Warning", container=container.name)
     charge.troubles[container.name] = Trouble("ImagePullBackOff", f"{waiting}: ErrImagePull: {message}", trouble.until)
     charge.wake()

@@ -73,6 +73,17 @@ async def test_the_same_again_is_counted():
 
 
 @in_virtual_time
+async def test_an_event_may_be_about_a_part_of_an_object():
+    api = FakeApi()
+    async with recording(api) as recorder:
+        for path in ("spec.containers{app}", "spec.containers{side}", "spec.containers{app}"):
+            recorder.record(a_pod("web"), "Started", "started", field_path=path)
+
+    told = [(event.about.field_path, event.count) for event in api.all(Event)]
+    assert sorted(told) == [("spec.containers{app}", 2), ("spec.containers{side}", 1)]
+
+
+@in_virtual_time
 async def test_an_event_about_a_cluster_wide_object_stands_in_default():
     api = FakeApi()
     async with recording(api) as recorder:

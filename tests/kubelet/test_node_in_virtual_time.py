@@ -10,6 +10,7 @@ from kubelet.runtime.fake import FakeRuntime, Start
 from tests.kubelet.docker_engine import TEST_IMAGE
 from tests.kubelet.nodes import a_container, a_manifest, a_node, status, waits_for
 from wherry.api.core.node import Node
+from wherry.api.events.event import Event
 from wherry.api.meta import find_condition
 from wherry.client import clock
 from wherry.sim.virtual_time import in_virtual_time
@@ -80,6 +81,24 @@ async def test_a_container_that_ignores_signals_is_killed_when_its_grace_is_over
 
         assert timedelta(seconds=29) < clock.now() - before < timedelta(seconds=32)
         assert (await node.runtime.inventory()).all == ()
+
+
+@in_virtual_time
+async def test_a_pause_as_long_as_the_grace_period_is_no_failure(tmp_path: Path):
+    hook = {"preStop": {"sleep": {"seconds": 5}}}
+    async with a_node(tmp_path, a_runtime()) as node:
+        await node.create(a_manifest("web", a_container(lifecycle=hook), terminationGracePeriodSeconds=5))
+        pod = await node.until("web", lambda pod: pod.status.ready)
+        before = clock.now()
+
+        await node.admin.delete(type(pod), "web", "default")
+        await node.until_gone("web", seconds=60)
+        events = await node.admin.list(Event, "default")
+
+        assert timedelta(seconds=5) <= clock.now() - before < timedelta(seconds=8)
+        told = {(event.reason, event.about.field_path) for event in events.items}
+        assert ("Killing", "spec.containers{app}") in told
+        assert "FailedPreStopHook" not in {reason for reason, _ in told}
 
 
 @in_virtual_time

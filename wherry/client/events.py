@@ -45,12 +45,15 @@ class EventRecorder:
         self._queue: asyncio.Queue[Told] = asyncio.Queue(QUEUE_SIZE)
         self.lost = 0
 
-    def record(self, obj: Resource, reason: str, message: str, type: str = "Normal", *, action: str = "") -> None:
-        """Tell what happened to an object; returns at once."""
+    def record(
+        self, obj: Resource, reason: str, message: str, type: str = "Normal", *, action: str = "", field_path: str = ""
+    ) -> None:
+        """Tell what happened to an object, or to the part of it at a path; returns at once."""
         if type not in TYPES:
             raise ValueError(f"event type {type!r}: allowed are Normal and Warning")
         message = message.encode()[:MOST_MESSAGE_BYTES].decode(errors="ignore")
-        told = self._series.told(reference_to(obj), reason, message, type, clock.now(), action=action)
+        reference = reference_to(obj) | ({"fieldPath": field_path} if field_path else {})
+        told = self._series.told(reference, reason, message, type, clock.now(), action=action)
         if told is None:
             log.debug("event dropped", about=obj.key, reason=reason, why="too many events about this object")
             return
