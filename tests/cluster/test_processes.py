@@ -14,6 +14,7 @@ from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.settings import NodeSettings, Settings, load_settings
 from wherry.cluster.starting import node_names
 from wherry.cluster.supervision.child import Child
+from wherry.cluster.supervision.forking import Forkery
 from wherry.cluster.supervision.logs import MOST_BYTES, keep_small, last_lines
 from wherry.cluster.supervision.process_id import ProcessId, identify
 from wherry.cluster.supervision.processes import Process, processes_of
@@ -42,7 +43,9 @@ def test_without_nodes_there_is_no_proxy(tmp_path: Path) -> None:
 
 async def test_a_child_that_ends_is_started_again(tmp_path: Path) -> None:
     changed = asyncio.Event()
-    child = Child(Process("brief", ("/bin/true",), 1), tmp_path / "brief.log", changed.set)
+    child = Child(
+        Process("brief", ("/bin/true",), 1), tmp_path / "brief.log", Forkery(tmp_path / "forks.log"), changed.set
+    )
     keeping = asyncio.create_task(child.keep_running())
 
     while child.report.starts < 3:
@@ -59,7 +62,12 @@ async def test_a_child_that_will_not_end_is_killed(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     deaf = f"import signal, time; signal.signal(15, signal.SIG_IGN); open({str(fifo)!r}, 'w').close(); time.sleep(60)"
-    child = Child(Process("deaf", (sys.executable, "-c", deaf), 1), tmp_path / "deaf.log", lambda: None)
+    child = Child(
+        Process("deaf", (sys.executable, "-c", deaf), 1),
+        tmp_path / "deaf.log",
+        Forkery(tmp_path / "forks.log"),
+        lambda: None,
+    )
     keeping = asyncio.create_task(child.keep_running())
     await asyncio.to_thread(fifo.read_bytes)
 

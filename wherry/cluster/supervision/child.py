@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from wherry.client.backoff import Backoff
+from wherry.cluster.supervision.forking import Forkery, Running
 from wherry.cluster.supervision.process_id import ProcessId, end_with_parent, identify
 from wherry.cluster.supervision.processes import Process
 
@@ -40,11 +41,12 @@ class ChildReport(msgspec.Struct, frozen=True):
 class Child:
     """See the module."""
 
-    def __init__(self, process: Process, log: Path, changed: Callable[[], None]) -> None:
+    def __init__(self, process: Process, log: Path, forkery: Forkery, changed: Callable[[], None]) -> None:
         self.process = process
         self._log = log
+        self._forkery = forkery
         self._changed = changed
-        self._running: asyncio.subprocess.Process | None = None
+        self._running: Running | None = None
         self._id: ProcessId | None = None
         self._since, self._starts = "", 0
         self._exit_code: int | None = None
@@ -91,20 +93,26 @@ class Child:
         self._changed()
 
     async def _start(self) -> None:
-        with self._log.open("ab") as log:
-            self._running = await asyncio.create_subprocess_exec(
-                *self.process.command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                preexec_fn=partial(end_with_parent, os.getpid()),
-            )
+        process = self.process
+        if process.module:
+            self._running = await self._forkery.start(process.name, process.module, process.options, self._log)
+        else:
+            self._running = await self._execute(process.command)
         self._id = identify(self._running.pid)
         self._since, self._starts = _now(), self._starts + 1
         self._say(f"started, pid {self._running.pid}")
         self._changed()
+
+    async def _execute(self, command: tuple[str, ...]) -> Running:
+        with self._log.open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                preexec_fn=partial(end_with_parent, os.getpid()),
+            )
 
     async def stop(self, grace_seconds: float) -> None:
         """SIGTERM, and SIGKILL to what is left after the grace. `keep_running` must have been cancelled."""

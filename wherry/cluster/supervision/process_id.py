@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _POLL_SECONDS = 0.02
 # Loaded before anyone forks: between fork and exec nothing may be loaded.
 _libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
@@ -76,3 +76,9 @@ def end_with_parent(parent: int) -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != parent:  # it ended before we asked
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def rename(name: str) -> None:
+    """Be called so by `ps -e` and `top`, as far as the system can; Linux shows the first 15 bytes."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)

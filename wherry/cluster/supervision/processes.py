@@ -14,6 +14,8 @@ from wherry.cluster.settings import CLUSTER_DOMAIN, NodeSettings, Settings
 
 LOOPBACK = "127.0.0.1"
 DNS_INDEX = 10
+# -P: modules come from where Wherry is installed, never from the current folder.
+_PYTHON = (sys.executable, "-P", "-m")
 # Objects may have 3 MiB, and etcd's own limits are 1.5 MiB and 2 GiB; 8 GiB is the most it recommends.
 _ETCD_LIMITS = ("--max-request-bytes", "4194304", "--quota-backend-bytes", "8589934592")
 
@@ -26,6 +28,16 @@ class Process:
     command: tuple[str, ...]
     stage: int
     ready_url: str = ""
+
+    @property
+    def module(self) -> str:
+        """The module that it runs, if it is one of ours; empty for other programs."""
+        return self.command[len(_PYTHON)] if self.command[: len(_PYTHON)] == _PYTHON else ""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What follows the module."""
+        return self.command[len(_PYTHON) + 1 :]
 
 
 def processes_of(layout: Layout, settings: Settings) -> tuple[Process, ...]:
@@ -51,8 +63,7 @@ def _processes(layout: Layout, settings: Settings) -> Iterator[Process]:
 
 
 def _python(module: str, options: tuple[str, ...]) -> tuple[str, ...]:
-    # -P: modules come from where Wherry is installed, never from the current folder.
-    return (sys.executable, "-P", "-m", module, *options)
+    return (*_PYTHON, module, *options)
 
 
 def _etcd(layout: Layout, settings: Settings) -> Process:
@@ -118,6 +129,10 @@ def _controllers(layout: Layout) -> tuple[str, ...]:
         str(layout.kubeconfig("controllers")),
         "--root-ca",
         str(layout.ca_file),
+        "--cluster-signing-cert-file",
+        str(layout.ca_file),
+        "--cluster-signing-key-file",
+        str(layout.key("ca")),
         "--no-leader-elect",
     )
 

@@ -21,6 +21,7 @@ from wherry.cluster.layout import Layout
 from wherry.cluster.probe import Probe
 from wherry.cluster.settings import Settings, load_settings
 from wherry.cluster.supervision.child import Child
+from wherry.cluster.supervision.forking import Forkery
 from wherry.cluster.supervision.logs import keep_small
 from wherry.cluster.supervision.process_id import identify
 from wherry.cluster.supervision.processes import Process, processes_of
@@ -35,8 +36,10 @@ class Supervisor:
 
     def __init__(self, layout: Layout, settings: Settings) -> None:
         self._layout = layout
+        self._forkery = Forkery(layout.log("supervisor"))
         self._children = [
-            Child(process, layout.log(process.name), self._report) for process in processes_of(layout, settings)
+            Child(process, layout.log(process.name), self._forkery, self._report)
+            for process in processes_of(layout, settings)
         ]
         self._told_to_stop = asyncio.Event()
 
@@ -55,8 +58,10 @@ class Supervisor:
         await asyncio.gather(starting, logs, *keeping.values(), return_exceptions=True)
         for stage in sorted({child.process.stage for child in self._children}, reverse=True):
             await asyncio.gather(*(child.stop(STOP_SECONDS) for child in self._of(stage)))
+        await self._forkery.close()
 
     async def _start(self, keeping: dict[str, asyncio.Task[None]]) -> None:
+        await self._forkery.prepare()
         for stage in sorted({child.process.stage for child in self._children}):
             for child in self._of(stage):
                 keeping[child.process.name] = asyncio.create_task(child.keep_running())

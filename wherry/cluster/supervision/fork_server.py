@@ -1,0 +1,130 @@
+"""The fork server: imports once what all components need, and becomes each of them by forking.
+
+    python -m wherry.cluster.supervision.fork_server     with a socket to the supervisor as standard input
+
+It reads one request a line, `{"module", "options", "log", "name"}`, answers `{"started": pid}`, and when a process has
+ended `{"ended": pid, "exit_code": n}` (negative: the signal that ended it). It ends with the socket, and so does what
+it started.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from wherry.cluster.supervision.process_id import end_with_parent, rename
+
+# A module that is missing here costs its component the time to import it, and nothing else. None of them may start a
+# thread or ask for an event loop when it is imported: only one thread survives a fork.
+_PRELOADED = (
+    *("wherry.api.kinds", "wherry.client.runner", "wherry.client.kubeconfig", "wherry.client.leader"),
+    *("apiserver.app", "apiserver.server", "apiserver.protocols", "apiserver.storage.sqlite", "uvicorn", "uvloop"),
+    *("kubelet.runner", "kubelet.runtime.docker", "kubelet.server"),
+    *("controllers.assembly", "scheduler.runner", "kubeproxy.command"),
+)
+
+
+def main() -> None:
+    """Serve until the supervisor is gone."""
+    # numpy would start a thread per core, which no component has any use for.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    for module in _PRELOADED:
+        importlib.import_module(module)
+    # What was imported stays: a collection that looked at it in a child would copy every page.
+    gc.collect()
+    gc.freeze()
+    ForkServer(socket.socket(fileno=os.dup(0))).serve()
+
+
+class ForkServer:
+    """See the module."""
+
+    def __init__(self, supervisor: socket.socket) -> None:
+        self._supervisor = supervisor
+        self._pid = os.getpid()
+        self._running: set[int] = set()
+        self._woken, self._wake = os.pipe()
+
+    def serve(self) -> None:
+        """Fork on request, until the socket ends."""
+        os.set_blocking(self._wake, False)
+        signal.set_wakeup_fd(self._wake)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for request in self._requests():
+            pid = os.fork() or self._become(request)
+            self._running.add(pid)
+            self._say({"started": pid})
+        for pid in self._running:
+            os.kill(pid, signal.SIGTERM)
+
+    def _requests(self) -> Iterator[dict[str, Any]]:
+        """Requests as they come; what ended meanwhile is told."""
+        unread = b""
+        while True:
+            readable, _, _ = select.select((self._supervisor.fileno(), self._woken), (), ())
+            if self._woken in readable:
+                os.read(self._woken, 512)
+                self._tell_ends()
+            if self._supervisor.fileno() in readable:
+                received = self._supervisor.recv(65536)
+                if not received:
+                    return
+                *lines, unread = (unread + received).split(b"\n")
+                yield from map(msgspec.json.decode, lines)
+
+    def _tell_ends(self) -> None:
+        for pid in tuple(self._running):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._running.discard(pid)
+                self._say({"ended": pid, "exit_code": os.waitstatus_to_exitcode(status)})
+
+    def _say(self, message: dict[str, int]) -> None:
+        self._supervisor.sendall(msgspec.json.encode(message) + b"\n")
+
+    def _become(self, request: dict[str, Any]) -> NoReturn:
+        """In the new process: be the component, and never return."""
+        code = 1
+        try:
+            self._let_go(Path(request["log"]))
+            rename(request["name"])
+            sys.argv = [request["module"], *request["options"]]
+            runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(code)
+
+    def _let_go(self, log: Path) -> None:
+        """Keep nothing of the fork server's own: its socket, its pipe, its signals, its standard files."""
+        end_with_parent(self._pid)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._supervisor.close()
+        os.close(self._woken)
+        os.close(self._wake)
+        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+
+
+if __name__ == "__main__":
+    main()
