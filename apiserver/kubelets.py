@@ -1,4 +1,4 @@
-"""The API server's way to the kubelets: their HTTPS port, with a client certificate, for logs, exec and attach."""
+"""The API server's way to the kubelets: their HTTPS port, with a client certificate, for streams and for usage."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _ADDRESS_TYPES = ("InternalIP", "Hostname", "ExternalIP")
 _CONNECT_SECONDS = 10
+_KEPT_SECONDS = 60.0
 
 
 class Kubelets:
@@ -33,6 +34,7 @@ class Kubelets:
             self._tls = ssl.create_default_context(cafile=str(ca_file))
             self._tls.load_cert_chain(cert_file, key_file)
         self._session: aiohttp.ClientSession | None = None
+        self._lasting: aiohttp.ClientSession | None = None
 
     async def on(self, node_name: str) -> Kubelet:
         """The kubelet of a node; raises when the node is unknown or has no address."""
@@ -49,19 +51,36 @@ class Kubelets:
             connector = aiohttp.TCPConnector(limit=0, ssl=self._tls, force_close=True)
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
             self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
-        return Kubelet(self._session, f"https://{address}:{port}", node_name)
+            # Questions that come again every few seconds keep their connection: a handshake costs more than they do.
+            lasting = aiohttp.TCPConnector(limit=0, ssl=self._tls, keepalive_timeout=_KEPT_SECONDS)
+            self._lasting = aiohttp.ClientSession(connector=lasting, timeout=timeout)
+        return Kubelet(self._session, self._lasting or self._session, f"https://{address}:{port}", node_name)
 
     async def close(self) -> None:
         """Let go of every connection."""
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._lasting):
+            if session is not None:
+                await session.close()
 
 
 class Kubelet:
     """One node's kubelet."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, node: str) -> None:
-        self._session, self._url, self._node = session, url, node
+    def __init__(self, session: aiohttp.ClientSession, lasting: aiohttp.ClientSession, url: str, node: str) -> None:
+        self._session, self._lasting, self._url, self._node = session, lasting, url, node
+
+    async def read(self, path: str) -> bytes:
+        """The body of a short GET, whole; raises what the kubelet answers instead."""
+        import aiohttp
+
+        try:
+            async with self._lasting.get(self._url + path) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(error) from None
+        if response.status >= 400:
+            raise _error_of(response.status, body)
+        return body
 
     async def stream(self, path: str) -> AsyncIterator[bytes]:
         """The body of a GET, as it comes; raises what the kubelet answers instead."""

@@ -102,10 +102,10 @@ def respond(server: Server, request: Request, cls: type[Resource], whole: bytes,
     form = form_of(request, cls)
     body = one(cls, whole_to_client(whole, cls), form, server.now(), request.first("includeObject"))
     headers = tuple((b"warning", _warning(text)) for text in request.warnings)
-    return _written(request, form, body, status, headers)
+    return written(request, form, body, status, headers)
 
 
-def _written(
+def written(
     request: Request,
     form: Representation,
     body: bytes,
@@ -147,7 +147,7 @@ async def get(server: Server, request: Request, cls: type[Resource]) -> Answer:
 async def list_(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET of a collection."""
     form = form_of(request, cls)
-    return _written(request, form, await list_objects(server, request, cls, form))
+    return written(request, form, await list_objects(server, request, cls, form))
 
 
 async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer:

@@ -79,6 +79,11 @@ class Kubelet:
         self._workers: dict[str, Worker] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
+    @property
+    def node_name(self) -> str:
+        """Whose kubelet this is."""
+        return self.settings.node_name
+
     def charge(self, namespace: str, name: str) -> Charge | None:
         """The pod of that name."""
         pod = self._pods.get(f"{namespace}/{name}")

@@ -1,4 +1,4 @@
-"""The kubelet's HTTPS port: logs, exec and attach for the API server, and what runs here for the curious.
+"""The kubelet's HTTPS port: logs, exec, attach and usage for the API server, and what runs here for the curious.
 
 Only clients with a certificate of the cluster's CA get in, and only the API server's own or an administrator's is
 served. Kubernetes: pkg/kubelet/server. Differs: WebSocket only.
@@ -17,6 +17,7 @@ from aiohttp import web
 from kubelet.charge import Charge
 from kubelet.runtime.base import ExecRequest, Missing, Runtime, RuntimeFailure, Session
 from kubelet.serving.logs import flag, limited, log_container_id, log_request, number
+from kubelet.serving.stats import Stats
 from kubelet.serving.streams import serve
 from wherry.client import clock
 from wherry.machinery import channels
@@ -41,6 +42,11 @@ class Charges(Protocol):
 
     runtime: Runtime
 
+    @property
+    def node_name(self) -> str:
+        """Whose they are."""
+        ...
+
     def charge(self, namespace: str, name: str) -> Charge | None:
         """The pod of that name."""
         ...
@@ -61,6 +67,7 @@ class Server:
 
     def __init__(self, charges: Charges) -> None:
         self._charges = charges
+        self._stats = Stats(charges.runtime, charges.charges)
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -69,6 +76,8 @@ class Server:
         app = web.Application(middlewares=[_errors] if tls is None else [_errors, _only_api_server])
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/pods", self._pods)
+        app.router.add_get("/stats/summary", self._summary)
+        app.router.add_get("/metrics/resource", self._resource_metrics)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         app.router.add_get("/exec/{namespace}/{pod}/{container}", self._exec)
         app.router.add_get("/attach/{namespace}/{pod}/{container}", self._attach)
@@ -92,6 +101,12 @@ class Server:
             for charge in self._charges.charges()
         ]
         return web.json_response({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})
+
+    async def _summary(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._stats.summary(self._charges.node_name))
+
+    async def _resource_metrics(self, request: web.Request) -> web.Response:
+        return web.Response(text=await self._stats.resource_metrics())
 
     def _find(self, request: web.Request) -> tuple[Charge, str]:
         namespace, name = request.match_info["namespace"], request.match_info["pod"]

@@ -113,6 +113,17 @@ _RECORD_EVENTS = [
 ]
 _LEAD = [_rule(["create", "get", "list", "update", "watch", "patch"], "leases", "coordination.k8s.io")]
 
+_CERTIFICATES = "certificates.k8s.io"
+_SIGNERS = [
+    f"kubernetes.io/{name}" for name in ("kube-apiserver-client", "kube-apiserver-client-kubelet", "kubelet-serving")
+]
+# The authority's key is the controllers'; which nodes may have a certificate unasked is for reviews to say.
+_CERTIFIES = [
+    _rule(["sign"], "signers", _CERTIFICATES, resourceNames=_SIGNERS),
+    _rule(["approve"], "signers", _CERTIFICATES, resourceNames=["kubernetes.io/kube-apiserver-client-kubelet"]),
+    _rule(["create"], "subjectaccessreviews", "authorization.k8s.io"),
+]
+
 CLUSTER_ROLES: dict[str, list[Rule]] = {
     "cluster-admin": [_rule(ALL, ["*"], "*"), _paths(ALL, "*")],
     # These three begin as what they will be: the sums of the roles that they select (`AGGREGATED`).
@@ -168,10 +179,25 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         ),
         _rule(["create"], "replicasets controllerrevisions", "apps"),
         _rule(["create"], "endpointslices", "discovery.k8s.io"),
+        *_CERTIFIES,
         # Whoever adds up roles writes down rights that he need not have.
         _rule(["escalate"], "clusterroles", _GROUP),
         _paths(["get"], "/api", "/api/*", "/apis", "/apis/*"),
     ],
+    # Nobody has these unless he is given them: a node's first certificate, its renewal, and the right to say yes.
+    "system:node-bootstrapper": [_rule(["create", *READ], "certificatesigningrequests", _CERTIFICATES)],
+    **{
+        f"system:{_CERTIFICATES}:certificatesigningrequests:{permission}": [
+            _rule(["create"], f"certificatesigningrequests/{permission}", _CERTIFICATES)
+        ]
+        for permission in ("nodeclient", "selfnodeclient")
+    },
+    **{
+        f"system:{_CERTIFICATES}:{signer.removeprefix('kubernetes.io/')}-approver": [
+            _rule(["approve"], "signers", _CERTIFICATES, resourceNames=[signer])
+        ]
+        for signer in _SIGNERS
+    },
     "system:node-proxier": [
         *_RECORD_EVENTS,
         _rule(READ, "services endpoints nodes"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apiserver import discovery, probes, resources
+from apiserver.metrics import serving as metrics
 from apiserver.request import Answer, Request, Response, Upgrade
 from apiserver.subresources import find_subresource
 from apiserver.subresources.binding import bind_by_body
@@ -33,6 +34,8 @@ async def dispatch(server: Server, request: Request, proceed: Proceed) -> Answer
         if not discovery.is_served(target.group, target.version):
             return NO_SUCH_PATH
         raise NotFound("the server could not find the requested resource", {})
+    if metrics.is_measured(cls):
+        return await metrics.serve(server, request, cls)
     if cls is Binding and request.verb == "create" and target.namespace:
         return await bind_by_body(server, request)
     if not target.subresource:

@@ -66,6 +66,14 @@ def read_pressure(data_dir: Path) -> Pressure:
     )
 
 
+def read_usage() -> tuple[int, int]:
+    """What the machine has used since it started, in nanoseconds of cpu, and the bytes of memory it uses now."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, _text("/proc/stat").split()[1:9])
+    ticks = user + nice + system + irq + softirq + steal
+    memory = _meminfo()
+    return ticks * 10**9 // os.sysconf("SC_CLK_TCK"), memory["MemTotal"] - memory["MemAvailable"]
+
+
 def _meminfo() -> dict[str, int]:
     lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
     return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines}

@@ -9,7 +9,7 @@ Kubernetes: the container runtime interface (CRI). Differs: no image file system
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -223,6 +223,16 @@ class ExecResult(NamedTuple):
     output: bytes
 
 
+class Usage(NamedTuple):
+    """What a container has used: cpu time since its start, and memory now, less what the kernel can take back at once.
+
+    Kubernetes: usageCoreNanoSeconds and workingSetBytes.
+    """
+
+    cpu_nanos: int
+    memory_bytes: int
+
+
 class Change(NamedTuple):
     """Something happened to a container of this pod: it started, ended or went away. No uid: look at all pods."""
 
@@ -323,6 +333,10 @@ class Runtime(Protocol):
 
     async def pull(self, name: str, credentials: Mapping[str, str] | None) -> Image:
         """Fetch an image from its registry."""
+        ...
+
+    async def usage(self, container_ids: Sequence[str]) -> dict[str, Usage]:
+        """What these containers have used so far; those that do not run are left out."""
         ...
 
     async def run(self, container_id: str, command: tuple[str, ...], timeout_seconds: float) -> ExecResult:

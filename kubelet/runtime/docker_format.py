@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kubelet.runtime.base import ContainerRecord, ContainerSpec, Image, Mount, PodKey, Sandbox, SandboxSpec, State
+from kubelet.runtime.base import (
+    ContainerRecord,
+    ContainerSpec,
+    Image,
+    Mount,
+    PodKey,
+    Sandbox,
+    SandboxSpec,
+    State,
+    Usage,
+)
 from wherry.machinery.time import parse_time
 
 CLUSTER, NODE, ROLE = "io.wherry.cluster", "io.wherry.node", "io.wherry.role"
@@ -188,6 +198,16 @@ def image_of(inspected: Json) -> Image:
     digests = tuple(digest for digest in inspected.get("RepoDigests") or () if not digest.startswith("<none>"))
     user = (inspected.get("Config") or {}).get("User") or ""
     return Image(inspected["Id"], names, digests, int(inspected.get("Size") or 0), user)
+
+
+def usage_of(stats: Json) -> Usage | None:
+    """What a container has used, from Docker's stats; None when it does not run."""
+    memory = stats.get("memory_stats") or {}
+    if "usage" not in memory:
+        return None
+    details = memory.get("stats") or {}
+    cache = details.get("total_inactive_file", details.get("inactive_file", 0))
+    return Usage(int(stats["cpu_stats"]["cpu_usage"]["total_usage"]), max(0, int(memory["usage"]) - int(cache)))
 
 
 def _pod_key(labels: Mapping[str, str]) -> PodKey:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -31,6 +31,7 @@ from kubelet.runtime.base import (
     SandboxSpec,
     Session,
     State,
+    Usage,
 )
 
 START_ERROR_EXIT_CODE = 128
@@ -74,6 +75,8 @@ class FakeRuntime:
         self._listeners: list[asyncio.Queue[Change]] = []
         self.is_away = False
         self.commands: Callable[[str, tuple[str, ...]], ExecResult] = lambda container_id, command: ExecResult(0, b"")
+        # What each running container uses: thousandths of a cpu all the time, and bytes.
+        self.load: Callable[[ContainerRecord], tuple[int, int]] = lambda record: (100, 64 * 1024**2)
         self._addresses = itertools.count(10 * 65536)
 
     # -- what tests and the simulator do to it -----------------------------------------------------------------------
@@ -188,6 +191,16 @@ class FakeRuntime:
         if name not in self._registry:
             raise RuntimeFailure(f"pull access denied for {name}")
         return self._images.setdefault(name, Image(f"sha256:{next(self._numbers):064x}", (name,)))
+
+    async def usage(self, container_ids: Sequence[str]) -> dict[str, Usage]:
+        self._check()
+        records = (self._processes[each].record for each in container_ids if each in self._processes)
+        return {record.id: self._used(record) for record in records if record.is_running}
+
+    def _used(self, record: ContainerRecord) -> Usage:
+        cpu_millis, memory_bytes = self.load(record)
+        seconds = (self._now() - (record.started_at or self._now())).total_seconds()
+        return Usage(int(seconds * cpu_millis * 10**6), memory_bytes)
 
     async def run(self, container_id: str, command: tuple[str, ...], timeout_seconds: float) -> ExecResult:
         self._require_running(container_id)

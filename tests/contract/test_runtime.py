@@ -245,3 +245,15 @@ async def test_following_logs_ends_with_the_container(runtime: Runtime, pod: Pod
 
 async def _all(pieces: AsyncIterator[bytes]) -> bytes:
     return b"".join([piece async for piece in pieces])
+
+
+async def test_only_what_runs_uses_anything(runtime: Runtime, pod: PodKey):
+    running, created = await a_container(runtime, pod), await a_container(runtime, pod, attempt=1)
+    await runtime.start(running)
+    await is_up(runtime, running)
+
+    used = await runtime.usage([running, created, "0" * 64])
+
+    assert list(used) == [running]
+    assert used[running].cpu_nanos > 0
+    assert used[running].memory_bytes > 0

@@ -4,7 +4,8 @@
     group.create_task(node.run())              # cancel the task, and the node has died
 
 It registers its Node, renews its Lease, and says of each pod what its fate is (`Fate`): pods get an address and run,
-those deleted are gone once they had their time. It has no containers: logs and exec are not to be had.
+those deleted are gone once they had their time. It has no containers: logs and exec are not to be had, and what
+pods use is what their annotations say (wherry/api/metrics/declared.py).
 
 Kubernetes: kubemark's hollow nodes. Differs: containers do not restart, and pods reach no network.
 """
