@@ -39,7 +39,7 @@ _MOST_FAKE_NODES = 5000
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file that gets a context for the cluster. [default: $KUBECONFIG or ~/.kube/config]",
 )
-@click.option("--apply", "manifest", type=_FILE, help="Objects to create once it is ready.")
+@click.option("--apply", "manifest", type=_FILE, help="Objects to create as soon as it is served.")
 @says_problems
 def command(**given: Any) -> None:
     """Start a cluster on this machine and wait until it is ready.
@@ -47,10 +47,9 @@ def command(**given: Any) -> None:
     Run again it changes nothing. What an earlier `up` of the same cluster chose stays chosen.
     """
     layout = layout_of(given["name"], given["data_dir"])
-    settings = start(layout, _wanted(given), say)
-    if given["manifest"]:
-        _apply(layout, given["manifest"])
-    click.echo(_next(layout, settings, has_sample=bool(given["manifest"])))
+    manifest = given["manifest"]
+    settings = start(layout, _wanted(given), say, once_served=lambda _: _apply(layout, manifest) if manifest else None)
+    click.echo(_next(layout, settings, has_sample=bool(manifest)))
 
 
 def _wanted(given: dict[str, Any]) -> Wanted:

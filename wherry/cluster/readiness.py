@@ -31,12 +31,18 @@ def wait_until_listening(layout: Layout, settings: Settings) -> None:
     _wait(layout, time.monotonic(), "the API server does not listen", lambda: probe.status("/livez") != 0)
 
 
-def wait_until_ready(layout: Layout, settings: Settings, say: Callable[[str], None]) -> None:
-    """Return when the cluster is ready; raises ClusterProblem with what is missing and where to look."""
+def wait_until_ready(
+    layout: Layout, settings: Settings, say: Callable[[str], None], once_served: Callable[[Settings], None]
+) -> None:
+    """Return when the cluster is ready; raises ClusterProblem with what is missing and where to look.
+
+    `once_served` is called as soon as the API answers, while nodes are still on their way.
+    """
     probe = api_probe(layout, settings)
     began = time.monotonic()
     _wait(layout, began, "the API server is not ready", lambda: probe.status("/readyz") == 200)
     say(f"API server ready after {time.monotonic() - began:.1f} s")
+    once_served(settings)
     count = len(settings.nodes) + settings.fake_nodes
     if count:
         _wait(layout, began, f"not all of {count} nodes are Ready", lambda: len(ready_nodes(probe)) >= count)

@@ -1,7 +1,7 @@
 """`wherry up`: decide, prepare, start the supervisor, wait until the cluster is ready.
 
     wanted = Wanted(nodes=1, ...)
-    cluster = start(layout, wanted, say=print)
+    cluster = start(layout, wanted, say=print, once_served=lambda settings: None)
 
 Run twice it finds the cluster running and changes nothing. What an earlier `up` decided and this one does not mention
 stays as it was.
@@ -53,8 +53,11 @@ class Wanted:
     kubeconfig: Path | None = None
 
 
-def start(layout: Layout, wanted: Wanted, say: Say) -> Settings:
-    """Have the cluster running and ready; raises ClusterProblem with what stands in the way."""
+def start(layout: Layout, wanted: Wanted, say: Say, once_served: Callable[[Settings], None]) -> Settings:
+    """Have the cluster running and ready; raises ClusterProblem with what stands in the way.
+
+    `once_served` is called as soon as the API answers, while nodes are still on their way.
+    """
     layout.make()
     with only_one(layout):
         before = load_settings(layout)
@@ -64,7 +67,7 @@ def start(layout: Layout, wanted: Wanted, say: Say) -> Settings:
         else:
             end_strays(layout)
             before = _start(layout, before, wanted, say)
-        wait_until_ready(layout, before, say)
+        wait_until_ready(layout, before, say, once_served)
         return before
 
 
