@@ -1,7 +1,7 @@
 """Services and EndpointSlices in, rules out: who may answer for whom on this node.
 
-Kubernetes: kube-proxy's ServiceChangeTracker, EndpointsChangeTracker and CategorizeEndpoints. Differs: IPv4 only;
-topology hints, load balancer source ranges and health check node ports are not read.
+Kubernetes: kube-proxy's ServiceChangeTracker, EndpointsChangeTracker and CategorizeEndpoints. Differs: IPv4 only; load
+balancer source ranges and health check node ports are not read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from kubeproxy.rules import Route, Rules, Target
 from wherry.api.core.service import Service, ServicePort
-from wherry.api.discovery.endpoint_slice import Endpoint, EndpointSlice
+from wherry.api.discovery.endpoint_slice import Endpoint, EndpointHints, EndpointSlice
 
 # Services with this label are some other proxy's. Kubernetes: LabelServiceProxyName.
 OTHER_PROXY = "service.kubernetes.io/service-proxy-name"
@@ -30,6 +30,7 @@ class Here:
     node_name: str
     dns_address: str = ""
     dns_target: Target | None = None
+    zone: str = ""
 
 
 class _Candidate(NamedTuple):
@@ -39,6 +40,9 @@ class _Candidate(NamedTuple):
     is_ready: bool
     is_draining: bool
     is_here: bool
+    # What the endpoint's hints say; empty if they say nothing.
+    for_nodes: tuple[str, ...] = ()
+    for_zones: tuple[str, ...] = ()
 
 
 def plan(services: Iterable[Service], slices: Iterable[EndpointSlice], here: Here) -> Rules:
@@ -76,7 +80,8 @@ def _route(service: Service, port: ServicePort, slices: list[EndpointSlice], her
     internal_is_local = spec.internal_traffic_policy == "Local"
     external_is_local = spec.external_traffic_policy == "Local" and _is_external(service)
     sticky = spec.session_affinity == "ClientIP"
-    balancers = tuple(ingress.ip for ingress in service.status.load_balancer.ingress)
+    # A balancer that is a proxy sends what it takes to the node ports: traffic to its address must go through it.
+    balancers = tuple(each.ip for each in service.status.load_balancer.ingress if each.ip_mode != "Proxy")
     return Route(
         service=service.key,
         port_name=port.name,
@@ -85,7 +90,7 @@ def _route(service: Service, port: ServicePort, slices: list[EndpointSlice], her
         cluster_ips=cluster_ips(service),
         external_ips=_ipv4((*spec.external_ips, *balancers)),
         node_port=port.node_port,
-        everywhere=_usable(candidates),
+        everywhere=_usable(_near(candidates, here)),
         here=_usable([c for c in candidates if c.is_here]) if internal_is_local or external_is_local else (),
         internal_is_local=internal_is_local,
         external_is_local=external_is_local,
@@ -109,8 +114,25 @@ def _candidate(endpoint: Endpoint, target: Target, node_name: str) -> _Candidate
     conditions = endpoint.conditions
     # Kubernetes: an unset `serving` is what `ready` is.
     serving = is_ready(endpoint) if conditions.serving is None else conditions.serving
+    is_draining, hints = serving and conditions.terminating is True, endpoint.hints or EndpointHints()
+    for_nodes, for_zones = (tuple(place.name for place in named) for named in (hints.for_nodes, hints.for_zones))
     is_here = endpoint.node_name == node_name
-    return _Candidate(target, is_ready(endpoint), serving and conditions.terminating is True, is_here)
+    return _Candidate(target, is_ready(endpoint), is_draining, is_here, for_nodes, for_zones)
+
+
+def _near(candidates: list[_Candidate], here: Here) -> list[_Candidate]:
+    """Those meant for this node, else for this zone, as long as every ready one says for where it is meant.
+
+    Kubernetes: topologyModeFromHints.
+    """
+    ready = [candidate for candidate in candidates if candidate.is_ready]
+    for_node = [candidate for candidate in ready if here.node_name in candidate.for_nodes]
+    if for_node and all(candidate.for_nodes for candidate in ready):
+        return for_node
+    for_zone = [candidate for candidate in ready if here.zone in candidate.for_zones]
+    if here.zone and for_zone and all(candidate.for_zones for candidate in ready):
+        return for_zone
+    return candidates
 
 
 def _usable(candidates: list[_Candidate]) -> tuple[Target, ...]:

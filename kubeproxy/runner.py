@@ -7,7 +7,7 @@ acted on at once, those that come within the next 50 ms share the next plan.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -17,16 +17,18 @@ from kubeproxy.dns.responder import Responder
 from kubeproxy.dns.zone import Zone, ZoneSettings
 from kubeproxy.plan import Here, plan
 from kubeproxy.rules import Rules
+from wherry.api.core.node import Node
 from wherry.api.core.service import Service
 from wherry.api.discovery.endpoint_slice import EndpointSlice
 from wherry.client.http import Client
-from wherry.client.informer import Informer
+from wherry.client.informer import Change, Informer
 
 _log = structlog.get_logger()
 BATCH_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 # Rules flushed by hand are back after at most this long.
 REPAIR_SECONDS = 10.0
+ZONE = "topology.kubernetes.io/zone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Proxy:
     def __init__(self, client: Client, backend: Backend, responder: Responder, settings: ProxySettings) -> None:
         self._services = Informer(client, Service)
         self._slices = Informer(client, EndpointSlice)
+        self._node = Informer(client, Node, fields=f"metadata.name={settings.here.node_name}")
         self._backend = backend
         self._responder = responder
         self._settings = settings
@@ -53,9 +56,11 @@ class Proxy:
         """Work until cancelled."""
         self._services.subscribe(self._note)
         self._slices.subscribe(self._note)
+        self._node.subscribe(self._note_zone)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._services.run())
             group.create_task(self._slices.run())
+            group.create_task(self._node.run())
             group.create_task(self._follow())
             group.create_task(self._watch_over())
 
@@ -65,6 +70,11 @@ class Proxy:
 
     def _note(self, change: Any) -> None:
         self._changed.set()
+
+    def _note_zone(self, change: Change[Node]) -> None:
+        before, after = change
+        if _zone(before) != _zone(after):  # heartbeats are no news
+            self._changed.set()
 
     async def _follow(self) -> None:
         # Planned on half a world, all services would lose their endpoints for a moment.
@@ -80,7 +90,7 @@ class Proxy:
     async def _converge(self) -> None:
         services, slices = self._services.list(), self._slices.list()
         self._responder.use(Zone(services, slices, self._settings.zone))
-        rules = plan(services, slices, self._settings.here)
+        rules = plan(services, slices, replace(self._settings.here, zone=self._zone))
         try:
             await self._backend.apply(rules)
         except BackendError as error:
@@ -89,6 +99,11 @@ class Proxy:
             return
         _log.debug("rules in force", routes=len(rules.routes), targets=_targets(rules))
         self._in_force.set()
+
+    @property
+    def _zone(self) -> str:
+        # Until the node is known nothing is near, and so nothing is left out.
+        return _zone(self._node.get(self._settings.here.node_name))
 
     async def _watch_over(self) -> None:
         await self._in_force.wait()
@@ -99,6 +114,10 @@ class Proxy:
                     _log.warning("rules were changed by others and are back")
             except BackendError as error:
                 _log.error("rules cannot be repaired", error=str(error))
+
+
+def _zone(node: Node | None) -> str:
+    return node.metadata.labels.get(ZONE, "") if node is not None else ""
 
 
 def _targets(rules: Rules) -> int:

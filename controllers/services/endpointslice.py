@@ -22,6 +22,7 @@ from controllers.parts.service_pods import (
     services_of,
 )
 from controllers.parts.slice_packing import Packed, pack
+from controllers.parts.traffic_distribution import hints_for
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.core.service import Service
@@ -103,13 +104,15 @@ def _endpoint(service: Service, pod: Pod, family: str, world: World) -> Endpoint
     is_terminating = pod.metadata.deleted_at is not None
     is_ready = service.spec.publish_not_ready_addresses or (pod.status.ready and not is_terminating)
     node = world.get(Node, pod.spec.node_name) if pod.spec.node_name else None
+    zone = node.metadata.labels.get(ZONE_LABEL, "") if node else ""
     return Endpoint(
         addresses=(address_in(pod, family),),
         conditions=EndpointConditions(ready=is_ready, serving=pod.status.ready, terminating=is_terminating),
         hostname=hostname_for(pod, service),
         node_name=pod.spec.node_name,
-        zone=node.metadata.labels.get(ZONE_LABEL, "") if node else "",
+        zone=zone,
         target_ref=reference_to_pod(pod),
+        hints=hints_for(service, is_ready=is_ready, node=pod.spec.node_name, zone=zone),
     )
 
 

@@ -3,12 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make import a_container, a_node, a_pod, a_service, an_object
+from make import a_container, a_node, a_pod, a_service, an_object, to_json
 from simulated import Cluster
 
 from controllers.parts.service_pods import services_of
 from controllers.parts.slice_packing import pack
 from controllers.services import endpoints, endpointslice
+from controllers.services.endpointslice import ZONE_LABEL
 from wherry.api.core.endpoints import Endpoints
 from wherry.api.core.pod import Pod
 from wherry.api.core.service import Service
@@ -72,6 +73,25 @@ def test_conditions_tell_ready_serving_and_terminating(pod, publish, conditions)
 
     told = created.manifest["endpoints"][0]["conditions"]
     assert (told["ready"], told["serving"], told["terminating"]) == conditions
+
+
+@pytest.mark.parametrize(
+    ("wanted", "hints"),
+    [
+        ("PreferClose", {"forZones": [{"name": "a"}]}),
+        ("PreferSameZone", {"forZones": [{"name": "a"}]}),
+        ("PreferSameNode", {"forZones": [{"name": "a"}], "forNodes": [{"name": "n1"}]}),
+        (None, None),
+    ],
+)
+def test_a_wish_for_short_ways_becomes_hints_of_ready_endpoints(wanted, hints):
+    service, node = a_service("web", traffic_distribution=wanted), a_node("n1", labels={ZONE_LABEL: "a"})
+    pods = backend("a", "10.0.0.1"), backend("b", "10.0.0.2", ready=False)
+
+    (created,) = planned(service, node, *pods)
+
+    ready, waiting = created.manifest["endpoints"]
+    assert (to_json(ready.get("hints")), waiting.get("hints")) == (hints, None)
 
 
 def test_finished_pods_and_pods_without_address_are_no_endpoints():

@@ -40,6 +40,44 @@ def test_a_service_leads_to_its_ready_endpoints():
     )
 
 
+def hinted(address: str, node: str, *, zones: tuple[str, ...] = (), nodes: tuple[str, ...] = (), **more: Any) -> Any:
+    """An endpoint that says from where it should be used."""
+    hints = {
+        key: [{"name": name} for name in names] for key, names in (("forZones", zones), ("forNodes", nodes)) if names
+    }
+    return an_endpoint(address, node=node, hints=hints, **more)
+
+
+def nearest(*endpoints: Any, zone: str = "a") -> list[str]:
+    """Which endpoints node-1 leads to."""
+    route = only_route(web(), a_slice("web", *endpoints), here=Here("node-1", zone=zone))
+    return [target.address for target in route.everywhere]
+
+
+def test_hints_keep_traffic_in_the_zone():
+    near, far = hinted("10.244.0.5", "node-2", zones=("a",)), hinted("10.244.0.6", "node-3", zones=("b",))
+
+    assert nearest(near, far) == ["10.244.0.5"]
+    assert nearest(near, far, zone="") == ["10.244.0.5", "10.244.0.6"]
+    assert nearest(near, far, zone="c") == ["10.244.0.5", "10.244.0.6"]
+
+
+def test_hints_keep_traffic_on_the_node_and_else_in_the_zone():
+    here = hinted("10.244.0.4", "node-1", zones=("a",), nodes=("node-1",))
+    near = hinted("10.244.0.5", "node-2", zones=("a",), nodes=("node-2",))
+    far = hinted("10.244.0.6", "node-3", zones=("b",), nodes=("node-3",))
+
+    assert nearest(here, near, far) == ["10.244.0.4"]
+    assert nearest(near, far) == ["10.244.0.5"]
+
+
+def test_hints_count_only_if_every_ready_endpoint_has_them():
+    near, silent = hinted("10.244.0.5", "node-2", zones=("a",)), an_endpoint("10.244.0.6")
+
+    assert nearest(near, silent) == ["10.244.0.5", "10.244.0.6"]
+    assert nearest(near, an_endpoint("10.244.0.6", ready=False)) == ["10.244.0.5"]
+
+
 def test_an_endpoint_that_says_nothing_is_ready():
     assert only_route(web(), a_slice("web", an_endpoint("10.244.0.5", ready=None))).everywhere == (
         Target("10.244.0.5", 8080),

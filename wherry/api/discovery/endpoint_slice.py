@@ -40,6 +40,19 @@ class EndpointConditions(View):
     terminating: bool | None = None
 
 
+class HintedPlace(View):
+    """A zone or node by name."""
+
+    name: str = ""
+
+
+class EndpointHints(View):
+    """From where the endpoint should be used, if every other endpoint says so too."""
+
+    for_zones: tuple[HintedPlace, ...] = ()
+    for_nodes: tuple[HintedPlace, ...] = ()
+
+
 class Endpoint(View):
     """One pod's addresses."""
 
@@ -49,6 +62,7 @@ class Endpoint(View):
     node_name: str = ""
     zone: str = ""
     target_ref: ObjectReference | None = None
+    hints: EndpointHints | None = None
 
 
 class EndpointPort(View):
