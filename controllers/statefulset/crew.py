@@ -48,12 +48,9 @@ class Crew:
 
     def version_for(self, ordinal: int) -> ControllerRevision:
         """The version in which a pod of that number is made now: below the partition it stays the old one."""
-        strategy = self.sts.spec.update_strategy
-        if strategy.type != "RollingUpdate":
+        if self.sts.spec.update_strategy.type != "RollingUpdate":
             return self.update
-        rolling = strategy.rolling_update
-        old = self.sts.status.current_replicas if rolling is None else rolling.partition
-        return self.current if ordinal < self.sts.spec.ordinals.start + old else self.update
+        return self.current if ordinal < self.sts.spec.ordinals.start + self.rolling.partition else self.update
 
     @property
     def rolling(self) -> RollingUpdate:
