@@ -28,6 +28,8 @@ class Options:
     kubeconfig: Path
     context: str
     root_ca: Path | None
+    cluster_signing_cert_file: Path | None
+    cluster_signing_key_file: Path | None
     leader_elect: bool
     node_monitor_grace_seconds: float
 
@@ -36,6 +38,8 @@ class Options:
 @click.option("--kubeconfig", type=FILE, required=True, help="How to reach the API server.")
 @click.option("--context", default="", help="The kubeconfig's current context if not given.")
 @click.option("--root-ca", type=FILE, help="Certificate (PEM) of the API server's CA, published in every namespace.")
+@click.option("--cluster-signing-cert-file", type=FILE, help="Certificate (PEM) of the CA that signs users and nodes.")
+@click.option("--cluster-signing-key-file", type=FILE, help="Its private key (PEM).")
 @click.option("--leader-elect/--no-leader-elect", default=True, help="Take turns with other processes like this one.")
 @click.option(
     "--node-monitor-grace-seconds",
@@ -88,7 +92,9 @@ async def _serve(options: Options) -> int:
     except KubeconfigError as error:
         raise click.ClickException(str(error)) from None
     root_ca = _certificate(options.root_ca) if options.root_ca else ""
-    settings = Settings(root_ca=root_ca, node_grace_seconds=options.node_monitor_grace_seconds)
+    certificate, key = _signing(options)
+    grace = options.node_monitor_grace_seconds
+    settings = Settings(root_ca, signing_certificate=certificate, signing_key=key, node_grace_seconds=grace)
     async with Client(connection, user_agent="wherry-controllers") as client:
         if not options.leader_elect:
             await Controllers(client, settings).run()
@@ -109,6 +115,23 @@ def _certificate(path: Path) -> str:
     if "-----BEGIN CERTIFICATE-----" not in text:
         raise click.ClickException(f"--root-ca {path}: a certificate in PEM is expected, found none")
     return text
+
+
+def _signing(options: Options) -> tuple[bytes, bytes]:
+    """The signing authority's certificate and key; both empty where none is given."""
+    from controllers.shells.authority import Authority
+
+    certificate, key = options.cluster_signing_cert_file, options.cluster_signing_key_file
+    if certificate is None and key is None:
+        return b"", b""
+    if certificate is None or key is None:
+        raise click.ClickException("--cluster-signing-cert-file and --cluster-signing-key-file: give both or neither")
+    contents = certificate.read_bytes(), key.read_bytes()
+    try:
+        Authority(*contents)
+    except (ValueError, TypeError) as error:
+        raise click.ClickException(f"--cluster-signing-key-file {key}, with {certificate}: {error}") from None
+    return contents
 
 
 if __name__ == "__main__":

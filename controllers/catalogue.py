@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import controllers
 import wherry.api.kinds  # noqa: F401  # registers every kind
@@ -20,9 +20,14 @@ _APART = ("controllers.__main__", "controllers.assembly", "controllers.shells")
 
 @dataclass(frozen=True)
 class Settings:
-    """What an operator decides. `root_ca` is PEM; without it no certificate is published."""
+    """What an operator decides. `root_ca` is PEM; without it no certificate is published.
+
+    `signing_certificate` and `signing_key` are PEM as well; without them requests for certificates are not signed.
+    """
 
     root_ca: str = ""
+    signing_certificate: bytes = b""
+    signing_key: bytes = field(default=b"", repr=False)
     node_grace_seconds: float = GRACE_SECONDS
 
 

@@ -35,7 +35,7 @@ Draft = dict[str, Any]
 TRIES = 20
 
 # Subresources whose draft is made by the server itself: rules for what a user may change in an update do not apply.
-DECIDED_HERE = ("binding", "finalize")
+DECIDED_HERE = ("approval", "binding", "finalize")
 
 
 @dataclass(slots=True)

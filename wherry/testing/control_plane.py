@@ -85,7 +85,9 @@ async def _run_the_rest(layout: Layout, settings: Settings, nodes: int) -> None:
     ):
         await _until_serving(layout, settings)
         fakes = FakeNodes(admin, nodes)
-        group.create_task(Controllers(for_controllers, ControllerSettings(layout.ca_file.read_text())).run())
+        certificate, key = layout.ca_file.read_bytes(), layout.key("ca").read_bytes()
+        signs = ControllerSettings(certificate.decode(), signing_certificate=certificate, signing_key=key)
+        group.create_task(Controllers(for_controllers, signs).run())
         group.create_task(Scheduler(for_scheduler, profiles).run())
         group.create_task(fakes.run())
         await fakes.are_ready()

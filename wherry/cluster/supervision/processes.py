@@ -49,7 +49,7 @@ def _processes(layout: Layout, settings: Settings) -> Iterator[Process]:
     if settings.has_local_etcd:
         yield _etcd(layout, settings)
     yield Process("apiserver", _python("apiserver", apiserver_options(layout, settings)), 1, f"{settings.url}/readyz")
-    yield Process("controllers", _python("controllers", _controllers(layout)), 2)
+    yield Process("controllers", _python("controllers", _controllers(layout, settings)), 2)
     # One supervisor runs one scheduler: there is nobody to elect, and after a crash no lease to wait for.
     scheduler = ("--kubeconfig", str(layout.kubeconfig("scheduler")), "--no-leader-elect")
     yield Process("scheduler", _python("scheduler", scheduler), 2)
@@ -59,7 +59,8 @@ def _processes(layout: Layout, settings: Settings) -> Iterator[Process]:
         yield Process("kubeproxy", _kubeproxy(layout, settings), 2)
     if settings.fake_nodes:
         fakes = ("--kubeconfig", str(layout.kubeconfig("admin")), "--count", str(settings.fake_nodes))
-        yield Process("fake-nodes", _python("wherry.cluster.fake_nodes", fakes), 2)
+        lease = ("--lease-seconds", str(settings.timers.lease_seconds))
+        yield Process("fake-nodes", _python("wherry.cluster.fake_nodes", (*fakes, *lease)), 2)
 
 
 def _python(module: str, options: tuple[str, ...]) -> tuple[str, ...]:
@@ -101,6 +102,8 @@ def apiserver_options(layout: Layout, settings: Settings) -> tuple[str, ...]:
     options += ["--kubelet-ca", str(layout.ca_file)]
     options += ["--kubelet-cert", str(layout.certificate("apiserver-kubelet-client"))]
     options += ["--kubelet-key", str(layout.key("apiserver-kubelet-client"))]
+    for taint in ("not-ready", "unreachable"):
+        options += [f"--default-{taint}-toleration-seconds", str(settings.timers.toleration_seconds)]
     return (*options, *_etcd_access(layout, settings))
 
 
@@ -123,7 +126,7 @@ def _etcd_access(layout: Layout, settings: Settings) -> Iterator[str]:
             yield from (option, file)
 
 
-def _controllers(layout: Layout) -> tuple[str, ...]:
+def _controllers(layout: Layout, settings: Settings) -> tuple[str, ...]:
     return (
         "--kubeconfig",
         str(layout.kubeconfig("controllers")),
@@ -133,6 +136,8 @@ def _controllers(layout: Layout) -> tuple[str, ...]:
         str(layout.ca_file),
         "--cluster-signing-key-file",
         str(layout.key("ca")),
+        "--node-monitor-grace-seconds",
+        str(settings.timers.grace_seconds),
         "--no-leader-elect",
     )
 
@@ -146,6 +151,7 @@ def _kubelet(layout: Layout, settings: Settings, node: NodeSettings) -> tuple[st
     options += ["--tls-cert", str(layout.certificate(f"{identity}-server"))]
     options += ["--tls-key", str(layout.key(f"{identity}-server"))]
     options += ["--client-ca", str(layout.ca_file), "--sandbox-image", PAUSE_IMAGE]
+    options += ["--node-lease-duration-seconds", str(settings.timers.lease_seconds)]
     if settings.docker_host:
         options += ["--docker-host", settings.docker_host]
     return _python("kubelet", tuple(options))

@@ -1,0 +1,1 @@
+"""Certificates: asking the cluster's authority for one. Group certificates.k8s.io."""
