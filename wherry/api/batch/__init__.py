@@ -1,0 +1,1 @@
+"""Group `batch`: work that ends."""
