@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from apiserver.access.bootstrap_tokens import user_of_token
 from apiserver.request import ANONYMOUS, Answer, Request, User
 from wherry.machinery.errors import Unauthorized
 
@@ -37,7 +38,7 @@ def who_is(server: Server, request: Request) -> User:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized()
-    return server.tokens.authenticate(token.strip(), server.now())
+    return user_of_token(server, token.strip())
 
 
 @lru_cache(maxsize=4096)

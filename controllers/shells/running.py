@@ -7,14 +7,17 @@ from collections.abc import Callable
 
 from controllers.catalogue import Settings, controllers_for
 from controllers.shells.authority import Authority
+from controllers.shells.autoscaling import Autoscaling
 from controllers.shells.certifying import Certifying
 from controllers.shells.collecting import Collecting
 from controllers.shells.emptying import Emptying
 from controllers.shells.hearing import Hearing
 from controllers.shells.heartbeats import Heartbeats
+from controllers.shells.introducing import Introducing
 from controllers.shells.stillness import Stillness
 from controllers.shells.sweeping import Sweeping
 from wherry.api.certificates.certificate_signing_request import CertificateSigningRequest
+from wherry.api.core.bootstrap_token import BootstrapToken
 from wherry.api.core.namespace import Namespace
 from wherry.api.core.pod import Pod
 from wherry.api.core.quota.resource_quota import ResourceQuota
@@ -35,19 +38,23 @@ class Controllers:
         signs = bool(settings.signing_certificate)
         authority = Authority(settings.signing_certificate, settings.signing_key) if signs else None
         self._certifying = Certifying(client, informers[CertificateSigningRequest], authority, may_act)
+        self._introducing = Introducing(client, informers[BootstrapToken], may_act)
         self._emptying = Emptying(client, informers[Namespace], informers[Pod], may_act)
-        self._collecting = Collecting(client, informers, may_act)
+        self._autoscaling = Autoscaling(client, informers[Pod], may_act)
+        self._collecting = Collecting(client, self._autoscaling.among(informers), may_act)
         self._sweeping = Sweeping(client, informers, heartbeats, may_act)
         self._hearing = Hearing(client, heartbeats, may_act)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is left to do just now, but what waits for a time."""
-        return self.runner.is_idle and self._certifying.is_idle and self._emptying.is_idle and self._collecting.is_idle
+        parts = (self.runner, self._certifying, self._introducing, self._emptying, self._collecting)
+        return all(part.is_idle for part in parts)
 
     async def run(self) -> None:
         """Work until cancelled."""
-        shells = (self._certifying, self._emptying, self._collecting, self._sweeping, self._hearing)
+        access = (self._certifying, self._introducing)
+        rest = (self._autoscaling, self._emptying, self._collecting, self._sweeping, self._hearing)
         async with asyncio.TaskGroup() as group:
-            for part in (self.runner, *shells):
+            for part in (self.runner, *access, *rest):
                 group.create_task(part.run(), name=type(part).__name__.lower())
