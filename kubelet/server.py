@@ -17,6 +17,7 @@ from aiohttp import web
 from kubelet.charge import Charge
 from kubelet.runtime.base import ExecRequest, Missing, Runtime, RuntimeFailure, Session
 from kubelet.serving.logs import flag, limited, log_container_id, log_request, number
+from kubelet.serving.port_forward import SpdyForward, open_door, ports_of, serve_channels
 from kubelet.serving.stats import Stats
 from kubelet.serving.streams import serve
 from wherry.client import clock
@@ -81,6 +82,7 @@ class Server:
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         app.router.add_get("/exec/{namespace}/{pod}/{container}", self._exec)
         app.router.add_get("/attach/{namespace}/{pod}/{container}", self._attach)
+        app.router.add_get("/portForward/{namespace}/{pod}", self._port_forward)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, address, port, ssl_context=_context(tls) if tls else None)
@@ -108,12 +110,16 @@ class Server:
     async def _resource_metrics(self, request: web.Request) -> web.Response:
         return web.Response(text=await self._stats.resource_metrics())
 
-    def _find(self, request: web.Request) -> tuple[Charge, str]:
+    def _find_pod(self, request: web.Request) -> Charge:
         namespace, name = request.match_info["namespace"], request.match_info["pod"]
-        container = request.match_info["container"]
         charge = self._charges.charge(namespace, name)
         if charge is None:
             raise NotFound(f'pod "{name}" not found')
+        return charge
+
+    def _find(self, request: web.Request) -> tuple[Charge, str]:
+        charge, container = self._find_pod(request), request.match_info["container"]
+        name = charge.pod.metadata.name
         if charge.container(container) is None:
             raise BadRequest(f"container {container} is not valid for pod {name}")
         return charge, container
@@ -152,6 +158,24 @@ class Server:
         wanted = _wanted(request.query, ())
         return await self._stream(request, wanted, self._charges.runtime.attach, is_exec=False)
 
+    async def _port_forward(self, request: web.Request) -> web.StreamResponse:
+        charge = self._find_pod(request)
+        known = (channels.SPDY_TUNNEL, channels.V4)
+        socket, protocol = _web_socket(request, channels.choose_port_forward_protocol, known)
+        try:
+            ports = ports_of(request.query.getall("ports", []))
+        except ValueError as error:
+            raise BadRequest(str(error)) from None
+        if protocol != channels.SPDY_TUNNEL and not ports:
+            raise BadRequest('query parameter "ports" is required')
+        door = await open_door(self._charges.runtime, charge)
+        await socket.prepare(request)
+        if protocol == channels.SPDY_TUNNEL:
+            await SpdyForward(socket, door).serve()
+        else:
+            await serve_channels(socket, door, ports)
+        return socket
+
     async def _stream(
         self,
         request: web.Request,
@@ -161,22 +185,26 @@ class Server:
         is_exec: bool,
     ) -> web.StreamResponse:
         charge, container = self._find(request)
-        offered = [
-            word.strip() for word in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if word.strip()
-        ]
-        protocol = channels.choose_exec_protocol(offered)
-        if protocol is None:
-            raise BadRequest(
-                f"none of the protocols {offered} is spoken here: allowed are {channels.V5}, {channels.V4}"
-            )
-        socket = web.WebSocketResponse(protocols=(protocol,) if protocol else (), max_msg_size=0)
-        if not socket.can_prepare(request):
-            raise BadRequest("Upgrade request required")
+        socket, _ = _web_socket(request, channels.choose_exec_protocol, (channels.V5, channels.V4))
         container_id = _running_container(charge, container)
         session = await open_session(container_id, wanted)
         await socket.prepare(request)
         await serve(socket, session, wanted, is_exec=is_exec)
         return socket
+
+
+def _web_socket(
+    request: web.Request, choose: Callable[[list[str]], str | None], known: tuple[str, ...]
+) -> tuple[web.WebSocketResponse, str]:
+    """A WebSocket in the protocol that both sides speak; BadRequest if there is none, or it is no WebSocket."""
+    offered = [word.strip() for word in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if word.strip()]
+    protocol = choose(offered)
+    if protocol is None:
+        raise BadRequest(f"none of the protocols {offered} is spoken here: allowed are {', '.join(known)}")
+    socket = web.WebSocketResponse(protocols=(protocol,) if protocol else (), max_msg_size=0)
+    if not socket.can_prepare(request):
+        raise BadRequest("Upgrade request required")
+    return socket, protocol
 
 
 def _wanted(query: Mapping[str, str], command: tuple[str, ...]) -> ExecRequest:

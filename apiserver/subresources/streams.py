@@ -1,7 +1,7 @@
-"""`pods/log`, `pods/exec`, `pods/attach`: asked of the node's kubelet and passed on.
+"""`pods/log`, `pods/exec`, `pods/attach`, `pods/portforward`: asked of the node's kubelet and passed on.
 
-exec and attach travel as WebSocket on both legs (subprotocols v5 and v4 of the remote-command protocol), message by
-message. SPDY, which kubectl before 1.30 speaks, is not served.
+All but logs travel as WebSocket on both legs, message by message. SPDY without a WebSocket around it, which kubectl
+before 1.30 speaks (and for port-forward 1.30), is not served.
 """
 
 from __future__ import annotations
@@ -89,22 +89,36 @@ async def attach(server: Server, request: Request, cls: type[Resource]) -> Answe
     return await _tunnel(server, request, cls, "attach")
 
 
+@subresource("pods/portforward", verbs=("create", "get"), methods=("GET", "POST"))
+async def port_forward(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """Connections of the client's to ports of a pod, over a WebSocket."""
+    target = resources.target_of(request)
+    pod = Pod.read((await server.rest(cls).get(target.namespace, target.name)).item)
+    query = [("ports", ports) for ports in request.query.get("ports", [])]
+    return await _joined(server, request, pod, f"/portForward/{target.namespace}/{target.name}?{urlencode(query)}")
+
+
 async def _tunnel(server: Server, request: Request, cls: type[Resource], verb: str) -> Answer:
     target = resources.target_of(request)
     pod = Pod.read((await server.rest(cls).get(target.namespace, target.name)).item)
     container = container_of(pod, request.first("container"))
-    if not pod.spec.node_name:
-        raise BadRequest(f"pod {target.name} does not have a host assigned")
-    if request.scope["type"] != "websocket":
-        raise BadRequest("Upgrade request required")
     if not any(request.flag(name) for name in ("stdin", "stdout", "stderr")):
         raise Invalid("you must specify at least 1 of stdin, stdout, stderr", {})
     query = [("command", word) for word in request.query.get("command", [])] if verb == "exec" else []
     for ours, theirs in (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty")):
         if request.flag(ours):
             query.append((theirs, "1"))
-    kubelet = await server.kubelets.on(pod.spec.node_name)
     path = f"/{verb}/{target.namespace}/{target.name}/{container}?{urlencode(query)}"
+    return await _joined(server, request, pod, path)
+
+
+async def _joined(server: Server, request: Request, pod: Pod, path: str) -> Answer:
+    """The client's WebSocket joined to the kubelet's."""
+    if not pod.spec.node_name:
+        raise BadRequest(f"pod {pod.metadata.name} does not have a host assigned")
+    if request.scope["type"] != "websocket":
+        raise BadRequest("Upgrade request required")
+    kubelet = await server.kubelets.on(pod.spec.node_name)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         await kubelet.tunnel(path, scope, receive, send)

@@ -2,9 +2,11 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from urllib.request import urlopen
 
 import pytest
 from cluster.live_cluster import CommandFailed, LiveCluster, Shop, engine, eventually
@@ -92,6 +94,20 @@ def test_exec_gives_a_terminal(shop: Shop) -> None:
         typed.write(b"test -t 0 && echo $((6 * 7))\nexit\n")
         assert shell.stdout is not None
         assert "42" in shell.stdout.read()
+
+
+@pytest.mark.parametrize("what", ["deploy/web", "svc/web"])
+def test_a_port_of_the_machine_leads_into_a_pod(shop: Shop, what: str) -> None:
+    with shop.cluster.start("-n", shop.namespace, "port-forward", what, ":80" if "svc" in what else ":8080") as forward:
+        assert forward.stdout is not None
+        port = re.match(r"Forwarding from 127.0.0.1:(\d+) -> 8080\n", forward.stdout.readline())
+        assert port is not None
+
+        pages = [urlopen(f"http://127.0.0.1:{port[1]}", timeout=10).read().decode() for _ in range(2)]
+
+        forward.kill()
+    assert {name for name in shop.names() for page in pages if name in page} != set()
+    assert pages[0] == pages[1]
 
 
 def test_a_deployment_scales(shop: Shop) -> None:

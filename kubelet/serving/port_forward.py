@@ -1,0 +1,213 @@
+"""Port-forward: what a client sends comes out at a port of the pod, and the other way round.
+
+Two ways of the wire, both in a WebSocket: channels, two for each port that was asked for (client libraries), and a
+tunnelled SPDY connection, two streams for each connection that is made (kubectl). Inside the pod a `nc` in the sandbox
+connects, so that servers that listen on the pod's loopback only are reached as well.
+
+Kubernetes: pkg/kubelet/cri streaming portforward. Differs: a pod that ends its side of a connection ends both sides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from aiohttp import WSMsgType, web
+
+from kubelet.charge import Charge
+from kubelet.runtime.base import STDOUT, ExecRequest, Runtime, RuntimeFailure, Session, State
+from wherry.machinery import channels
+from wherry.machinery.errors import BadRequest
+from wherry.machinery.spdy import Data, Frame, Opened, Ping, Reset, Spdy, SpdyError
+
+Say = Callable[[bytes], Awaitable[None]]
+"""Sends data to the client."""
+
+_MOST_PORT = 65535
+_KEPT_ERROR_BYTES = 1024
+# What of one connection may wait for the pod before the client is no longer read, in messages of up to 32 KiB.
+_MOST_WAITING = 64
+
+
+class Door:
+    """The way into one pod."""
+
+    def __init__(self, runtime: Runtime, sandbox_id: str, pod: str) -> None:
+        self._runtime, self._sandbox_id, self._pod = runtime, sandbox_id, pod
+
+    async def connect(self, port: int) -> Session:
+        """Input goes to the port of the pod; output comes from there."""
+        command = ("/bin/busybox", "nc", "127.0.0.1", str(port))
+        return await self._runtime.exec(self._sandbox_id, ExecRequest(command, stdin=True))
+
+    async def carry(self, port: int, session: Session, say: Say) -> str:
+        """Everything the port says, until its end; returns what went wrong, empty if nothing did."""
+        trouble = b""
+        try:
+            while (piece := await session.read()) is not None:
+                stream, data = piece
+                if stream == STDOUT:
+                    await say(data)
+                else:
+                    trouble = (trouble + data)[:_KEPT_ERROR_BYTES]
+            code = await session.exit_code()
+        except RuntimeFailure as error:
+            code, trouble = 1, str(error).encode()
+        return self.complaint(port, trouble.decode(errors="replace").strip()) if code and trouble else ""
+
+    def complaint(self, port: int, why: str) -> str:
+        """What the client is told when a port cannot be reached."""
+        return f"error forwarding port {port} to pod {self._pod}: {why}"
+
+
+async def open_door(runtime: Runtime, charge: Charge) -> Door:
+    """The way into a pod; BadRequest while it does not run."""
+    pod = charge.pod.metadata
+    found = (await runtime.inventory(pod.uid)).sandboxes
+    running = next((sandbox for sandbox in found if sandbox.state is State.RUNNING), None)
+    if running is None:
+        raise BadRequest(f"unable to forward port because pod is not running: pod {pod.name} has no running sandbox")
+    return Door(runtime, running.id, f"{pod.namespace}/{pod.name}")
+
+
+async def serve_channels(socket: web.WebSocketResponse, door: Door, ports: list[int]) -> None:
+    """Each port is connected once, at once. It ends when every port has ended, or the client goes."""
+    sessions = dict(enumerate([await door.connect(port) for port in ports]))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            incoming = tasks.create_task(_from_channels(socket, sessions))
+            for index, port in enumerate(ports):
+                for channel in (channels.data_channel(index), channels.error_channel(index)):
+                    await socket.send_bytes(channels.encode(channel, channels.encode_port(port)))
+            await asyncio.gather(*(_to_channel(socket, door, i, ports[i], sessions[i]) for i in sessions))
+            incoming.cancel()
+        await socket.close(code=1000)
+    finally:
+        for session in sessions.values():
+            await session.close()
+
+
+async def _to_channel(socket: web.WebSocketResponse, door: Door, index: int, port: int, session: Session) -> None:
+    async def say(data: bytes) -> None:
+        if not socket.closed:
+            await socket.send_bytes(channels.encode(channels.data_channel(index), data))
+
+    trouble = await door.carry(port, session, say)
+    if trouble and not socket.closed:
+        await socket.send_bytes(channels.encode(channels.error_channel(index), trouble.encode()))
+
+
+async def _from_channels(socket: web.WebSocketResponse, sessions: dict[int, Session]) -> None:
+    async for message in socket:
+        if message.type is WSMsgType.BINARY and message.data:
+            channel, data = channels.decode(message.data)
+            session = sessions.get(channel // 2)
+            if session is not None and channel % 2 == 0:
+                await session.write(data)
+    for session in sessions.values():
+        await session.close()
+
+
+class SpdyForward:
+    """A tunnelled SPDY connection: for every connection of the client's a stream of data and one for errors."""
+
+    def __init__(self, socket: web.WebSocketResponse, door: Door) -> None:
+        self._socket, self._door = socket, door
+        self._spdy = Spdy()
+        self._error_streams: dict[str, int] = {}
+        self._inputs: dict[int, asyncio.Queue[Data]] = {}
+        self._carriers: dict[int, asyncio.Task[None]] = {}
+
+    async def serve(self) -> None:
+        """Until the client closes, or says what nobody understands."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                async for message in self._socket:
+                    if message.type is WSMsgType.BINARY:
+                        for frame in self._spdy.feed(message.data):
+                            await self._take(frame, tasks)
+                for carrier in self._carriers.values():
+                    carrier.cancel()
+        except* SpdyError:
+            await self._socket.close(code=1002)
+
+    async def _take(self, frame: Frame, tasks: asyncio.TaskGroup) -> None:
+        if isinstance(frame, Opened):
+            await self._send(self._spdy.reply(frame.stream_id))
+            if frame.headers.get("streamtype") == "data":
+                self._inputs[frame.stream_id] = asyncio.Queue(_MOST_WAITING)
+                self._carriers[frame.stream_id] = tasks.create_task(self._forward(frame))
+            else:
+                self._error_streams[frame.headers.get("requestid", str(frame.stream_id))] = frame.stream_id
+        elif isinstance(frame, Data) and frame.stream_id in self._inputs:
+            await self._inputs[frame.stream_id].put(frame)
+        elif isinstance(frame, Reset) and frame.stream_id in self._carriers:
+            self._carriers[frame.stream_id].cancel()
+        elif isinstance(frame, Ping) and frame.number % 2:
+            await self._send(self._spdy.pong(frame))
+
+    async def _forward(self, opened: Opened) -> None:
+        """One connection, from its opening to its end; then, on the other stream, whether all went well."""
+        stream = opened.stream_id
+        # Without a request id, the stream of errors is the one opened right before the stream of data.
+        pair = opened.headers.get("requestid", str(stream - 2))
+        try:
+            trouble = await self._carry(stream, opened.headers.get("port", ""))
+            await self._send(self._spdy.data(stream, b"", is_last=True))
+            if pair in self._error_streams:
+                await self._send(self._spdy.data(self._error_streams[pair], trouble.encode(), is_last=True))
+        finally:
+            self._error_streams.pop(pair, None)
+            del self._carriers[stream]
+            left = self._inputs.pop(stream)
+            while not left.empty():  # somebody may wait for room in it
+                left.get_nowait()
+
+    async def _carry(self, stream: int, wanted: str) -> str:
+        async def say(data: bytes) -> None:
+            await self._send(self._spdy.data(stream, data))
+
+        port = _port(wanted)
+        if port is None:
+            return f"{wanted[:16]!r} is not a port"
+        try:
+            session = await self._door.connect(port)
+        except RuntimeFailure as error:
+            return self._door.complaint(port, str(error))
+        writing = asyncio.ensure_future(_write(self._inputs[stream], session))
+        try:
+            return await self._door.carry(port, session, say)
+        finally:
+            writing.cancel()
+            await session.close()
+
+    async def _send(self, frame: bytes) -> None:
+        if not self._socket.closed:
+            await self._socket.send_bytes(frame)
+
+
+async def _write(frames: asyncio.Queue[Data], session: Session) -> None:
+    with contextlib.suppress(ConnectionError):
+        while True:
+            frame = await frames.get()
+            if frame.data:
+                await session.write(frame.data)
+            if frame.is_last:
+                await session.end_input()
+
+
+def _port(text: str) -> int | None:
+    port = int(text) if text.isdecimal() and len(text) < 6 else 0
+    return port if 0 < port <= _MOST_PORT else None
+
+
+def ports_of(texts: list[str]) -> list[int]:
+    """The ports of a query, `?ports=80,443` or repeated; raises ValueError naming the one that is none."""
+    ports = []
+    for text in (part for each in texts for part in each.split(",")):
+        port = _port(text)
+        if port is None:
+            raise ValueError(f"ports: {text[:16]!r} is not a port, expected a number from 1 to {_MOST_PORT}")
+        ports.append(port)
+    return ports
