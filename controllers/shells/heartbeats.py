@@ -38,6 +38,15 @@ class Heartbeats:
         now = asyncio.get_running_loop().time()
         return now - self._heard_at.setdefault(node, now)
 
+    def of_all(self) -> float:
+        """Seconds since any node was last heard of; 0 if none was asked for yet."""
+        now = asyncio.get_running_loop().time()
+        return now - max(self._heard_at.values(), default=now)
+
+    def start_anew(self) -> None:
+        """Count every silence from now on: until now nobody could be heard."""
+        self._heard_at = dict.fromkeys(self._heard_at, asyncio.get_running_loop().time())
+
     def _lease_changed(self, change: Change[Lease]) -> None:
         before, after = change
         if after is None or after.metadata.namespace != LEASE_NAMESPACE:
