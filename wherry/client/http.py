@@ -115,13 +115,13 @@ class Client:
 
     async def create(self, manifest: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         """Create an object; gives it as stored."""
-        kind = await self._kind_of(manifest)
+        kind = await self.kind_of(manifest)
         path = kind.path(self._namespace(kind, manifest))
         return await self._object("POST", path, manifest, query={"dryRun": "All" if dry_run else ""})
 
     async def update(self, manifest: dict[str, Any], *, subresource: str = "") -> dict[str, Any]:
         """Replace an object by one that was read whole."""
-        kind = await self._kind_of(manifest)
+        kind = await self.kind_of(manifest)
         name = manifest["metadata"]["name"]
         return await self._object("PUT", kind.path(self._namespace(kind, manifest), name, subresource), manifest)
 
@@ -214,7 +214,7 @@ class Client:
     def _namespace(self, kind: Kind, manifest: dict[str, Any]) -> str:
         return (manifest.get("metadata") or {}).get("namespace") or self.connection.namespace if kind.namespaced else ""
 
-    async def _kind_of(self, manifest: dict[str, Any]) -> Kind:
+    async def kind_of(self, manifest: dict[str, Any]) -> Kind:
         """Where objects of that kind live: ours are registered, others the server describes."""
         api_version, name = manifest.get("apiVersion") or "", manifest.get("kind") or ""
         known = kind_named(api_version, name)
