@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from apiserver.server import Server
 
 Draft = dict[str, Any]
+_TAKEN_ALONG = ("annotations", "finalizers", "labels", "ownerReferences", "resourceVersion")
 
 
 @subresource("certificatesigningrequests.certificates.k8s.io/approval", verbs=("get", "patch", "update"))
 async def approval(server: Server, request: Request, cls: type[Resource]) -> Answer:
-    """GET, PUT and PATCH; of what is sent only the conditions count."""
+    """GET, PUT and PATCH; of spec and status only the conditions count."""
     if request.verb == "get":
         return await resources.get(server, request, cls)
     write = resources.write_of(request, cls, "UPDATE")
@@ -50,9 +51,8 @@ def _with_decision(current: Draft, wanted: Draft, now: str, write: Write) -> Dra
     errors = list(CertificateSigningRequest.read(result).validate_approval(CertificateSigningRequest.read(current)))
     if errors:
         raise invalid_object(CertificateSigningRequest.kind.qualified, write.name, errors)
-    version = wanted["metadata"].get("resourceVersion")
-    metadata = current["metadata"]
-    result["metadata"] = {**metadata, "resourceVersion": version or metadata["resourceVersion"]}
+    metadata = {key: value for key, value in current["metadata"].items() if key not in _TAKEN_ALONG}
+    result["metadata"] = metadata | {key: value for key, value in wanted["metadata"].items() if key in _TAKEN_ALONG}
     return result
 
 

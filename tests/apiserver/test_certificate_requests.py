@@ -15,6 +15,7 @@ ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
 CLIENT = "kubernetes.io/kube-apiserver-client"
 YES = {"type": "Approved", "status": "True", "reason": "ByHand"}
+CERTIFICATE = b64encode(b"-----BEGIN CERTIFICATE-----").decode()
 ALICE = {"user": "alice", "groups": ()}
 
 
@@ -106,7 +107,10 @@ async def test_approval_takes_conditions_only_and_dates_them(api: Api):
     [condition] = decided.json["status"]["conditions"]
     assert condition["lastUpdateTime"] == condition["lastTransitionTime"]
     assert "certificate" not in decided.json["status"]
-    assert (await api.get(f"{CSRS}/alice/approval")).json == decided.json
+    annotated = await api.patch(f"{CSRS}/alice/approval", {"metadata": {"annotations": {"by": "me"}}})
+    assert annotated.json == {**decided.json, "metadata": annotated.json["metadata"]}
+    assert annotated.json["metadata"]["annotations"] == {"by": "me"}
+    assert (await api.get(f"{CSRS}/alice/approval")).json == annotated.json
 
 
 @pytest.mark.parametrize(
@@ -130,7 +134,9 @@ async def test_a_decision_is_one_and_for_ever(api: Api, conditions: list, fault:
 
 async def test_the_signer_hands_over_one_certificate_and_approves_nothing(api: Api):
     await api.made(CSRS, a_csr())
-    assert (await api.patch(f"{CSRS}/alice/status", {"status": {"certificate": "eA=="}})).status == 200
+    nonsense = await api.patch(f"{CSRS}/alice/status", {"status": {"certificate": "eA=="}})
+    assert nonsense.error[2].endswith("must contain at least one CERTIFICATE PEM block")
+    assert (await api.patch(f"{CSRS}/alice/status", {"status": {"certificate": CERTIFICATE}})).status == 200
 
     other = await api.patch(f"{CSRS}/alice/status", {"status": {"certificate": "eQ=="}})
     approving = await api.patch(f"{CSRS}/alice/status", {"status": {"conditions": [YES]}})
@@ -158,7 +164,7 @@ async def test_signing_takes_the_right_to_sign(api: Api):
     await may(api, "alice", a_rule("update patch", "certificatesigningrequests/status"))
     await api.made(CSRS, a_csr())
 
-    answer = await api.patch(f"{CSRS}/alice/status", {"status": {"certificate": "eA=="}}, **ALICE)
+    answer = await api.patch(f"{CSRS}/alice/status", {"status": {"certificate": CERTIFICATE}}, **ALICE)
 
     assert answer.error[2].endswith(f'user not permitted to sign requests with signerName "{CLIENT}"')
 
@@ -168,7 +174,7 @@ async def test_the_row_tells_how_far_it_is(api: Api):
     accept = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
     rows = [(await api.get(CSRS, headers=accept)).json["rows"][0]["cells"][2:]]
     await api.patch(f"{CSRS}/alice/approval", {"status": {"conditions": [YES]}})
-    await api.patch(f"{CSRS}/alice/status", {"status": {"certificate": "eA=="}})
+    await api.patch(f"{CSRS}/alice/status", {"status": {"certificate": CERTIFICATE}})
     rows.append((await api.get(CSRS, headers=accept)).json["rows"][0]["cells"][2:])
 
     assert rows == [[CLIENT, "admin", "60m", "Pending"], [CLIENT, "admin", "60m", "Approved,Issued"]]

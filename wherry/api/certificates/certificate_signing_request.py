@@ -6,6 +6,7 @@ apiserver/admission/certificates.py.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -112,8 +113,12 @@ class CertificateSigningRequest(
         for type in sorted({APPROVED, DENIED} & (self.decisions - old.decisions)):
             yield forbidden("status.conditions", f'updates may not add a condition of type "{type}"')
         yield from self.check_kept(old)
-        if old.status.certificate and self.status.certificate != old.status.certificate:
-            yield forbidden("status.certificate", "updates may not modify existing certificate content")
+        if self.status.certificate != old.status.certificate:
+            if old.status.certificate:
+                yield forbidden("status.certificate", "updates may not modify existing certificate content")
+            elif b"-----BEGIN CERTIFICATE-----" not in b64decode(self.status.certificate):
+                why = "must contain at least one CERTIFICATE PEM block"
+                yield invalid("status.certificate", "<certificate data>", why)
 
     def validate_approval(self, old: CertificateSigningRequest) -> Iterator[FieldError]:
         """A decision is for ever, and whether signing failed is for the signer to say."""
