@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from scheduler.framework import Plugin
 from scheduler.panel import Panel
-from scheduler.plan import Answer
+from scheduler.pinned import choice_of_one
+from scheduler.plan import Answer, Choice
 from scheduler.pods import PodView
 from scheduler.snapshot import Mark, RowChange, Snapshot
 
@@ -21,6 +22,10 @@ class Answers:
     def __init__(self, snapshot: Snapshot, plugins: Sequence[Plugin], seed: int = 0) -> None:
         self._snapshot, self._panel, self._seed = snapshot, Panel(plugins), seed
         self._kept: OrderedDict[bytes, tuple[Mark, Answer]] = OrderedDict()
+
+    def on_named_node(self, pod: PodView) -> Choice | None:
+        """The node that the pod names, if it names one and fits there. It costs as much whatever the cluster's size."""
+        return choice_of_one(pod, self._snapshot.columns, self._panel)
 
     def to(self, pod: PodView) -> Answer:
         """The answer for this pod on the nodes as they are now; good until the snapshot changes."""

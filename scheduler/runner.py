@@ -98,11 +98,14 @@ class Scheduler:
 
     async def _place(self, pod: PodView) -> None:
         pod = self._volumes.lookup.view(pod)
-        answer = self._answers[pod.spec.scheduler_name].to(pod)
-        choice = answer.best()
+        answers = self._answers[pod.spec.scheduler_name]
+        choice = answers.on_named_node(pod)
         if choice is None:
-            self._refuse(pod, answer.decision(pod))
-            return
+            answer = answers.to(pod)
+            choice = answer.best()
+            if choice is None:
+                self._refuse(pod, answer.decision(pod))
+                return
         self.snapshot.place(pod, choice.node)
         log.info("plan", pod=pod.key, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
         node = self.nodes.get(choice.node)
