@@ -1,8 +1,9 @@
 """Work out how many pods of a PodDisruptionBudget may be missing now, so that evictions know. Kubernetes: disruption.
 
 The API server spends what the status allows; each eviction stands in `disruptedPods` until the pod is seen to go, or
-two minutes have passed without it. Differs: of the workloads that a budget may count on only ReplicaSets and
-Deployments are known; pods of others make a budget in percent, or one with maxUnavailable, fail safe.
+two minutes have passed without it. Differs: of the workloads that a budget may count on only ReplicaSets, Deployments,
+StatefulSets and ReplicationControllers are known; pods of others make a budget in percent, or one with maxUnavailable,
+fail safe.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from datetime import datetime
 from controllers.parts.percentages import scaled
 from wherry.api.apps.deployment import Deployment
 from wherry.api.apps.replicaset import ReplicaSet
-from wherry.api.core.pod import Pod
+from wherry.api.apps.statefulset import StatefulSet
+from wherry.api.core.pod import Pod, PodTemplate
+from wherry.api.core.replication_controller import ReplicationController
 from wherry.api.meta import Condition, with_condition
 from wherry.api.policy.disruption_budget import PodDisruptionBudget
 from wherry.client.controller import controller
@@ -22,6 +25,12 @@ from wherry.client.world import World
 
 # Kubernetes: DeletionTimeout. An eviction that was granted should have deleted its pod by then.
 GRANTED_SECONDS = 120.0
+
+
+Workload = ReplicaSet | Deployment | StatefulSet | ReplicationController
+_PARENTS: dict[str, type[Workload]] = {
+    kind.kind.name: kind for kind in (ReplicaSet, StatefulSet, ReplicationController)
+}
 
 
 class UnknownWorkload(ValueError):
@@ -35,15 +44,18 @@ def budgets_of(pod: Pod, world: World) -> Iterator[str]:
             yield budget.key
 
 
-def budgets_beside(workload: ReplicaSet | Deployment, world: World) -> Iterator[str]:
+def budgets_beside(workload: Workload, world: World) -> Iterator[str]:
     """The budgets that may count on the size of a workload."""
-    labels = workload.spec.template.metadata.labels
+    labels = (workload.spec.template or PodTemplate()).metadata.labels
     for budget in world.list(PodDisruptionBudget, namespace=workload.metadata.namespace):
         if budget.spec.selector is not None and budget.spec.selector.matches(labels):
             yield budget.key
 
 
-@controller(PodDisruptionBudget, wakes={Pod: budgets_of, ReplicaSet: budgets_beside, Deployment: budgets_beside})
+@controller(
+    PodDisruptionBudget,
+    wakes={Pod: budgets_of, Deployment: budgets_beside, **dict.fromkeys(_PARENTS.values(), budgets_beside)},
+)
 def plan(budget: PodDisruptionBudget, world: World) -> Plan:
     """Count, and write what is left."""
     selector = budget.spec.selector
@@ -99,16 +111,17 @@ def _scale(pods: list[Pod], world: World) -> int:
     return sum(workload.spec.replicas for workload in workloads.values())
 
 
-def _workload(pod: Pod, world: World) -> Iterator[ReplicaSet | Deployment]:
+def _workload(pod: Pod, world: World) -> Iterator[Workload]:
     parent, namespace = pod.metadata.controller, pod.metadata.namespace
     if parent is None:
         return
-    rs = world.get(ReplicaSet, parent.name, namespace) if parent.kind == "ReplicaSet" else None
-    if rs is None or rs.metadata.uid != parent.uid:
+    kind = _PARENTS.get(parent.kind)
+    workload = world.get(kind, parent.name, namespace) if kind is not None else None
+    if workload is None or workload.metadata.uid != parent.uid:
         raise UnknownWorkload(f'found no controllers for pod "{pod.metadata.name}"')
-    owner = rs.metadata.controller
+    owner = workload.metadata.controller
     deployment = world.get(Deployment, owner.name, namespace) if owner and owner.kind == "Deployment" else None
-    yield deployment if deployment is not None else rs
+    yield deployment if deployment is not None else workload
 
 
 def _told(budget: PodDisruptionBudget, reason: str, message: str, now: datetime) -> PodDisruptionBudget:

@@ -15,7 +15,11 @@ from apiserver.writing.rest import Write
 class UnheededFields(AdmissionPlugin):
     """Warns; never refuses."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("pods", "replicasets.apps", "deployments.apps")
+    kinds: ClassVar[tuple[str, ...]] = (
+        "pods",
+        "replicationcontrollers",
+        *(f"{workload}.apps" for workload in ("daemonsets", "deployments", "replicasets", "statefulsets")),
+    )
     operations: ClassVar[tuple[str, ...]] = ("CREATE",)
 
     async def validate(self, draft: Draft, old: Draft | None, write: Write) -> None:

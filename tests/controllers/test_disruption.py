@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from make import NOW, a_deployment, a_pod, a_replicaset, an_object
+from make import NOW, a_deployment, a_pod, a_replicaset, a_workload, an_object
 
 from controllers.disruption import budgets_beside, budgets_of, plan
+from wherry.api.apps.statefulset import StatefulSet
+from wherry.api.core.replication_controller import ReplicationController
 from wherry.api.policy.disruption_budget import PodDisruptionBudget
 from wherry.client.plan import CheckAgain
 from wherry.client.world import World
@@ -41,6 +43,15 @@ def told(budget, *objects):
 )
 def test_what_may_be_missing_follows_from_the_limit(limit, allowed, desired):
     assert told(a_budget(**limit), *pods(4)) == (allowed, 4, desired, 4)
+
+
+@pytest.mark.parametrize("kind", [StatefulSet, ReplicationController])
+def test_other_workloads_are_counted_on_as_well(kind):
+    workload = a_workload(kind, "db", replicas=4, api_version=kind.kind.api_version, selector={})
+    members = [a_pod(f"db-{number}", owner=workload, ready=True) for number in range(4)]
+
+    assert told(a_budget(maxUnavailable="50%"), workload, *members) == (2, 4, 2, 4)
+    assert list(budgets_beside(workload, World(a_budget()))) == ["default/web"]
 
 
 def test_pods_that_are_not_ready_leave_less_to_spend():
