@@ -18,6 +18,8 @@ Json = dict[str, Any]
 
 FATE = "sim.wherry.dev/fate"
 """The annotation by which a pod chooses its own fate: a name of `Fate` in lower case, such as `no-image`."""
+EXIT_CODE = "sim.wherry.dev/exit-code"
+"""The annotation by which a pod chooses to end, and with which code: 0 to 255."""
 
 
 class Fate(Enum):
@@ -27,7 +29,7 @@ class Fate(Enum):
     UNREADY = "unready"  # runs and never is ready
     NO_IMAGE = "no-image"  # waits for an image that does not exist
     SUCCEEDS = "succeeds"  # ends with exit code 0
-    FAILS = "fails"  # ends with exit code 1
+    FAILS = "fails"  # ends with exit code 1, or the one it chose
 
 
 Play = Callable[[Pod], Fate]
@@ -37,8 +39,17 @@ _FATES = {fate.value: fate for fate in Fate}
 
 def usual_fate(pod: Pod) -> Fate:
     """What the pod's annotation says; else it runs and is ready, or succeeds if it is meant to end."""
+    code = exit_code(pod)
+    if code is not None and FATE not in pod.metadata.annotations:
+        return Fate.FAILS if code else Fate.SUCCEEDS
     runs_for_ever = pod.spec.restart_policy in ("", "Always")
     return _FATES.get(pod.metadata.annotations.get(FATE, ""), Fate.READY if runs_for_ever else Fate.SUCCEEDS)
+
+
+def exit_code(pod: Pod) -> int | None:
+    """The code that the pod chose to end with, if it did."""
+    text = pod.metadata.annotations.get(EXIT_CODE, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= 255 else None
 
 
 def hollow_status(pod: Pod, fate: Fate, host_ip: str, pod_ip: str, now: datetime) -> Json:
@@ -94,7 +105,7 @@ def _container(pod: Pod, name: str, image: str, fate: Fate, at: str) -> Json:
         state: Json = {"waiting": {"reason": "ImagePullBackOff", "message": message}}
         return {**status, "started": False, "state": state}
     if fate in (Fate.SUCCEEDS, Fate.FAILS):
-        code, reason = (0, "Completed") if fate is Fate.SUCCEEDS else (1, "Error")
+        code, reason = (0, "Completed") if fate is Fate.SUCCEEDS else (exit_code(pod) or 1, "Error")
         ended = {"exitCode": code, "reason": reason, "startedAt": at, "finishedAt": at, "containerID": container_id}
         return {**status, "started": False, "state": {"terminated": ended}, "containerID": container_id}
     return {**status, "started": True, "state": {"running": {"startedAt": at}}, "containerID": container_id}

@@ -34,7 +34,8 @@ def cluster(nodes: int = 1) -> Iterator[Cluster]:
     """A cluster with so many nodes (`fake-1`, `fake-2`, …), all Ready; gone afterwards.
 
     Pods get an address and become Ready at once; those of Jobs succeed. A pod's annotation `sim.wherry.dev/fate` asks
-    for another fate: `unready`, `no-image`, `succeeds`, `fails`. Raises RuntimeError if it does not come up.
+    for another fate: `unready`, `no-image`, `succeeds`, `fails`; `sim.wherry.dev/exit-code` for an end with that code.
+    Raises RuntimeError if it does not come up.
     """
     if nodes < 0:
         raise ValueError(f"nodes: expected 0 or more, got {nodes}")
