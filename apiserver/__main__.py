@@ -50,6 +50,8 @@ class Options:
     etcd_cert: Path | None
     etcd_key: Path | None
     disable_admission_plugins: tuple[str, ...]
+    default_not_ready_toleration_seconds: int
+    default_unreachable_toleration_seconds: int
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -73,6 +75,18 @@ class Options:
 @click.option("--etcd-cert", type=FILE)
 @click.option("--etcd-key", type=FILE)
 @click.option("--disable-admission-plugins", multiple=True, metavar="NAME", help="Leave an admission plugin out.")
+@click.option(
+    "--default-not-ready-toleration-seconds",
+    type=click.IntRange(min=0),
+    default=300,
+    help="How long pods that say nothing else stay on a node that is not ready.",
+)
+@click.option(
+    "--default-unreachable-toleration-seconds",
+    type=click.IntRange(min=0),
+    default=300,
+    help="How long they stay on a node that is silent.",
+)
 def main(**values: object) -> None:
     """Serve the Kubernetes API from a store."""
     import uvloop
@@ -135,6 +149,8 @@ def _settings(options: Options) -> Settings:
         kubelet_cert=options.kubelet_cert,
         kubelet_key=options.kubelet_key,
         disabled_admission=options.disable_admission_plugins,
+        not_ready_toleration_seconds=options.default_not_ready_toleration_seconds,
+        unreachable_toleration_seconds=options.default_unreachable_toleration_seconds,
     )
 
 

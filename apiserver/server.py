@@ -25,6 +25,7 @@ from apiserver.storage.store import Store, StoreError
 from apiserver.writing.allocations import Allocations
 from apiserver.writing.rest import Rest
 from wherry.api import kinds
+from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.machinery.resource import Resource, all_kinds
 
 log = structlog.get_logger()
@@ -47,6 +48,9 @@ class Settings:
     kubelet_cert: Path | None = None
     kubelet_key: Path | None = None
     disabled_admission: tuple[str, ...] = ()
+    # How long pods that say nothing else stay on a node that is down.
+    not_ready_toleration_seconds: int = KUBERNETES.toleration_seconds
+    unreachable_toleration_seconds: int = KUBERNETES.toleration_seconds
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # The options that the settings take over as they are.
 _SETTINGS = (
     *("node_name", "cluster", "network", "address", "port", "cluster_dns", "cluster_domain"),
-    *("sandbox_image", "max_pods"),
+    *("sandbox_image", "max_pods", "lease_seconds"),
 )
 
 
@@ -67,6 +67,13 @@ def _labels(context: click.Context, parameter: click.Parameter, value: str) -> d
 )
 @click.option("--docker-host", default="unix:///var/run/docker.sock", help="The Docker Engine.")
 @click.option("--max-pods", default=110, help="How many pods this node takes.")
+@click.option(
+    "--node-lease-duration-seconds",
+    "lease_seconds",
+    type=click.IntRange(min=1),
+    default=40,
+    help="How long its lease is good for; it is renewed four times as often.",
+)
 @click.option("--node-labels", default="", callback=_labels, help="Labels for the Node: key=value,key=value.")
 @click.option(
     "--sandbox-image",

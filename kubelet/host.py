@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kubelet.images import SANDBOX_IMAGE, Images
 from kubelet.resources.gpus import Gpus
 from kubelet.runtime.base import Runtime
+from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.api.core.service import Service
 from wherry.client.events import EventRecorder
 from wherry.client.http import Client
@@ -37,6 +38,7 @@ class Settings:
     sandbox_image: str = SANDBOX_IMAGE
     max_pods: int = 110
     labels: Mapping[str, str] = field(default_factory=dict)
+    lease_seconds: int = KUBERNETES.lease_seconds
 
     @property
     def local_path_folder(self) -> Path:

@@ -1,7 +1,8 @@
 """The node's own object: registered at start, its status kept true, its lease renewed.
 
-The lease is the heartbeat (every 10 s); the status is written when it changes, and every 5 minutes. A runtime that is
-away for long makes the node NotReady. Kubernetes: kubelet_node_status.go, nodestatus/setters.go, nodelease.
+The lease is the heartbeat (every 10 s, a quarter of its duration); the status is written when it changes, and every
+5 minutes. A runtime that is away for long makes the node NotReady. Kubernetes: kubelet_node_status.go,
+nodestatus/setters.go, nodelease.
 """
 
 from __future__ import annotations
@@ -32,8 +33,6 @@ Json = dict[str, Any]
 
 VERSION = "v1.37.0+wherry"
 LEASE_NAMESPACE = "kube-node-lease"
-LEASE_SECONDS = 40
-RENEW_SECONDS = 10.0
 CHECK_SECONDS = 10.0
 STATUS_SECONDS = 300.0
 # Kubernetes: maxWaitForContainerRuntime.
@@ -176,13 +175,13 @@ class NodeReporter:
                 log.warning("lease not renewed", node=self._settings.node_name, error=str(error))
                 await asyncio.sleep(1)
             else:
-                await asyncio.sleep(RENEW_SECONDS)
+                await asyncio.sleep(self._settings.lease_seconds / 4)
 
     async def _renew(self) -> None:
         name = self._settings.node_name
         spec = {
             "holderIdentity": name,
-            "leaseDurationSeconds": LEASE_SECONDS,
+            "leaseDurationSeconds": self._settings.lease_seconds,
             "renewTime": micro_time_text(clock.now()),
         }
         try:

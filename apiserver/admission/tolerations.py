@@ -1,4 +1,7 @@
-"""DefaultTolerationSeconds: a pod leaves a node that stays silent after five minutes, unless it says otherwise."""
+"""DefaultTolerationSeconds: a pod leaves a node that stays silent after five minutes, unless it says otherwise.
+
+The API server's `--default-not-ready-toleration-seconds` and `--default-unreachable-toleration-seconds` say how many.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ from typing import ClassVar
 from apiserver.admission.base import AdmissionPlugin, Draft
 from apiserver.writing.rest import Write
 
-SECONDS = 300
-_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_NOT_READY, _UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 
 
 class DefaultTolerationSeconds(AdmissionPlugin):
@@ -19,9 +21,14 @@ class DefaultTolerationSeconds(AdmissionPlugin):
 
     async def mutate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         tolerations = draft["spec"].setdefault("tolerations", [])
-        for taint in _TAINTS:
+        settings = self.server.settings
+        waits = {
+            _NOT_READY: settings.not_ready_toleration_seconds,
+            _UNREACHABLE: settings.unreachable_toleration_seconds,
+        }
+        for taint, seconds in waits.items():
             if not any(_covers(toleration, taint) for toleration in tolerations):
-                added = {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS}
+                added = {"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
                 tolerations.append(added)
 
 

@@ -1,15 +1,16 @@
 """See when a node dies: its conditions become Unknown, taints keep new pods away and evict old ones, and its pods count
 as not ready, so that services leave them out.
 
-Kubernetes: the node lifecycle controller. When no node is up at all the fault is likely ours: none is marked for
-eviction then, and marks are taken back. `taint_eviction.py` does the evicting.
+Kubernetes: the node lifecycle controller. Nodes are marked for eviction one after the other, ten seconds apart. When no
+node is up at all the fault is likely ours: none is marked then, and marks are taken back (`parts/node_health.py`).
+`taint_eviction.py` does the evicting.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from controllers.parts.node_health import Silence, is_anyone_up, may_evict
+from controllers.parts.node_health import NOT_READY, PREFIX, UNREACHABLE, Health, Silence
 from wherry.api.coordination.lease import Lease
 from wherry.api.core.node import Node, Taint
 from wherry.api.core.pod import Pod
@@ -19,8 +20,6 @@ from wherry.client.plan import CheckAgain, Event, Plan, SetStatus, Update
 from wherry.client.world import World
 
 GRACE_SECONDS = 50.0
-PREFIX = "node.kubernetes.io/"
-NOT_READY, UNREACHABLE = f"{PREFIX}not-ready", f"{PREFIX}unreachable"
 # Condition that is bad when True -> taint
 PRESSURES = {
     "MemoryPressure": f"{PREFIX}memory-pressure",
@@ -52,13 +51,17 @@ def plan(node: Node, world: World, silence: Silence, grace_seconds: float) -> Pl
         message = f"Node {node.metadata.name} status is now: NodeNotReady"
         yield Event(node, "NodeNotReady", message)
     ready = find_condition(conditions, "Ready")
-    taints = _taints(node, conditions, world, silence, grace_seconds)
+    is_down = ready is not None and not ready.is_true
+    # Only of nodes that are down are the others asked about: heartbeats of thousands must stay cheap.
+    health = Health(world.list(Node) if is_down else (), silence, grace_seconds, world.now)
+    taints = _taints(node, conditions, health, world.now)
     if taints != node.spec.taints:
         yield Update(node, {"spec": {"taints": [taint.to_wire() for taint in taints] or None}})
-    if ready is not None and not ready.is_true:
+    if ready is not None and is_down:
         yield from _unready_pods(node, ready, world)
         # Whether it may be evicted depends on the others, whose changes do not wake us.
-        yield CheckAgain(max(1.0, grace_seconds / 10))
+        turn = health.seconds_until_eviction(node) or 0.0
+        yield CheckAgain(max(1.0, min(turn or grace_seconds, grace_seconds / 10)))
     else:
         yield CheckAgain(max(left, 0.1))
 
@@ -80,26 +83,22 @@ def _silenced(node: Node, now: datetime) -> Conditions:
     return conditions
 
 
-def _taints(
-    node: Node, conditions: Conditions, world: World, silence: Silence, grace_seconds: float
-) -> tuple[Taint, ...]:
+def _taints(node: Node, conditions: Conditions, health: Health, now: datetime) -> tuple[Taint, ...]:
     """What others put there and what the conditions ask for; a taint that stays keeps its time."""
     present = {(taint.key, taint.effect): taint for taint in node.spec.taints}
     wanted = {(key, "NoSchedule") for key in _avoided(node, conditions)}
     ready = find_condition(conditions, "Ready")
     if ready is not None and not ready.is_true:
         evicting = (UNREACHABLE if ready.status == "Unknown" else NOT_READY, "NoExecute")
-        nodes = world.list(Node)
         was_evicting = {(NOT_READY, "NoExecute"), (UNREACHABLE, "NoExecute")} & present.keys()
-        keeps = was_evicting and is_anyone_up(nodes, silence, grace_seconds)
-        if keeps or may_evict(node, nodes, silence, grace_seconds):
+        may = health.is_anyone_up if was_evicting else health.seconds_until_eviction(node) == 0
+        if may:
             wanted.add(evicting)
     others = (taint for identity, taint in present.items() if identity not in OURS)
     stamped = (
-        taint if taint.time_added or taint.effect != "NoExecute" else taint.replace(time_added=world.now)
-        for taint in others
+        taint if taint.time_added or taint.effect != "NoExecute" else taint.replace(time_added=now) for taint in others
     )
-    new = (Taint(key=key, effect=effect, time_added=world.now) for key, effect in sorted(wanted - present.keys()))
+    new = (Taint(key=key, effect=effect, time_added=now) for key, effect in sorted(wanted - present.keys()))
     kept = (taint for identity, taint in present.items() if identity in wanted)
     return (*stamped, *kept, *new)
 

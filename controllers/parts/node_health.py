@@ -1,47 +1,75 @@
-"""How nodes are doing: which are up, and whether so many are down that the fault may be ours.
+"""How nodes are doing: which are up, how fast those that are down may lose their pods, and whose turn it is.
 
 `Silence` tells how many seconds ago a node was last heard of (`shells/heartbeats.py`).
 
-Kubernetes: node_lifecycle_controller's zone states. Differs: instead of evicting slowly (0.1 nodes a second, 0.01 in a
-large zone that is partly down) node after node is marked at once, and none in a zone that is partly down, large ones
-included.
+Kubernetes: node_lifecycle_controller's zone states and its rate limited queues, a burst of one. What was done last is
+read from the taints' own times, so a new leader goes on at the same pace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from wherry.api.core.node import Node
 
 Silence = Callable[[str], float]
 
+PREFIX = "node.kubernetes.io/"
+NOT_READY, UNREACHABLE = f"{PREFIX}not-ready", f"{PREFIX}unreachable"
+
 # Kubernetes: UnhealthyZoneThreshold, and never on account of one or two nodes.
 PARTLY_DOWN, FEW_NODES = 0.55, 2
+# Nodes a second; the second for zones that are partly down, if they have more nodes than the third says.
+EVICTION_RATE, SECONDARY_RATE, LARGE_ZONE = 0.1, 0.01, 50
 _ZONE_LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
-def is_up(node: Node, silence: Silence, grace_seconds: float) -> bool:
-    """Whether it says it is ready and was heard of within half the grace.
+class Health:
+    """All nodes at one moment, seen by one plan. Nodes that are silent for `grace_seconds` count as down."""
 
-    Half, because of nodes that all fall silent in one instant the first one is found dead while the last heartbeat of
-    the others is but little younger.
-    """
-    return node.is_ready and silence(node.metadata.name) < grace_seconds / 2
+    def __init__(self, nodes: Iterable[Node], silence: Silence, grace_seconds: float, now: datetime) -> None:
+        self._nodes, self._silence, self._grace_seconds, self._now = list(nodes), silence, grace_seconds, now
+
+    @property
+    def is_anyone_up(self) -> bool:
+        """Whether at least one node says it is ready and was heard of within half the grace.
+
+        Half, because of nodes that all fall silent in one instant the first one is found dead while the last heartbeat
+        of the others is but little younger.
+        """
+        return any(
+            node.is_ready and self._silence(node.metadata.name) < self._grace_seconds / 2 for node in self._nodes
+        )
+
+    def seconds_until_eviction(self, node: Node) -> float | None:
+        """How long until a node that is down may be marked to lose its pods; None if not at all, as things are."""
+        zone = [other for other in self._nodes if _zone(other) == _zone(node)]
+        rate = self._rate(zone)
+        if not rate or not self.is_anyone_up:
+            return None
+        waiting = [other.metadata.name for other in zone if self._is_down(other) and _marked_at(other) is None]
+        marks = [at for other in zone if (at := _marked_at(other)) is not None]
+        passed = (self._now - max(marks)).total_seconds() if marks else float("inf")
+        # One after the other by name: plans that run side by side must not all take the same turn.
+        place = sum(name < node.metadata.name for name in waiting)
+        return max(0.0, 1 / rate - passed) + place / rate
+
+    def _rate(self, zone: list[Node]) -> float:
+        """Kubernetes: ComputeZoneState. A zone that is down as a whole is evicted at full speed, if others are not."""
+        down = sum(map(self._is_down, zone))
+        if down == len(zone) or down <= FEW_NODES or down < PARTLY_DOWN * len(zone):
+            return EVICTION_RATE
+        return SECONDARY_RATE if len(zone) > LARGE_ZONE else 0.0
+
+    def _is_down(self, node: Node) -> bool:
+        return not node.is_ready or self._silence(node.metadata.name) >= self._grace_seconds
 
 
-def may_evict(node: Node, nodes: Iterable[Node], silence: Silence, grace_seconds: float) -> bool:
-    """Whether a node that is down may lose its pods: not when all are down, nor when most of its zone is."""
-    nodes = list(nodes)
-    if not any(is_up(other, silence, grace_seconds) for other in nodes):
-        return False
-    zone = [other for other in nodes if _zone(other) == _zone(node)]
-    down = sum(not other.is_ready or silence(other.metadata.name) >= grace_seconds for other in zone)
-    return down <= FEW_NODES or down < PARTLY_DOWN * len(zone)
-
-
-def is_anyone_up(nodes: Iterable[Node], silence: Silence, grace_seconds: float) -> bool:
-    """Whether at least one node is."""
-    return any(is_up(node, silence, grace_seconds) for node in nodes)
+def _marked_at(node: Node) -> datetime | None:
+    """When the node was marked to lose its pods, if it is."""
+    marks = (taint for taint in node.spec.taints if taint.effect == "NoExecute")
+    return next((taint.time_added for taint in marks if taint.key in (NOT_READY, UNREACHABLE)), None)
 
 
 def _zone(node: Node) -> tuple[str, ...]:

@@ -87,13 +87,9 @@ def _wanted(service: Service, world: World) -> dict[Group, list[Endpoint]]:
 
 
 def _ports(service: Service, pod: Pod) -> Ports:
-    ports = []
-    for port in service.spec.ports:
-        number = port_on(pod, port)
-        if number is not None:
-            protocol, app_protocol = port.protocol, port.app_protocol
-            ports.append(EndpointPort(name=port.name, protocol=protocol, port=number, app_protocol=app_protocol))
-    return _sorted(ports)
+    found = [(port, number) for port in service.spec.ports if (number := port_on(pod, port)) is not None]
+    same = ("name", "protocol", "app_protocol")
+    return _sorted([EndpointPort(port=number, **{key: getattr(port, key) for key in same}) for port, number in found])
 
 
 def _sorted(ports: Ports | list[EndpointPort]) -> Ports:

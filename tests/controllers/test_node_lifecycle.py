@@ -6,7 +6,7 @@ import pytest
 from make import NOW, a_condition, a_node, a_pod
 
 from controllers.nodes.node_lifecycle import plan
-from controllers.parts.node_health import may_evict
+from controllers.parts.node_health import Health
 from wherry.api.core.node import Taint
 from wherry.client.plan import CheckAgain, Event, SetStatus, Update
 from wherry.client.world import World
@@ -115,20 +115,58 @@ def test_when_everyone_fell_silent_marks_for_eviction_are_taken_back():
     assert taints_of(planned(node, a_node("n2"), n1=90, n2=40)) == [("unreachable", "NoSchedule")]
 
 
-def test_when_most_of_a_zone_is_down_no_more_are_evicted():
-    nodes = [a_node(f"n{number}", ready=number > 2) for number in range(5)]
-
-    assert not may_evict(nodes[0], nodes, lambda _: 1.0, GRACE)
-    assert may_evict(nodes[0], [*nodes, a_node("n5")], lambda _: 1.0, GRACE)
+ZONE = "topology.kubernetes.io/zone"
 
 
-def test_zones_are_judged_apart():
-    label = "topology.kubernetes.io/zone"
-    dead = [a_node(f"a{number}", ready=False, labels={label: "a"}) for number in range(3)]
-    one = a_node("b1", ready=False, labels={label: "b"})
-    nodes = [*dead, one, a_node("b2", labels={label: "b"})]
+def turn(node, *nodes, now=NOW):
+    """In how many seconds a node may be marked for eviction."""
+    return Health(nodes, lambda _: 1.0, GRACE, now).seconds_until_eviction(node)
 
-    assert [may_evict(node, nodes, lambda _: 1.0, GRACE) for node in (dead[0], one)] == [False, True]
+
+def some_nodes(up, down, **more):
+    return [a_node(f"n{number:03}", ready=number >= down, **more) for number in range(up + down)]
+
+
+def test_when_most_of_a_small_zone_is_down_no_more_are_evicted():
+    nodes = some_nodes(2, 3)
+
+    assert turn(nodes[0], *nodes) is None
+    assert turn(nodes[0], *nodes, a_node("z")) == 0
+
+
+def test_of_a_large_zone_that_is_partly_down_one_node_is_evicted_in_a_hundred_seconds():
+    small, large = some_nodes(20, 30), some_nodes(21, 30)
+
+    assert turn(small[0], *small) is None
+    assert [turn(node, *large) for node in large[:3]] == [0, 100, 200]
+
+
+def test_nodes_are_evicted_ten_seconds_apart():
+    first, second, third, *rest = some_nodes(7, 3)
+    marked = a_node("n000", ready=False, taints=[a_taint("not-ready", "NoExecute", timeAdded=NOW)])
+    later = NOW + timedelta(seconds=4)
+
+    assert [turn(node, first, second, third, *rest) for node in (first, second, third)] == [0, 10, 20]
+    assert [turn(node, marked, second, third, *rest, now=later) for node in (second, third)] == [6, 16]
+
+
+def test_zones_are_judged_apart_and_one_that_is_all_down_is_evicted():
+    dead = some_nodes(0, 5, labels={ZONE: "a"})
+    marked = a_node("b0", ready=False, labels={ZONE: "b"}, taints=[a_taint("not-ready", "NoExecute", timeAdded=NOW)])
+    other = a_node("b1", labels={ZONE: "b"})
+
+    assert [turn(node, *dead, marked, other) for node in dead[:2]] == [0, 10]
+    assert turn(dead[0], *dead) is None
+
+
+def test_a_node_whose_turn_comes_is_looked_at_again_then():
+    marked = a_node("n0", ready=False, taints=[a_taint("not-ready", "NoExecute", timeAdded=NOW - timedelta(seconds=7))])
+    node = a_node("n1", ready=False)
+
+    actions = planned(node, marked, a_node("n2"))
+
+    assert taints_of(actions) == [("not-ready", "NoSchedule")]
+    assert actions[-1] == CheckAgain(3.0)
 
 
 def test_pods_of_a_silent_node_count_as_not_ready():

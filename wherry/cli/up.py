@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from wherry.api.coordination.node_loss import NODE_LOSS
 from wherry.cli.options import data_dir_option, name_option, say, says_problems
 from wherry.cluster.layout import DEFAULT_NAME, Layout, layout_of
 from wherry.cluster.settings import STORES, EtcdSettings, Settings
@@ -27,6 +28,12 @@ _MOST_FAKE_NODES = 5000
 @click.option("--nodes", type=click.IntRange(1, _MOST_NODES), help="Nodes (kubelets) on this machine. [default: 1]")
 @click.option("--no-node", is_flag=True, help="No node that runs containers, so no Docker is needed.")
 @click.option("--fake-nodes", type=click.IntRange(0, _MOST_FAKE_NODES), help="Nodes that only pretend. [default: 0]")
+@click.option(
+    "--node-loss",
+    type=click.Choice(tuple(NODE_LOSS)),
+    help="How soon a dead node is noticed and its pods are moved: after 50 s and 5 minutes as in Kubernetes, or fast, "
+    "for lessons, within 5 s and 15 s. [default: kubernetes]",
+)
 @click.option("--store", type=click.Choice(STORES), help="Where objects are kept. [default: sqlite]")
 @click.option("--etcd-endpoints", help="URL[,URL...] of an etcd; without, --store etcd starts one on this machine.")
 @click.option("--etcd-ca", type=_FILE, help="Who signs that etcd's certificates.")
@@ -58,6 +65,7 @@ def _wanted(given: dict[str, Any]) -> Wanted:
     return Wanted(
         nodes=0 if given["no_node"] else given["nodes"],
         fake_nodes=given["fake_nodes"],
+        node_loss=given["node_loss"],
         store=given["store"],
         etcd=_etcd(given),
         port=given["port"],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.api.core.pod import Pod
 from wherry.client.http import Client
 from wherry.client.informer import Informer
@@ -19,14 +20,15 @@ from wherry.sim.hollow_node import HollowMachine, HollowNode
 @click.command()
 @click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
 @click.option("--count", type=click.IntRange(1), required=True, help="How many.")
-def main(kubeconfig: Path, count: int) -> None:
+@click.option("--lease-seconds", type=click.IntRange(1), default=40, help="How long their leases are good for.")
+def main(kubeconfig: Path, count: int, lease_seconds: int) -> None:
     """Be `fake-1`, `fake-2`, … until told to end."""
-    asyncio.run(_serve(kubeconfig, count))
+    asyncio.run(_serve(kubeconfig, count, lease_seconds))
 
 
-async def _serve(kubeconfig: Path, count: int) -> None:
+async def _serve(kubeconfig: Path, count: int, lease_seconds: int) -> None:
     async with Client(load_connection(kubeconfig), user_agent="wherry-fake-nodes") as client:
-        working = asyncio.ensure_future(FakeNodes(client, count).run())
+        working = asyncio.ensure_future(FakeNodes(client, count, lease_seconds).run())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, working.cancel)
         with suppress(asyncio.CancelledError):
@@ -36,10 +38,10 @@ async def _serve(kubeconfig: Path, count: int) -> None:
 class FakeNodes:
     """Hollow nodes that share one watch of pods."""
 
-    def __init__(self, client: Client, count: int) -> None:
+    def __init__(self, client: Client, count: int, lease_seconds: int = KUBERNETES.lease_seconds) -> None:
         self._pods = Informer(client, Pod)
         self._nodes = [
-            HollowNode(client, f"fake-{number}", HollowMachine(number), pods=self._pods)
+            HollowNode(client, f"fake-{number}", HollowMachine(number, lease_seconds=lease_seconds), pods=self._pods)
             for number in range(1, count + 1)
         ]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
+from typing import Literal
 
 import msgspec
 
+from wherry.api.coordination.node_loss import NODE_LOSS, NodeLoss
 from wherry.cluster.files import write_private
 from wherry.cluster.layout import Layout
 from wherry.cluster.problem import ClusterProblem
@@ -39,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     etcd_ports: tuple[int, int] = (0, 0)
     nodes: tuple[NodeSettings, ...] = ()
     fake_nodes: int = 0
+    node_loss: Literal["kubernetes", "fast"] = "kubernetes"
     pod_cidr: str = ""
     service_cidr: str = "10.96.0.0/16"
     gateway: str = ""
@@ -46,6 +49,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     docker_host: str = ""
     kubeconfig: str = ""
     context_before: str = ""
+
+    @property
+    def timers(self) -> NodeLoss:
+        """How fast a node that dies is noticed, and its pods are moved."""
+        return NODE_LOSS[self.node_loss]
 
     @property
     def url(self) -> str:

@@ -35,6 +35,7 @@ from controllers.assembly import Settings as ControllerSettings
 from scheduler.config import SchedulerConfig, plugins_of
 from scheduler.framework import load_plugins
 from scheduler.runner import Scheduler
+from wherry.api.coordination.node_loss import KUBERNETES, NodeLoss
 from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.http import Client
@@ -59,8 +60,14 @@ class SimulatedCluster:
     """See the module. `admin` may do everything, and its requests are never lost; `journal` is the store."""
 
     def __init__(
-        self, *, nodes: int = 3, capacity: Mapping[str, str] | None = None, faults: Faults | None = None
+        self,
+        *,
+        nodes: int = 3,
+        capacity: Mapping[str, str] | None = None,
+        faults: Faults | None = None,
+        node_loss: NodeLoss = KUBERNETES,
     ) -> None:
+        self._timers = node_loss
         self.network = Network(None, faults, seed=clock.randomness().getrandbits(32))
         self.journal = Journal()
         self.admin = client_over(self.network.transport(ADMIN, "system:masters", faults=Faults()), ADMIN)
@@ -68,7 +75,12 @@ class SimulatedCluster:
         self._folder = tempfile.TemporaryDirectory()
         self._running: Controllers | None = None
         self._capacity = capacity or {}
-        self.api_server = ApiServer(self.network, self._tasks, self.journal, Path(self._folder.name))
+        settings = ServerSettings(
+            service_account_key=Path(self._folder.name) / "service-account.key",
+            not_ready_toleration_seconds=node_loss.toleration_seconds,
+            unreachable_toleration_seconds=node_loss.toleration_seconds,
+        )
+        self.api_server = ApiServer(self.network, self._tasks, self.journal, settings)
         self.controllers = self._part("system:kube-controller-manager", self._control)
         self.scheduler = self._part("system:kube-scheduler", _schedule)
         self.nodes = {f"node-{number}": self._node(number) for number in range(1, nodes + 1)}
@@ -80,13 +92,19 @@ class SimulatedCluster:
         name = f"node-{number}"
 
         async def be_a_node(client: Client) -> None:
-            machine = HollowMachine(number, self._capacity, start_seconds=START_SECONDS, stop_seconds=STOP_SECONDS)
+            machine = HollowMachine(
+                number,
+                self._capacity,
+                start_seconds=START_SECONDS,
+                stop_seconds=STOP_SECONDS,
+                lease_seconds=self._timers.lease_seconds,
+            )
             await HollowNode(client, name, machine, play=fate_by_image).run()
 
         return self._part(f"system:node:{name}", be_a_node, "system:nodes")
 
     async def _control(self, client: Client) -> None:
-        self._running = Controllers(client, ControllerSettings())
+        self._running = Controllers(client, ControllerSettings(node_grace_seconds=self._timers.grace_seconds))
         await self._running.run()
 
     async def __aenter__(self) -> Self:
@@ -130,11 +148,9 @@ class SimulatedCluster:
 class ApiServer:
     """The API server of a simulated cluster; what it stores outlives it."""
 
-    def __init__(self, network: Network, tasks: asyncio.TaskGroup, store: Journal, folder: Path) -> None:
-        self._network, self._tasks, self._store = network, tasks, store
-        key_file = folder / "service-account.key"
-        key_file.write_bytes(signing_key())
-        self._settings = ServerSettings(service_account_key=key_file)
+    def __init__(self, network: Network, tasks: asyncio.TaskGroup, store: Journal, settings: ServerSettings) -> None:
+        self._network, self._tasks, self._store, self._settings = network, tasks, store, settings
+        settings.service_account_key.write_bytes(signing_key())
         self._server: Server | None = None
         self._life: asyncio.Task[None] | None = None
 

@@ -21,6 +21,7 @@ from ipaddress import IPv4Network
 import structlog
 
 from wherry.api.coordination.lease import Lease
+from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.client import clock
@@ -36,8 +37,6 @@ log = structlog.get_logger()
 
 CAPACITY = {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", "pods": "110"}
 LEASE_NAMESPACE = "kube-node-lease"
-LEASE_SECONDS = 40
-RENEW_SECONDS = 10.0
 STATUS_SECONDS = 300.0
 FIRST_RETRY_SECONDS, RETRY_SECONDS = 0.1, 1.0
 VERSION = "v1.37.0+wherry"
@@ -75,6 +74,8 @@ class HollowMachine:
     labels: Mapping[str, str] = field(default_factory=dict)
     start_seconds: float = 0.0
     stop_seconds: float = 0.0
+    # Renewed four times as often.
+    lease_seconds: int = KUBERNETES.lease_seconds
 
     @property
     def host_ip(self) -> str:
@@ -118,7 +119,7 @@ class HollowNode:
         async with asyncio.TaskGroup() as group:
             if self._own_informer is not None:
                 group.create_task(self._own_informer.run(), name=f"pods of {self.name}")
-            group.create_task(self._every(RENEW_SECONDS, self._renew), name=f"lease of {self.name}")
+            group.create_task(self._every(self.machine.lease_seconds / 4, self._renew), name=f"lease of {self.name}")
             group.create_task(self._keep_reporting(), name=f"status of {self.name}")
             group.create_task(self._work(), name=f"worker of {self.name}")
 
@@ -167,7 +168,7 @@ class HollowNode:
         await self._client.patch(Node, self.name, "", {"status": status}, subresource="status")
 
     async def _renew(self) -> None:
-        spec = {"holderIdentity": self.name, "leaseDurationSeconds": LEASE_SECONDS}
+        spec = {"holderIdentity": self.name, "leaseDurationSeconds": self.machine.lease_seconds}
         renewal = {"spec": {**spec, "renewTime": micro_time_text(clock.now())}}
         try:
             await self._client.patch(Lease, self.name, LEASE_NAMESPACE, renewal)
