@@ -97,6 +97,17 @@ class Kubelet:
     def _unreachable(self, error: Exception) -> InternalError:
         return InternalError(f"Internal error occurred: error dialing the kubelet of node {self._node}: {error}")
 
+    async def connect(self, path: str, protocol: str) -> aiohttp.ClientWebSocketResponse:
+        """A WebSocket to the kubelet; raises what it answers instead."""
+        import aiohttp
+
+        try:
+            return await self._session.ws_connect(self._url + path, protocols=(protocol,), max_msg_size=0)
+        except aiohttp.WSServerHandshakeError as error:
+            raise from_status({"message": error.message}, error.status) from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(error) from None
+
     async def tunnel(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Join a client's WebSocket to the kubelet's, message by message, until either side closes."""
         import aiohttp

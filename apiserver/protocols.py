@@ -33,7 +33,11 @@ class HeadersTooLarge(Exception):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with two extensions in every scope: `tls`, and `abort`, which ends the connection at once."""
+    """HTTP/1.1 with three extensions in every scope.
+
+    `tls`: the client's certificate; `abort`: ends the connection at once; `take_over`: answers with the given head and
+    hands the connection over, for protocols other than WebSocket that a client asks to upgrade to.
+    """
 
     _extensions: dict[str, Any]
     _header_bytes = 0
@@ -42,7 +46,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Remember the certificate of this connection."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self._extensions = {"abort": transport.abort}
+        self._extensions = {"abort": transport.abort, "take_over": self._take_over}
         tls = _tls_of(transport)
         if tls is not None:
             self._extensions["tls"] = tls
@@ -52,6 +56,20 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._header_bytes = 0
         self.scope["extensions"] = self._extensions
+
+    def _take_over(self, head: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        self.connections.discard(self)
+        # The answer is given here: uvicorn must not add one of its own when the app returns.
+        self.cycle.response_started = self.cycle.response_complete = True
+        self.transport.write(head)
+        return reader, asyncio.StreamWriter(self.transport, protocol, reader, self.loop)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Whether an upgrade is supported is the app's to decide: it may take the connection over."""
 
     def on_url(self, url: bytes) -> None:
         """Count the request line as well."""

@@ -1,7 +1,6 @@
 """`pods/log`, `pods/exec`, `pods/attach`, `pods/portforward`: asked of the node's kubelet and passed on.
 
-All but logs travel as WebSocket on both legs, message by message. SPDY without a WebSocket around it, which kubectl
-before 1.30 speaks (and for port-forward 1.30), is not served.
+All but logs travel as WebSocket on both legs, message by message; from kubectl before 1.31 as SPDY (spdy_streams.py).
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from urllib.parse import urlencode
 from apiserver import resources
 from apiserver.request import Answer, Receive, Request, Response, Scope, Send, Stream, Upgrade
 from apiserver.subresources.base import subresource
+from apiserver.subresources.spdy_streams import Join, joined_exec, joined_port_forward
 from wherry.api.core.pod import Pod
 from wherry.machinery.errors import BadRequest, Invalid, invalid_object
 from wherry.machinery.field_errors import FieldError, forbidden
@@ -95,7 +95,8 @@ async def port_forward(server: Server, request: Request, cls: type[Resource]) ->
     target = resources.target_of(request)
     pod = Pod.read((await server.rest(cls).get(target.namespace, target.name)).item)
     query = [("ports", ports) for ports in request.query.get("ports", [])]
-    return await _joined(server, request, pod, f"/portForward/{target.namespace}/{target.name}?{urlencode(query)}")
+    path = f"/portForward/{target.namespace}/{target.name}?{urlencode(query)}"
+    return await _joined(server, request, pod, path, joined_port_forward)
 
 
 async def _tunnel(server: Server, request: Request, cls: type[Resource], verb: str) -> Answer:
@@ -109,16 +110,19 @@ async def _tunnel(server: Server, request: Request, cls: type[Resource], verb: s
         if request.flag(ours):
             query.append((theirs, "1"))
     path = f"/{verb}/{target.namespace}/{target.name}/{container}?{urlencode(query)}"
-    return await _joined(server, request, pod, path)
+    return await _joined(server, request, pod, path, joined_exec)
 
 
-async def _joined(server: Server, request: Request, pod: Pod, path: str) -> Answer:
-    """The client's WebSocket joined to the kubelet's."""
+async def _joined(server: Server, request: Request, pod: Pod, path: str, joined_spdy: Join) -> Answer:
+    """The client's connection joined to the kubelet's."""
     if not pod.spec.node_name:
         raise BadRequest(f"pod {pod.metadata.name} does not have a host assigned")
-    if request.scope["type"] != "websocket":
+    is_spdy = request.header(b"upgrade").lower() == "spdy/3.1"
+    if request.scope["type"] != "websocket" and not is_spdy:
         raise BadRequest("Upgrade request required")
     kubelet = await server.kubelets.on(pod.spec.node_name)
+    if is_spdy:
+        return await joined_spdy(kubelet, path, request)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         await kubelet.tunnel(path, scope, receive, send)

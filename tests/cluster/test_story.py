@@ -10,6 +10,9 @@ from urllib.request import urlopen
 
 import pytest
 from cluster.live_cluster import CommandFailed, LiveCluster, Shop, engine, eventually
+from cluster.spdy_client import SpdyClient
+
+from wherry.machinery.channels import decode_status
 
 pytestmark = pytest.mark.xdist_group("story")
 
@@ -108,6 +111,38 @@ def test_a_port_of_the_machine_leads_into_a_pod(shop: Shop, what: str) -> None:
         forward.kill()
     assert {name for name in shop.names() for page in pages if name in page} != set()
     assert pages[0] == pages[1]
+
+
+def test_an_old_client_runs_a_command_over_spdy(shop: Shop) -> None:
+    path = f"/api/v1/namespaces/{shop.namespace}/pods/{shop.names()[0]}/exec?stdin=true&stdout=true&stderr=true"
+    command = "&command=sh&command=-c&command=tr+a-z+A-Z;echo+err+>%262;exit+3"
+
+    with SpdyClient(shop.cluster.kubeconfig, path + command, "v4.channel.k8s.io") as client:
+        stdin = [client.open(streamtype=name) for name in ("error", "stdin", "stdout", "stderr")][1]
+        client.say(stdin, b"wind")
+        heard = client.hear("stdout", "stderr", "error")
+
+    assert client.head.startswith(b"HTTP/1.1 101 ")
+    assert (heard["stdout"], heard["stderr"]) == (b"WIND", b"err\n")
+    assert decode_status(heard["error"]).exit_code == 3
+
+
+def test_an_old_client_forwards_a_port_over_spdy(shop: Shop) -> None:
+    path = f"/api/v1/namespaces/{shop.namespace}/pods/{shop.names()[0]}/portforward"
+
+    with SpdyClient(shop.cluster.kubeconfig, path, "portforward.k8s.io") as client:
+        client.open(streamtype="error", port="8080", requestid="0")
+        data = client.open(streamtype="data", port="8080", requestid="0")
+        client.say(data, b"GET / HTTP/1.0\r\n\r\n")
+
+        assert b"Hello from " in client.hear("data", "error")["data"]
+
+
+def test_an_old_client_that_speaks_no_protocol_of_ours_is_refused(shop: Shop) -> None:
+    path = f"/api/v1/namespaces/{shop.namespace}/pods/{shop.names()[0]}/exec?stdout=true&command=ls"
+
+    with SpdyClient(shop.cluster.kubeconfig, path, "v9.channel.k8s.io") as client:
+        assert client.head.startswith(b"HTTP/1.1 403 ")
 
 
 def test_a_deployment_scales(shop: Shop) -> None:

@@ -78,6 +78,7 @@ class Forkery:
             with self._log.open("ab") as log, theirs:
                 server = await asyncio.create_subprocess_exec(
                     *_COMMAND,
+                    str(self._log),  # nobody reads it: by this `ps` tells clusters apart
                     stdin=theirs.fileno(),
                     stdout=log,
                     stderr=log,
