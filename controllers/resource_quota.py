@@ -25,6 +25,8 @@ from wherry.machinery.resource import Resource
 
 # How long a write takes at most, from its charge until our copies show the object.
 SETTLE_SECONDS = 1.0
+# A timer may fire a rounding error too early, and would for ever.
+_NOT_BEFORE_SECONDS = 0.01
 # What is in these says what they count for; of all other kinds it is enough that there are so many.
 _LOOKED_INTO = (Pod, Service, PersistentVolumeClaim)
 
@@ -96,7 +98,7 @@ def counted_again(quota: ResourceQuota, world: World, ledger: Ledger, still_seco
     used, status = ledger.total(quota, world), quota.status
     if still_seconds < SETTLE_SECONDS and any(used[name] < status.used.get(name, Quantity()) for name in used):
         used = {name: max(amount, status.used.get(name, Quantity())) for name, amount in used.items()}
-        yield CheckAgain(SETTLE_SECONDS - still_seconds)
+        yield CheckAgain(SETTLE_SECONDS - still_seconds + _NOT_BEFORE_SECONDS)
     if (status.hard, status.used) != (quota.spec.hard, used):
         yield SetStatus(quota.with_status(hard=quota.spec.hard, used=used))
     overdue = [at for pod in world.list(Pod, namespace=quota.metadata.namespace) if (at := _overdue_at(pod, world.now))]

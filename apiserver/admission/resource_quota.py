@@ -39,18 +39,18 @@ class ResourceQuota(AdmissionPlugin):
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
+        self._quotas = server.cache.of(Quota)
         # One charge at a time in a namespace: neighbours need not try again because of each other.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
-        cache = self.server.cache.of(Quota)
-        if not write.namespace or not cache.count(write.namespace):
+        if not write.namespace or not self._quotas.count(write.namespace):
             return
         if not is_counted(write.cls.kind) or not _may_grow(write):
             return
         obj = write.cls.read(draft)
         wanted = self._wanted(obj, old)
-        quotas = [Quota.read(stored.item) for stored in cache.objects(write.namespace)]
+        quotas = [Quota.read(stored.item) for stored in self._quotas.objects(write.namespace)]
         concerned = [quota for quota in quotas if concerns(quota, obj)]
         for quota in concerned:
             _check_told(quota, obj, write)

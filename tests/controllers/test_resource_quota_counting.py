@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from random import Random
 
 import pytest
 from make import NOW, a_pod, an_object
@@ -12,12 +13,17 @@ from wherry.api.apps.replicaset import ReplicaSet
 from wherry.api.core.config_map import ConfigMap
 from wherry.api.core.pod import Pod
 from wherry.api.core.quota.resource_quota import ResourceQuota
+from wherry.api.core.secret import Secret
+from wherry.client import clock
 from wherry.client.plan import CheckAgain
 from wherry.client.world import World
+from wherry.machinery.errors import Forbidden
 from wherry.sim import virtual_time
 from wherry.sim.cluster import SimulatedCluster
+from wherry.sim.network import Faults
 
 MAP = metadata_view(ConfigMap.kind)
+LATE_AND_LOSSY = Faults(0.05, 0.1, delay_seconds=(0.001, 0.3), cut_watches_after_seconds=10)
 
 
 def a_quota(hard: dict, used: dict | None = None, **spec: object) -> ResourceQuota:
@@ -60,7 +66,7 @@ def test_a_charge_that_was_just_made_is_not_taken_back_yet():
 
     plan = planned(quota, a_pod(), an_object(MAP), still=0.25)
 
-    assert plan[0] == CheckAgain(0.75)
+    assert plan[0] == CheckAgain(0.76)
     assert plan[1].obj.status.to_wire()["used"] == {"pods": "2", "configmaps": "1"}
     assert [action.obj.status.to_wire()["used"] for action in planned(quota, a_pod(), still=2)] == [
         {"pods": "1", "configmaps": "0"}
@@ -129,3 +135,38 @@ def test_in_a_cluster_a_replica_set_fills_its_quota_and_gives_back():
 async def used(cluster: SimulatedCluster) -> dict:
     quota = await cluster.admin.get(ResourceQuota, "q", "default")
     return {name: str(size) for name, size in quota.status.used.items()}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_comes_late_or_is_lost_a_quota_is_never_exceeded_and_ends_up_right(seed: int):
+    async def story() -> None:
+        async with SimulatedCluster(nodes=0, faults=LATE_AND_LOSSY) as cluster:
+            await cluster.admin.create(a_manifest("ResourceQuota", "q", spec={"hard": {"secrets": "6"}}))
+            await cluster.settle()
+            chance = clock.randomness()
+            async with asyncio.TaskGroup() as group:
+                for number in range(12):
+                    group.create_task(come_and_go(cluster, f"writer-{number}", chance))
+            await cluster.settle()
+            left = (await cluster.admin.list(Secret, "default")).items
+            assert await used(cluster) == {"secrets": str(len(left))}
+
+    virtual_time.run(story(), seed=seed)
+
+
+async def come_and_go(cluster: SimulatedCluster, name: str, chance: Random) -> None:
+    """Make a secret if there is room, look around, take it away again."""
+    for _ in range(8):
+        await asyncio.sleep(chance.random() * 3)
+        try:
+            await cluster.admin.create(a_manifest("Secret", name))
+        except Forbidden:
+            continue
+        assert len((await cluster.admin.list(Secret, "default")).items) <= 6
+        await asyncio.sleep(chance.random() * 3)
+        await cluster.admin.delete(Secret, name, "default")
+    await asyncio.sleep(2)
+
+
+def a_manifest(kind: str, name: str, **fields: object) -> dict:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "default"}, **fields}
