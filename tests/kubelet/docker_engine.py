@@ -24,14 +24,20 @@ def why_not() -> str:
     except docker.errors.DockerException as error:
         return f"no Docker daemon answers: {error}"
     try:
+        return have_image(client)
+    finally:
+        client.close()
+
+
+def have_image(client: docker.APIClient) -> str:
+    """Give an engine the image that tests run; why that cannot be, or empty."""
+    try:
         client.inspect_image(TEST_IMAGE)
     except docker.errors.ImageNotFound:
         busybox = shutil.which("busybox")
         if busybox is None:
             return "no busybox to build a test image from (apt install busybox-static)"
         client.import_image_from_data(_root_file_system(Path(busybox)), repository=TEST_IMAGE.split(":")[0], tag="1")
-    finally:
-        client.close()
     return ""
 
 
