@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 from controllers.daemonset.fit import Fit, Fits
@@ -39,7 +40,7 @@ class Roster:
     strays: list[Pod]
     now: datetime
 
-    @property
+    @cached_property
     def wanted(self) -> list[str]:
         """The nodes that should have a pod."""
         return [node for node, fit in self.fits.items() if fit.runs]
@@ -49,12 +50,12 @@ class Roster:
         """Whether the new pod comes before the old one goes."""
         return self.most_surge > 0
 
-    @property
+    @cached_property
     def most_surge(self) -> int:
         """On how many nodes there may be two pods."""
         return scaled(self._rolling.max_surge, len(self.wanted), round_up=True) if self._rolling else 0
 
-    @property
+    @cached_property
     def most_unavailable(self) -> int:
         """On how many nodes the pod may be missing."""
         most = scaled(self._rolling.max_unavailable, len(self.wanted), round_up=True) if self._rolling else 0
