@@ -18,9 +18,10 @@ _WINDOWS = [timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedel
 
 
 class Due(NamedTuple):
-    """The latest time that has come and was not served, and whether a suspicious number was missed."""
+    """The latest time that has come and was not served, the next to come, and whether suspiciously many were missed."""
 
     at: datetime | None
+    following: datetime | None
     is_many: bool = False
 
 
@@ -30,22 +31,23 @@ def latest_due(cronjob: CronJob, schedule: Schedule, now: datetime) -> Due:
     deadline = cronjob.spec.starting_deadline_seconds
     if deadline is not None:
         earliest = max(earliest, now - timedelta(seconds=min(deadline, 10**9)))
-    latest, missed = _last_between(schedule, earliest, now, MANY_MISSED + 1)
-    if missed <= MANY_MISSED:
-        return Due(latest)
+    due = _walked(schedule, earliest, now, most=MANY_MISSED)
+    if not due.is_many:
+        return due
     for window in (*_WINDOWS, now - earliest):
-        later = max(earliest, now - window)
-        latest, found = _last_between(schedule, later, now, None)
-        if found:
+        due = _walked(schedule, max(earliest, now - window), now)
+        if due.at is not None:
             break
-    return Due(latest, is_many=True)
+    return due._replace(is_many=True)
 
 
-def _last_between(schedule: Schedule, after: datetime, now: datetime, most: int | None) -> tuple[datetime | None, int]:
-    """The last time after one instant and not after another, and how many there are; gives up after `most`."""
+def _walked(schedule: Schedule, after: datetime, now: datetime, most: int | None = None) -> Due:
+    """From one time to the next until they are in the future, or were more than `most`."""
     latest, count = None, 0
     following = schedule.next_after(after)
-    while following is not None and following <= now and (most is None or count < most):
+    while following is not None and following <= now:
+        if count == most:
+            return Due(latest, following, is_many=True)
         latest, count = following, count + 1
         following = schedule.next_after(following)
-    return latest, count
+    return Due(latest, following)

@@ -84,9 +84,8 @@ def _started(cronjob: CronJob, jobs: list[Job], schedule: Schedule, world: World
     if due.at is not None:
         cronjob = yield from _served(cronjob, jobs, due.at, world)
     yield SetStatus(cronjob)
-    following = schedule.next_after(now)
-    if following is not None:
-        yield CheckAgain(max((following - now).total_seconds(), 1.0))
+    if due.following is not None:
+        yield CheckAgain(max((due.following - now).total_seconds(), 1.0))
 
 
 def _served(cronjob: CronJob, jobs: list[Job], at: datetime, world: World) -> Generator[Action, None, CronJob]:
