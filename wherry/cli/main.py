@@ -11,6 +11,7 @@ VERBS = {
     "up": "Start a cluster on this machine and wait until it is ready.",
     "down": "Stop a cluster and take everything of it off this machine but its data.",
     "status": "Show the clusters of this machine and how they do.",
+    "timeline": "Show what happened to a pod or a node, in order, and which timer fired when.",
 }
 
 

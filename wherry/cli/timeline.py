@@ -1,0 +1,87 @@
+"""`wherry timeline`"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from wherry.api.coordination.lease import Lease
+from wherry.api.core.node import Node
+from wherry.api.core.pod import Pod
+from wherry.api.events.event import Event
+from wherry.cli.options import data_dir_option, name_option, says_problems
+from wherry.client.http import Client
+from wherry.client.kubeconfig import KubeconfigError, load_connection
+from wherry.cluster.layout import layout_of
+from wherry.cluster.problem import ClusterProblem
+from wherry.cluster.timeline import Story, node_timeline, pod_timeline, table
+from wherry.machinery.errors import ApiError, NotFound
+from wherry.machinery.resource import Resource
+
+R = TypeVar("R", bound=Resource)
+
+_PODS, _NODES = ("pod", "pods", "po"), ("node", "nodes", "no")
+
+
+@click.command()
+@click.argument("what", metavar="pod/NAME|node/NAME")
+@click.option("-n", "--namespace", default="default", show_default=True, help="Of the pod.")
+@name_option
+@data_dir_option
+@says_problems
+def command(what: str, namespace: str, name: str, data_dir: Path | None) -> None:
+    """Show what happened to a pod or a node, in order, and which timer fired when.
+
+    It reads events, conditions, taints and deletion times. Lines by `timer` are those where nothing but time was the
+    cause: a node that was silent for too long, a toleration that ended, a grace period that is over.
+    """
+    kind, slash, named = what.partition("/")
+    if not slash or not named or kind not in (*_PODS, *_NODES):
+        raise click.BadParameter(f"{what!r}: expected pod/NAME or node/NAME", param_hint="pod/NAME|node/NAME")
+    layout = layout_of(name, data_dir)
+    kubeconfig = layout.kubeconfig("admin")
+    if not kubeconfig.exists():
+        raise ClusterProblem(f"there is no cluster {layout.name} in {layout.data_dir}; `wherry up` starts one")
+    try:
+        lines = asyncio.run(_lines(kubeconfig, kind in _PODS, named, namespace))
+    except (ApiError, KubeconfigError) as error:
+        raise ClusterProblem(f"{what}: {error}") from error
+    click.echo("\n".join(lines))
+
+
+async def _lines(kubeconfig: Path, is_pod: bool, name: str, namespace: str) -> list[str]:
+    async with Client(load_connection(kubeconfig), user_agent="wherry-timeline") as client:
+        story = await (_of_pod(client, name, namespace) if is_pod else _of_node(client, name))
+    moments = pod_timeline(story) if is_pod else node_timeline(story)
+    if not moments:
+        where = f"pod {namespace}/{name}" if is_pod else f"node {name}"
+        raise ClusterProblem(f"there is no {where}, and no event about one of that name")
+    return list(table(moments))
+
+
+async def _of_pod(client: Client, name: str, namespace: str) -> Story:
+    pod = await _found(client, Pod, name, namespace)
+    node = await _found(client, Node, pod.spec.node_name) if pod is not None and pod.spec.node_name else None
+    lease = await _found(client, Lease, node.metadata.name, "kube-node-lease") if node is not None else None
+    fields = f"involvedObject.kind=Pod,involvedObject.name={name}"
+    events = (await client.list(Event, namespace, fields=fields)).items
+    return Story(pod=pod, node=node, lease=lease, events=tuple(events))
+
+
+async def _of_node(client: Client, name: str) -> Story:
+    node = await _found(client, Node, name)
+    pods = (await client.list(Pod, "", fields=f"spec.nodeName={name}")).items
+    fields = f"involvedObject.kind=Node,involvedObject.name={name}"
+    events = (await client.list(Event, "", fields=fields)).items
+    lease = await _found(client, Lease, name, "kube-node-lease")
+    return Story(node=node, lease=lease, pods=tuple(pods), events=tuple(events))
+
+
+async def _found(client: Client, kind: type[R], name: str, namespace: str = "") -> R | None:
+    try:
+        return await client.get(kind, name, namespace)
+    except NotFound:
+        return None

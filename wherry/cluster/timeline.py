@@ -1,0 +1,158 @@
+"""Timeline: what happened to a pod or a node, in order, and which timer fired when.
+
+    for moment in pod_timeline(story):
+        print(moment.at, moment.who, moment.what)
+
+Everything is read from objects as they are: conditions, taints, deletion times, container states, events. Times are
+whole seconds there, so things of one second stand in the order in which they usually cause each other. Of a pod that is
+gone its events are left, for an hour. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from wherry.api.coordination.lease import Lease
+from wherry.api.core.node import Node, Taint
+from wherry.api.core.pod import Pod, Toleration
+from wherry.api.events.event import Event
+from wherry.api.meta import Condition, find_condition
+
+TIMER = "timer"
+
+
+class Moment(NamedTuple):
+    """Something that happened. `who` is `timer` where time alone was the cause."""
+
+    at: datetime
+    rank: int
+    who: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a timeline is made of; what does not exist (any more) is None."""
+
+    pod: Pod | None = None
+    node: Node | None = None
+    lease: Lease | None = None
+    pods: tuple[Pod, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+def pod_timeline(story: Story) -> list[Moment]:
+    """The life of a pod, with what its node went through meanwhile."""
+    found = [*_events(story.events)]
+    if story.pod is not None:
+        found += _life(story.pod)
+        since = story.pod.metadata.created_at
+        if story.node is not None and since is not None:
+            node = [*_silence(story.node, story.lease), *_taints(story.node), *_waits(story.pod, story.node)]
+            found += (moment for moment in node if moment.at >= since)
+    return sorted(found)
+
+
+def node_timeline(story: Story) -> list[Moment]:
+    """The life of a node, with the pods that left it."""
+    found = [*_events(story.events)]
+    if story.node is not None:
+        found += [*_created(story.node.metadata.created_at, "node"), *_silence(story.node, story.lease)]
+        found += [*_conditions(story.node.status.conditions, "node", 7), *_taints(story.node)]
+        for pod in story.pods:
+            left = [*_waits(pod, story.node), *_deletion(pod)]
+            found += (moment._replace(what=f"pod {pod.key}: {moment.what}") for moment in left)
+    return sorted(found)
+
+
+def table(moments: Iterable[Moment]) -> Iterator[str]:
+    """Lines of plain text: when, how long after the first, who, what."""
+    moments = list(moments)
+    width = max((len(moment.who) for moment in moments), default=0)
+    yield f"{'TIME (UTC)':<19}  {'AFTER':>8}  {'WHO':<{width}}  WHAT"
+    for moment in moments:
+        after = f"+{(moment.at - moments[0].at).total_seconds():.0f}s"
+        yield f"{moment.at:%Y-%m-%d %H:%M:%S}  {after:>8}  {moment.who:<{width}}  {moment.what}"
+
+
+def _created(at: datetime | None, what: str) -> Iterator[Moment]:
+    if at is not None:
+        yield Moment(at, 0, "api", f"{what} created")
+
+
+def _life(pod: Pod) -> Iterator[Moment]:
+    yield from _created(pod.metadata.created_at, "pod")
+    yield from _conditions(pod.status.conditions, "pod", 9)
+    if pod.status.start_time is not None:
+        yield Moment(pod.status.start_time, 3, "kubelet", f"node {pod.spec.node_name} took the pod")
+    for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        for state in (status.last_state, status.state):
+            ended, started = state.terminated, state.running or state.terminated
+            if started is not None and started.started_at is not None:
+                yield Moment(started.started_at, 5, "kubelet", f"container {status.name} started")
+            if ended is not None and ended.finished_at is not None:
+                why = f"container {status.name} ended with {ended.exit_code}: {ended.reason}"
+                yield Moment(ended.finished_at, 6, "kubelet", why)
+    yield from _deletion(pod)
+
+
+def _deletion(pod: Pod) -> Iterator[Moment]:
+    ends_at, grace = pod.metadata.deleted_at, pod.metadata.deletion_grace_seconds or 0
+    if ends_at is not None:
+        yield Moment(ends_at - timedelta(seconds=grace), 10, "api", f"deletion asked for, with {grace} s of grace")
+        yield Moment(ends_at, 11, TIMER, f"terminationGracePeriodSeconds of {grace} s ends; the kubelet must confirm")
+
+
+def _conditions(conditions: Iterable[Condition], what: str, rank: int) -> Iterator[Moment]:
+    for condition in conditions:
+        if condition.last_transition_time is not None:
+            reason = f" ({condition.reason})" if condition.reason else ""
+            yield Moment(condition.last_transition_time, rank, what, f"{condition.type} {condition.status}{reason}")
+
+
+def _silence(node: Node, lease: Lease | None) -> Iterator[Moment]:
+    """The grace after which a silent node counted as down: what its last heartbeat and its condition lie apart."""
+    ready = find_condition(node.status.conditions, "Ready")
+    since = ready.last_transition_time if ready is not None and ready.status == "Unknown" else None
+    heard = lease.spec.renew_time if lease is not None else None
+    if since is None or heard is None:
+        return
+    heard = heard.replace(microsecond=0)
+    yield Moment(heard, 6, "kubelet", f"last heartbeat of node {node.metadata.name}")
+    silent = (since - heard).total_seconds()
+    yield Moment(since, 6, TIMER, f"node-monitor-grace-period: node {node.metadata.name} silent for {silent:.0f} s")
+
+
+def _taints(node: Node) -> Iterator[Moment]:
+    for taint in node.spec.taints:
+        if taint.time_added is not None:
+            what = f"node {node.metadata.name} tainted {taint.key}:{taint.effect}"
+            yield Moment(taint.time_added, 8, "controllers", what)
+
+
+def _waits(pod: Pod, node: Node) -> Iterator[Moment]:
+    """When the pod's patience with the node's taints ends, or ended."""
+    for taint in node.spec.taints:
+        if taint.effect == "NoExecute" and taint.time_added is not None:
+            seconds = [one.toleration_seconds for one in pod.spec.tolerations if _is_about(one, taint)]
+            limits = [limit for limit in seconds if limit is not None]
+            if limits:
+                ends_at = taint.time_added + timedelta(seconds=min(limits))
+                yield Moment(ends_at, 8, TIMER, f"tolerationSeconds of {min(limits)} s for {taint.key} ends")
+
+
+def _is_about(toleration: Toleration, taint: Taint) -> bool:
+    return toleration.key in ("", taint.key) and toleration.effect in ("", taint.effect)
+
+
+def _events(events: Iterable[Event]) -> Iterator[Moment]:
+    for event in events:
+        first, last = event.first_timestamp or event.event_time, event.last_timestamp
+        who, what = event.reporter or "event", f"{event.reason}: {event.message}"
+        if first is not None:
+            yield Moment(first.replace(microsecond=0), 4, who, what)
+        if last is not None and first is not None and last > first:
+            yield Moment(last, 4, who, f"{what} (x{event.count})")
