@@ -1,7 +1,8 @@
 """Count what each namespace holds, and tell it in the status of its quotas. Kubernetes: the resource quota controller.
 
 The API server charges a quota before the object is stored. Whoever counts in that instant finds too little, so a count
-is lowered only when the quota has not been charged for a moment; it is raised at once.
+is lowered only when the quota has not been charged for a moment; it is raised at once. Limit: objects of custom
+resources are not counted; the status says nothing of them, and so admission lets none in that a quota limits.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Ledger:
 
     def __init__(self, kinds: tuple[type[Resource], ...]) -> None:
         self._kinds = kinds
+        self._counts = {f"count/{kind.kind.resource}" for kind in kinds}
         # quota -> uid -> the version looked into, and what it counts for
         self._known: dict[tuple[str, str], _Known] = {}
 
@@ -70,7 +72,7 @@ class Ledger:
         """What everything that the quota concerns counts for, in what it limits."""
         place = (quota.key, str(list(quota.spec.requirements)))
         known, seen = self._known.get(place, {}), _Known()
-        total = {name: Quantity() for name in quota.spec.hard}
+        total = {name: Quantity() for name in quota.spec.hard if self._can_count(name)}
         for kind in self._kinds_under(quota):
             for obj in world.list(kind, namespace=quota.metadata.namespace):
                 meta = obj.metadata
@@ -85,6 +87,9 @@ class Ledger:
     def forget(self, key: str) -> None:
         """A quota is gone."""
         self._known = {place: known for place, known in self._known.items() if place[0] != key}
+
+    def _can_count(self, name: str) -> bool:
+        return not name.startswith("count/") or name in self._counts
 
     def _kinds_under(self, quota: ResourceQuota) -> Iterator[type[Resource]]:
         hard = quota.spec.hard.keys()

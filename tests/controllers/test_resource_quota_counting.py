@@ -52,6 +52,12 @@ def test_what_is_right_is_left_alone():
     assert planned(a_quota({"pods": "5"}, {"pods": "1"}), a_pod()) == []
 
 
+def test_what_nobody_can_count_is_not_claimed_to_be_counted():
+    [action] = planned(a_quota({"count/robots.example": "5", "count/pods": "5", "cpu": "1"}))
+
+    assert action.obj.status.to_wire()["used"] == {"count/pods": "0", "cpu": "0"}
+
+
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 def test_a_finished_pod_takes_nothing_but_its_place_among_objects(phase: str):
     quota = a_quota({"pods": "5", "count/pods": "5", "cpu": "1"})
