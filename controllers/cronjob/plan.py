@@ -1,7 +1,7 @@
 """Start a Job at each time that a CronJob names. Kubernetes: the CronJob controller, version 2.
 
 The Job is made first and its time noted then: whoever dies in between finds the Job by its name and notes the time.
-What runs is read from the Jobs themselves.
+What runs is read from the Jobs themselves. Differs: of Jobs that somebody made by hand no event is told.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which pods a Job that goes on should make or take away now, and when it may try again. Kubernetes: manageJob.
 
 Either some are taken away or some are made, never both in one plan. Back-off is read from the pods that failed since
-the last success, so that a controller that starts anew waits as long as the old one would have.
+the last success, so that a controller that starts anew waits as long as the old one would have. Differs: failed pods
+that somebody deleted are forgotten.
 """
 
 from __future__ import annotations

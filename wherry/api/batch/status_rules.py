@@ -1,6 +1,7 @@
 """The rules of a Job's status. A report is refused for what it breaks itself, not for what was broken before.
 
 Kubernetes: validateJobStatus and the options that its strategy chooses by comparing with the old status.
+Limit: rules about how a status may change, such as that counts never fall, are left out.
 """
 
 from __future__ import annotations
