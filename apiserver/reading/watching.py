@@ -43,7 +43,7 @@ async def watch_objects(server: Server, request: Request, cls: type[Resource], f
     seconds = _timeout(server, request)
     include = request.first("includeObject")
     frame = watch_frame(cls, form, server.now, include)
-    shared: object = object() if form.form == "Table" else (form.form, form.version, cls.kind.group)
+    shared: object = object() if form.form == "Table" else (form.form, form.version, cls.kind.api_version)
     wants_state = initial or (initial is None and not version)
     if version is None or wants_state:
         await server.cache.fresh()

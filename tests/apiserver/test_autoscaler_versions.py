@@ -115,6 +115,15 @@ async def test_both_versions_print_the_same_row(api: Api, path: str):
     assert table["rows"][0]["cells"][:-1] == cells
 
 
+async def test_watchers_of_both_versions_see_their_own(api: Api):
+    async with api.watch(V1) as first, api.watch(V2) as second:
+        await api.made(V2, an_autoscaler("v2", metrics=EVERY_METRIC))
+
+        seen = [await first.next(), await second.next()]
+
+    assert [event["object"]["apiVersion"] for event in seen if event] == ["autoscaling/v1", "autoscaling/v2"]
+
+
 async def test_an_annotation_that_is_no_json_is_refused(api: Api):
     body = an_autoscaler("v1") | {"metadata": {"name": "web", "annotations": {METRICS: "[{"}}}
 
