@@ -464,6 +464,34 @@ async def test_a_kind_that_wakes_is_asked_whom_before_and_after(an_api: ApiMaker
 
 
 @in_virtual_time
+async def test_a_change_that_leaves_all_that_is_noticed_the_same_wakes_nobody(an_api: ApiMaker):
+    woken: list[str] = []
+
+    def plan(rs: ReplicaSet, world: World) -> Plan:
+        woken.append(rs.metadata.name)
+        yield from ()
+
+    noticing = replace(
+        REPLICAS,
+        plan=plan,
+        owns=(),
+        wakes={Node: lambda node, world: ["default/a"]},
+        notices={Node: lambda node: node.metadata.labels},
+    )
+    api, seen = an_api(), []
+    async with running(api, noticing):
+        api.put(a_replicaset("a"))
+        for node in (a_node("n1"), a_node("n1", ready=False), a_node("n1", labels={"colour": "blue"})):
+            await asyncio.sleep(1)
+            del woken[:]
+            api.put(node)
+            await asyncio.sleep(1)
+            seen.append(len(woken))
+
+    assert seen == [1, 0, 1]
+
+
+@in_virtual_time
 async def test_an_object_that_is_gone_gets_its_last_plan(an_api: ApiMaker):
     def absent(key: str, world: World) -> Plan:
         for pod in world.list(Pod):

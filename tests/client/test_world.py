@@ -85,6 +85,15 @@ def test_an_owned_object_that_matches_no_more_is_released():
     assert claimed(World(rs, stray), rs) == ([Update(stray, {"metadata": {"ownerReferences": None}})], [])
 
 
+def test_what_else_than_labels_must_be_right_counts_for_orphans_and_owned_alike():
+    rs = a_replicaset()
+    orphan, owned = a_pod("orphan", labels={"app": "web"}), a_pod("owned", owner=rs)
+
+    claim = World(orphan, owned).claim(rs, Pod, rs.spec.selector, lambda pod: pod.metadata.name == "orphan")
+
+    assert [action.obj for action in claim if isinstance(action, Update)] == [owned, orphan]
+
+
 def test_others_children_dying_orphans_and_foreign_namespaces_are_left_alone():
     rs, other = a_replicaset("web"), a_replicaset("other")
     labels = {"app": "web"}

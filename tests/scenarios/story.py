@@ -11,6 +11,8 @@ from typing import Any
 
 from wherry.api.apps.deployment import Deployment
 from wherry.api.apps.replicaset import ReplicaSet
+from wherry.api.core.pod import Pod
+from wherry.machinery.resource import Resource
 from wherry.sim.cluster import SimulatedCluster
 from wherry.sim.transcript import Transcript
 
@@ -24,6 +26,13 @@ def a_deployment(name: str, image: str, replicas: int) -> dict[str, Any]:
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template(name, image)}
     metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+
+
+def a_statefulset(name: str, image: str, replicas: int) -> dict[str, Any]:
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    deployment = a_deployment(name, image, replicas)
+    claims = {"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}]}
+    return deployment | {"kind": "StatefulSet", "spec": deployment["spec"] | claims}
 
 
 def template(name: str, image: str) -> dict[str, Any]:
@@ -43,6 +52,16 @@ class Story:
         await self.cluster.admin.create(a_deployment(name, image, replicas))
         await self.cluster.settle()
 
+    async def create_statefulset(self, name: str, image: str, replicas: int) -> None:
+        self.transcript.command(f"kubectl apply -f {name}.yaml   # {replicas} replicas of {image}, a claim for each")
+        await self.cluster.admin.create(a_statefulset(name, image, replicas))
+        await self.cluster.settle()
+
+    async def delete_pod(self, name: str) -> None:
+        self.transcript.command(f"kubectl delete pod {name}")
+        await self.cluster.admin.delete(Pod, name, NAMESPACE)
+        await self.cluster.settle()
+
     async def expose(self, name: str, port: int) -> None:
         self.transcript.command(f"kubectl expose deployment {name} --port={port}")
         spec = {"selector": {"app": name}, "ports": [{"port": port}]}
@@ -50,14 +69,14 @@ class Story:
         await self.cluster.admin.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
         await self.cluster.settle()
 
-    async def scale(self, name: str, replicas: int) -> None:
-        self.transcript.command(f"kubectl scale deployment {name} --replicas={replicas}")
-        await self._patch(name, {"spec": {"replicas": replicas}}, "scale")
+    async def scale(self, name: str, replicas: int, kind: type[Resource] = Deployment) -> None:
+        self.transcript.command(f"kubectl scale {kind.kind.name.lower()} {name} --replicas={replicas}")
+        await self._patch(name, {"spec": {"replicas": replicas}}, "scale", kind)
 
-    async def set_image(self, name: str, image: str) -> None:
+    async def set_image(self, name: str, image: str, kind: type[Resource] = Deployment) -> None:
         container = image.partition(":")[0]
-        self.transcript.command(f"kubectl set image deployment/{name} {container}={image}")
-        await self._patch(name, {"spec": {"template": template(name, image)}})
+        self.transcript.command(f"kubectl set image {kind.kind.name.lower()}/{name} {container}={image}")
+        await self._patch(name, {"spec": {"template": template(name, image)}}, kind=kind)
 
     async def undo(self, name: str) -> None:
         """kubectl finds the template of the version before the current one and puts it back."""
@@ -87,6 +106,8 @@ class Story:
         self.transcript.command(f"sleep {seconds:g}")
         await asyncio.sleep(seconds)
 
-    async def _patch(self, name: str, patch: dict[str, Any], subresource: str = "") -> None:
-        await self.cluster.admin.patch(Deployment, name, NAMESPACE, patch, subresource=subresource)
+    async def _patch(
+        self, name: str, patch: dict[str, Any], subresource: str = "", kind: type[Resource] = Deployment
+    ) -> None:
+        await self.cluster.admin.patch(kind, name, NAMESPACE, patch, subresource=subresource)
         await self.cluster.settle()

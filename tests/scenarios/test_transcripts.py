@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from story import Story
 
+from wherry.api.apps.statefulset import StatefulSet
 from wherry.sim.cluster import SimulatedCluster
 from wherry.sim.transcript import Transcript
 from wherry.sim.virtual_time import run
@@ -60,6 +61,20 @@ async def a_rollout_gone_wrong_and_undone(story: Story) -> None:
     await story.undo("web")
 
 
+async def a_statefulsets_life(story: Story) -> None:
+    """A StatefulSet's life: pods that come one after the other, and keep their names and what they have stored.
+
+    A pod is made only when the one before it is ready, and its claim before it. A pod that is deleted comes back under
+    its name, to its own claim; of a Deployment it would be another one. A new version goes from the last pod to the
+    first, one at a time. When the set shrinks the last pod goes first, and its claim stays: whoever scales up again
+    finds everything where it was.
+    """
+    await story.create_statefulset("db", "db:1", replicas=3)
+    await story.delete_pod("db-1")
+    await story.set_image("db", "db:2", StatefulSet)
+    await story.scale("db", 2, StatefulSet)
+
+
 def transcript_of(tell: Callable[[Story], Awaitable[None]]) -> str:
     async def play() -> str:
         async with SimulatedCluster(nodes=3) as cluster:
@@ -71,7 +86,9 @@ def transcript_of(tell: Callable[[Story], Awaitable[None]]) -> str:
     return run(play(), seed=SEED)
 
 
-@pytest.mark.parametrize("tell", [a_deployments_life, a_nodes_death, a_rollout_gone_wrong_and_undone])
+@pytest.mark.parametrize(
+    "tell", [a_deployments_life, a_nodes_death, a_rollout_gone_wrong_and_undone, a_statefulsets_life]
+)
 def test_the_story_is_told_as_ever(tell: Callable[[Story], Awaitable[None]]):
     golden = Path(__file__).with_name(f"{tell.__name__}.txt")
     told = transcript_of(tell)

@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from apiserver.keys import folder
+from wherry.api.apps.controller_revision import ControllerRevision
 from wherry.api.apps.deployment import Deployment
 from wherry.api.apps.replicaset import ReplicaSet
+from wherry.api.apps.statefulset import StatefulSet
 from wherry.api.core.node import Node
+from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.core.pod import Pod
 from wherry.api.discovery.endpoint_slice import EndpointSlice
 from wherry.api.meta import Conditions, find_condition
@@ -51,6 +54,25 @@ def _replica_set(rs: ReplicaSet) -> Iterator[str]:
     if rs.status.observed_generation:
         yield f"has {rs.status.replicas}"
         yield f"{rs.status.ready_replicas} ready"
+
+
+def _stateful_set(sts: StatefulSet) -> Iterator[str]:
+    yield f"wants {sts.spec.replicas}"
+    yield f"of {_images(sts.spec.template.spec.containers)}"
+    status = sts.status
+    if status.observed_generation:
+        yield f"has {status.replicas}"
+        yield f"{status.updated_replicas} up to date"
+        yield f"{status.available_replicas} available"
+        yield f"all are {status.current_revision}" if status.current_revision == status.update_revision else "updating"
+
+
+def _claim(claim: PersistentVolumeClaim) -> Iterator[str]:
+    yield claim.status.phase
+
+
+def _revision(revision: ControllerRevision) -> Iterator[str]:
+    yield f"version {revision.revision}"
 
 
 def _pod(pod: Pod) -> Iterator[str]:
@@ -91,6 +113,9 @@ def _told(conditions: Conditions, type: str) -> Iterator[str]:
 FACTS: dict[type[Resource], Callable[[Any], Iterator[str]]] = {
     Deployment: _deployment,
     ReplicaSet: _replica_set,
+    StatefulSet: _stateful_set,
+    ControllerRevision: _revision,
+    PersistentVolumeClaim: _claim,
     Pod: _pod,
     Node: _node,
     EndpointSlice: _slice,
