@@ -32,6 +32,8 @@ class Options:
     cluster_signing_key_file: Path | None
     leader_elect: bool
     node_monitor_grace_seconds: float
+    cluster_cidr: str
+    node_cidr_mask_size: int
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -47,6 +49,8 @@ class Options:
     default=50.0,
     help="How long a node may be silent before it counts as dead.",
 )
+@click.option("--cluster-cidr", default="", help="Range from which each node gets one for its pods; none by default.")
+@click.option("--node-cidr-mask-size", default=24, help="How large a node's range is.")
 def main(**values: object) -> None:
     """Make the cluster what its objects say."""
     import uvloop
@@ -94,7 +98,15 @@ async def _serve(options: Options) -> int:
     root_ca = _certificate(options.root_ca) if options.root_ca else ""
     certificate, key = _signing(options)
     grace = options.node_monitor_grace_seconds
-    settings = Settings(root_ca, signing_certificate=certificate, signing_key=key, node_grace_seconds=grace)
+    settings = Settings(
+        root_ca,
+        certificate,
+        key,
+        grace,
+        cluster_cidr=options.cluster_cidr,
+        node_cidr_mask_size=options.node_cidr_mask_size,
+    )
+    _check_ranges(settings.cluster_cidr, settings.node_cidr_mask_size)
     async with Client(connection, user_agent="wherry-controllers") as client:
         if not options.leader_elect:
             await Controllers(client, settings).run()
@@ -132,6 +144,16 @@ def _signing(options: Options) -> tuple[bytes, bytes]:
     except (ValueError, TypeError) as error:
         raise click.ClickException(f"--cluster-signing-key-file {key}, with {certificate}: {error}") from None
     return contents
+
+
+def _check_ranges(cluster_cidr: str, mask: int) -> None:
+    from controllers.nodes.node_ipam import node_ipam_controller
+
+    try:
+        if cluster_cidr:
+            node_ipam_controller(cluster_cidr, mask)
+    except ValueError as error:
+        raise click.ClickException(f"--cluster-cidr {cluster_cidr}, --node-cidr-mask-size {mask}: {error}") from None
 
 
 if __name__ == "__main__":

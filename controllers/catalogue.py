@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import controllers
 import wherry.api.kinds  # noqa: F401  # registers every kind
+from controllers.nodes.node_ipam import node_ipam_controller
 from controllers.nodes.node_lifecycle import GRACE_SECONDS, node_lifecycle_controller
 from controllers.parts.node_health import Silence
 from controllers.resource_quota import Stillness, resource_quota_controller
@@ -23,12 +24,15 @@ class Settings:
     """What an operator decides. `root_ca` is PEM; without it no certificate is published.
 
     `signing_certificate` and `signing_key` are PEM as well; without them requests for certificates are not signed.
+    Without a `cluster_cidr` nodes get no ranges for pods.
     """
 
     root_ca: str = ""
     signing_certificate: bytes = b""
     signing_key: bytes = field(default=b"", repr=False)
     node_grace_seconds: float = GRACE_SECONDS
+    cluster_cidr: str = ""
+    node_cidr_mask_size: int = 24
 
 
 def controllers_for(settings: Settings, silence: Silence, stillness: Stillness) -> list[Controller]:
@@ -36,6 +40,8 @@ def controllers_for(settings: Settings, silence: Silence, stillness: Stillness) 
     chosen = [*_declared(), node_lifecycle_controller(silence, settings.node_grace_seconds)]
     if settings.root_ca:
         chosen.append(root_ca_controller(settings.root_ca))
+    if settings.cluster_cidr:
+        chosen.append(node_ipam_controller(settings.cluster_cidr, settings.node_cidr_mask_size))
     watched = [kind for one in chosen for kind in one.kinds]
     return [*chosen, resource_quota_controller(watched, stillness)]
 
