@@ -26,6 +26,11 @@ class Change:
     ended: list[Pod] = field(default_factory=list)
     check_after: float | None = None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is to be made or deleted."""
+        return not (self.made or self.deleted or self.ended)
+
 
 def kept(roster: Roster) -> Change:
     """What it takes for every node to have its pod, whatever its version."""

@@ -59,8 +59,9 @@ def plan(ds: DaemonSet, world: World) -> Plan:
     yield SetStatus(counted(roster))
     yield from numbered(history)
     change = kept(roster)
-    if not (change.made or change.deleted or change.ended):
-        change.made, change.deleted = (step := rolled(roster)).made, step.deleted
+    if change.is_settled:
+        step = rolled(roster)
+        change.made, change.deleted = step.made, step.deleted
     yield from _changed(roster, change)
     yield from forgotten(history, _living(history, pods, version), ds.spec.revision_history_limit)
     wait = next_availability(pods, ds.spec.min_ready_seconds, world.now)
@@ -71,10 +72,9 @@ def plan(ds: DaemonSet, world: World) -> Plan:
 def _changed(roster: Roster, change: Change) -> Plan:
     ds = roster.ds
     for pod in change.ended:
-        word = "kill" if pod.status.phase == "Failed" else "delete"
-        phase, type = pod.status.phase, "Warning" if word == "kill" else "Normal"
-        node = pod.spec.node_name
-        message = f"Found {phase.lower()} daemon pod {pod.key} on node {node}, will try to {word} it"
+        phase = pod.status.phase
+        word, type = ("kill", "Warning") if phase == "Failed" else ("delete", "Normal")
+        message = f"Found {phase.lower()} daemon pod {pod.key} on node {pod.spec.node_name}, will try to {word} it"
         yield Event(ds, f"{phase}DaemonPod", message, type)
     for node, failures in list(change.made.items())[:BURST]:
         yield Create(new_pod(ds, node, roster.version, failures))
