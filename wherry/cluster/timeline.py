@@ -153,6 +153,6 @@ def _events(events: Iterable[Event]) -> Iterator[Moment]:
         first, last = event.first_timestamp or event.event_time, event.last_timestamp
         who, what = event.reporter or "event", f"{event.reason}: {event.message}"
         if first is not None:
-            yield Moment(first.replace(microsecond=0), 4, who, what)
+            yield Moment(first.replace(microsecond=0), 9, who, what)
         if last is not None and first is not None and last > first:
-            yield Moment(last, 4, who, f"{what} (x{event.count})")
+            yield Moment(last, 9, who, f"{what} (x{event.count})")
