@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from math import inf
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -18,11 +18,27 @@ VERBS = {"get": 30, "list": 2, "create": 15, "update": 40, "delete": 13}
 _REFUSALS = {(409, "AlreadyExists"): "exists", (409, "Conflict"): "conflict", (404, "NotFound"): "absent"}
 
 
+class Door(NamedTuple):
+    """A way to a server. `ask` takes method, path and body and gives status and body, or None without an answer;
+    `opens` returns when the server answers again.
+    """
+
+    ask: Callable[[str, str, Any], Awaitable[Any]]
+    opens: Callable[[], Awaitable[None]]
+
+    @classmethod
+    def to(cls, server: ApiProcess, session: aiohttp.ClientSession) -> Door:
+        async def ask(method: str, path: str, body: Any) -> Any:
+            return await call(session, method, server.url + path, body)
+
+        return cls(ask, lambda: server.ready(session))
+
+
 class Historians:
     """All of them, and the history of each object."""
 
-    def __init__(self, servers: list[ApiProcess], session: aiohttp.ClientSession, names: int, seed: int) -> None:
-        self._servers, self._session = servers, session
+    def __init__(self, doors: list[Door], names: int, seed: int) -> None:
+        self._doors = doors
         self._names = [f"object-{number}" for number in range(names)]
         self._chance = Random(seed)
         self._revisions: dict[str, int] = {}  # the last that anybody saw
@@ -41,34 +57,23 @@ class Historians:
 
     async def _one(self, client: int) -> None:
         verb = self._chance.choices(list(VERBS), list(VERBS.values()))[0]
-        server, name = self._chance.choice(self._servers), self._chance.choice(self._names)
+        door, name = self._chance.choice(self._doors), self._chance.choice(self._names)
         if verb == "list":
-            return await self._list(server, client)
+            return await self._list(door, client)
         value = f"{client}-{self.operations}" if verb in ("create", "update") else ""
         expected = 0
         if verb in ("update", "delete") and self._chance.random() < 0.8:
             expected = self._revisions.get(name, 0)
-        begun = time.monotonic()
-        answer = await self._ask(server, verb, name, value, expected)
-        asked = Operation(begun, time.monotonic(), verb, "done", value, 0, expected, client)
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        answer = await _asked(door, verb, name, value, expected)
+        asked = Operation(begun, loop.time(), verb, "done", value, 0, expected, client)
         if verb != "get" or _is_answer(answer):
             self.histories[name].append(self._told(asked, name, answer))
         if not _is_answer(answer):
             # One doubt per client is enough: each doubles what may have happened.
-            await server.ready(self._session)
+            await door.opens()
         return None
-
-    async def _ask(self, server: ApiProcess, verb: str, name: str, value: str, expected: int) -> Any:
-        url = f"{server.url}{MAPS}"
-        version = {"resourceVersion": str(expected)} if expected else {}
-        body = {"metadata": {"name": name, **version}, "data": {"value": value}}
-        if verb == "create":
-            return await call(self._session, "POST", url, body)
-        if verb == "update":
-            return await call(self._session, "PUT", f"{url}/{name}", body)
-        if verb == "delete":
-            return await call(self._session, "DELETE", f"{url}/{name}", {"preconditions": version})
-        return await call(self._session, "GET", f"{url}/{name}")
 
     def _told(self, asked: Operation, name: str, answer: Any) -> Operation:
         if not _is_answer(answer):
@@ -81,18 +86,32 @@ class Historians:
         value, self._revisions[name] = _seen(body)
         return asked._replace(value=value, revision=self._revisions[name])
 
-    async def _list(self, server: ApiProcess, client: int) -> None:
+    async def _list(self, door: Door, client: int) -> None:
         """A read of every object at once."""
-        begun = time.monotonic()
-        answer = await call(self._session, "GET", server.url + MAPS)
-        ended = time.monotonic()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        answer = await door.ask("GET", MAPS, None)
+        ended = loop.time()
         if not _is_answer(answer):
             return
-        present = {item["metadata"]["name"]: _seen(item) for item in answer[1]["items"]}
+        items = (item for item in answer[1]["items"] if item["metadata"]["name"] in self._names)
+        present = {item["metadata"]["name"]: _seen(item) for item in items}
         for name in self._names:
             read = Operation(begun, ended, "get", "done" if name in present else "absent", client=client)
             value, revision = present.get(name, ("", 0))
             self.histories[name].append(read._replace(value=value, revision=revision))
+
+
+async def _asked(door: Door, verb: str, name: str, value: str, expected: int) -> Any:
+    version = {"resourceVersion": str(expected)} if expected else {}
+    body = {"metadata": {"name": name, **version}, "data": {"value": value}}
+    if verb == "create":
+        return await door.ask("POST", MAPS, body)
+    if verb == "update":
+        return await door.ask("PUT", f"{MAPS}/{name}", body)
+    if verb == "delete":
+        return await door.ask("DELETE", f"{MAPS}/{name}", {"preconditions": version})
+    return await door.ask("GET", f"{MAPS}/{name}", None)
 
 
 def _seen(body: Any) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.api_process import ApiProcess, serving, serving_on
-from tests.faults.historians import Historians
+from tests.faults.historians import Door, Historians
 from tests.faults.linearisability import first_impossible
 from tests.storage.etcd_server import start_etcd
 
@@ -33,7 +33,7 @@ def check(historians: Historians) -> None:
 @pytest.mark.parametrize("store", ["sqlite", "etcd"])
 async def test_histories_of_one_server_are_linearisable_though_it_is_killed(tmp_path: Path, store: str):
     async with serving_on(store, tmp_path) as (server, session):
-        historians = Historians([server], session, OBJECTS, seed=7)
+        historians = Historians([Door.to(server, session)], OBJECTS, seed=7)
         working = asyncio.ensure_future(historians.work(CLIENTS, OPERATIONS))
         for part in (1, 2):
             await _until_done(historians, working, part * OPERATIONS // 3)
@@ -52,7 +52,8 @@ async def test_two_servers_on_one_etcd_show_the_same_copy(tmp_path: Path):
             second.start()
             try:
                 await second.ready(session)
-                historians = Historians([server, second], session, OBJECTS, seed=7)
+                doors = [Door.to(each, session) for each in (server, second)]
+                historians = Historians(doors, OBJECTS, seed=7)
                 await historians.work(CLIENTS, OPERATIONS)
             finally:
                 second.kill()
