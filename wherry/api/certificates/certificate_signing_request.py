@@ -100,7 +100,9 @@ class CertificateSigningRequest(
     @classmethod
     def prepare_update(cls, draft: dict[str, Any], old: dict[str, Any]) -> None:
         """What is asked for stays as it was asked."""
-        draft["spec"] = old["spec"]
+        draft.pop("spec", None)
+        if "spec" in old:
+            draft["spec"] = old["spec"]
 
     def validate(self, old: CertificateSigningRequest | None) -> Iterator[FieldError]:
         """Every broken rule of a request."""
