@@ -33,6 +33,7 @@ from kubelet.steps import (
     Step,
     Tell,
 )
+from kubelet.supplies.sub_paths import take_back
 from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.machinery.errors import ApiError, Conflict, NotFound
@@ -180,6 +181,7 @@ async def _(step: ReleaseVolumes, charge: Charge) -> bool:
     if not charge.is_released:
         charge.host.gpus.release(charge.uid)
         charge.host.images.forget(charge.uid)
+        await asyncio.to_thread(take_back, charge.sub_paths)
         await charge.volumes.release()
         charge.is_released = True
     return False

@@ -13,6 +13,7 @@ from typing import Any
 from kubelet.host import Host
 from kubelet.reporting.status_writer import StatusWriter
 from kubelet.seen import Failure, Health, Hook, Stopping, Trouble
+from kubelet.supplies.sub_paths import sub_paths_of
 from kubelet.supplies.volumes import PodVolumes
 from wherry.api.core.pod import Container, Pod
 
@@ -46,6 +47,7 @@ class Charge:
 
     def __post_init__(self) -> None:
         self.folder: Path = self.host.settings.data_dir / "pods" / self.pod.metadata.uid
+        self.sub_paths = sub_paths_of(self.folder)
         self.volumes = PodVolumes(lambda: self.pod, self.folder, self.host)
 
     @property

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kubelet.runtime.base import Runtime
+from kubelet.supplies.sub_paths import sub_paths_of, take_back
 from kubelet.supplies.volumes import SHARED_MEMORY
 
 
@@ -35,6 +36,7 @@ def pod_folders(data_dir: Path) -> list[Path]:
 def remove_pod_folders(folders: Iterable[Path]) -> None:
     """Remove folders of pods with all that is mounted there, and what the pods had in memory."""
     for folder in folders:
+        take_back(sub_paths_of(folder))
         unmount_below(folder)
         shutil.rmtree(SHARED_MEMORY / f"wherry-{folder.name}", ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)

@@ -20,6 +20,7 @@ from kubelet.resources.gpus import NotEnough
 from kubelet.runtime.base import Missing, Mount, RuntimeFailure, RuntimeUnavailable
 from kubelet.seen import Failure, Hook, Trouble
 from kubelet.steps import Start
+from kubelet.supplies.sub_paths import LeadsOut, give_sub_path
 from wherry.api.core.config_map import ConfigMap
 from wherry.api.core.pod import Container
 from wherry.api.core.secret import Secret
@@ -184,10 +185,11 @@ _PROPAGATION = {"": "rprivate", "None": "rprivate", "HostToContainer": "rslave",
 def _volume_mounts(charge: Charge, container: Container, env: dict[str, str]) -> list[Mount]:
     mounts = []
     read_only = {volume.name for volume in charge.pod.spec.volumes if _is_read_only(*volume.source)}
-    for mount in container.volume_mounts:
+    for index, mount in enumerate(container.volume_mounts):
         source = charge.volumes.source(mount.name)
         if sub_path := expand_path(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path:
-            source = _below(source, sub_path)
+            place = charge.sub_paths / container.name / str(index)
+            source = _below(source, sub_path, place)
         is_read_only = mount.read_only or mount.name in read_only
         mounts.append(Mount(str(source), mount.mount_path, is_read_only, _PROPAGATION[mount.mount_propagation]))
     return mounts
@@ -197,18 +199,11 @@ def _is_read_only(key: str | None, source: Mapping[str, Any] | None) -> bool:
     return volume_type(key or "emptyDir").is_read_only or (source or {}).get("readOnly") is True
 
 
-def _below(volume: Path, sub_path: str) -> Path:
-    """A path inside a volume, created if need be; links that lead out of it are refused.
-
-    Differs: a container that swaps a link between this check and the mount is not caught.
-    """
-    root = volume.resolve()
-    target = (root / sub_path).resolve()
-    if not target.is_relative_to(root):
-        raise ConfigError(f"subPath {sub_path!r} leads out of its volume")
-    if not target.exists():
-        target.mkdir(parents=True)
-    return target
+def _below(volume: Path, sub_path: str, place: Path) -> Path:
+    try:
+        return give_sub_path(volume, sub_path, place)
+    except LeadsOut as error:
+        raise ConfigError(str(error)) from error
 
 
 def _seccomp(charge: Charge, container: Container) -> str:

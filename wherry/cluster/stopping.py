@@ -134,17 +134,24 @@ def _remove_files_of_root(client: Any, layout: Layout) -> None:
 
 def _unmount_all(folder: Path) -> None:
     """Unmount what kubelets mounted below the data directory, the innermost first."""
+    for point in sorted(_mounts_below(folder), key=len, reverse=True):
+        subprocess.run(("umount", "-l", point), stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def _mounts_below(folder: Path) -> list[str]:
     try:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
     except OSError:
-        return
+        return []
     points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
-    for point in sorted((p for p in points if Path(p).is_relative_to(folder)), key=len, reverse=True):
-        subprocess.run(("umount", "-l", point), stdin=subprocess.DEVNULL, capture_output=True)
+    return [point for point in points if Path(point).is_relative_to(folder)]
 
 
 def _purge(layout: Layout) -> None:
     """Only what a cluster makes is removed: a folder that holds other things stays, with them."""
+    if left := _mounts_below(layout.data_dir):
+        # Behind a mount may be somebody's own files.
+        raise ClusterProblem(f"{left[0]} is still mounted, so the data stays: unmount it and run `wherry down` again")
     ours = (layout.pki, layout.kubeconfig("").parent, layout.store, layout.nodes, layout.logs, layout.run)
     try:
         for folder in ours:
