@@ -2,7 +2,7 @@
 
 A pod's name is its identity, and a name is free only when its pod is gone: so there are never two pods of one
 identity, even when a node falls silent with one. The status is written first, because an action that fails ends the
-plan.
+plan. Differs: events about pods read as those of ReplicaSets ("Created pod: db-0").
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 import asyncio
 from itertools import pairwise
 
-from make import a_daemonset, a_statefulset
+import pytest
+from make import a_daemonset, a_statefulset, a_workload
 from test_in_a_cluster import all_of, manifest
 
 from wherry.api.apps.controller_revision import ControllerRevision
@@ -72,7 +73,7 @@ async def test_no_second_pod_takes_the_name_of_one_on_a_node_that_fell_silent():
 
 
 @in_virtual_time
-async def test_daemons_stay_on_a_silent_node_and_come_to_a_new_one():
+async def test_daemons_stay_on_a_silent_node():
     async with SimulatedCluster(nodes=2) as cluster:
         await cluster.settle()
         await cluster.admin.create(manifest(a_daemonset("agent")))
@@ -80,9 +81,32 @@ async def test_daemons_stay_on_a_silent_node_and_come_to_a_new_one():
         before = await names(cluster)
         cluster.nodes["node-2"].kill()
         await asyncio.sleep(1000)
+        staying = [pod.metadata.name for pod in await all_of(cluster, Pod) if pod.metadata.deleted_at is None]
 
-        assert await names(cluster) == before
-        assert all(pod.metadata.deleted_at is None for pod in await all_of(cluster, Pod))
+        assert (staying, len(staying)) == (before, 2)
+
+
+@pytest.mark.parametrize("kind", [StatefulSet, DaemonSet])
+def test_who_is_made_anew_adopts_what_the_one_before_left(kind):
+    @in_virtual_time
+    async def story():
+        async with SimulatedCluster(nodes=2) as cluster:
+            await cluster.settle()
+            body = manifest(a_workload(kind, "set"))
+            await cluster.admin.create(body)
+            await cluster.settle()
+            left = await names(cluster) + await names(cluster, ControllerRevision)
+            await cluster.admin.delete(kind, "set", "default", propagation="Orphan")
+            await cluster.settle()
+            orphans = {pod.metadata.uid: pod.metadata.controller for pod in await all_of(cluster, Pod)}
+            await cluster.admin.create(body)
+            await cluster.settle()
+
+            assert set(orphans.values()) == {None}
+            assert {pod.metadata.uid for pod in await all_of(cluster, Pod)} == set(orphans)
+            assert await names(cluster) + await names(cluster, ControllerRevision) == left
+
+    story()
 
 
 @in_virtual_time
