@@ -1,10 +1,15 @@
 """Every kind that is stored answers to every verb, one kind after the other."""
 
 import uuid
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from live_api import PATCHES, Api, refusal
 
 Object = dict[str, Any]
@@ -16,6 +21,16 @@ ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": 
 RULES = {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}
 NEVER = {"spec": {"nodeSelector": {"never": "there"}, "containers": [{"name": "c", "image": "none"}]}}
 NOW = "2030-01-01T00:00:00.000000Z"
+
+
+def a_request_for_a_certificate() -> Object:
+    """One that the cluster's own signers leave alone."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder(subject).sign(key, hashes.SHA256())
+    encoded = b64encode(request.public_bytes(serialization.Encoding.PEM)).decode()
+    return {"request": encoded, "signerName": "example.com/signer", "usages": ["client auth"]}
+
 
 # What each kind needs besides its name; `{namespace}` is filled in.
 KINDS: dict[str, Object] = {
@@ -37,6 +52,9 @@ KINDS: dict[str, Object] = {
         }
     },
     "v1 PersistentVolumeClaim": {"spec": CLAIM},
+    "v1 ResourceQuota": {"spec": {"hard": {"secrets": "99", "requests.nvidia.com/gpu": "4"}}},
+    "v1 LimitRange": {"spec": {"limits": [{"type": "Pod", "max": {"cpu": "64"}}]}},
+    "certificates.k8s.io/v1 CertificateSigningRequest": {"spec": a_request_for_a_certificate()},
     "apps/v1 Deployment": {"spec": APP},
     "apps/v1 ReplicaSet": {"spec": APP},
     "apps/v1 StatefulSet": {"spec": APP},
