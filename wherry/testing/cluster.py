@@ -35,6 +35,7 @@ def cluster(nodes: int = 1) -> Iterator[Cluster]:
 
     Pods get an address and become Ready at once; those of Jobs succeed. A pod's annotation `sim.wherry.dev/fate` asks
     for another fate: `unready`, `no-image`, `succeeds`, `fails`; `sim.wherry.dev/exit-code` for an end with that code.
+    What it uses is what `sim.wherry.dev/cpu` and `sim.wherry.dev/memory` say, or half of what it requests.
     Raises RuntimeError if it does not come up.
     """
     if nodes < 0:
