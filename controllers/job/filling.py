@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 from controllers.job.failures import ended_at, is_failed, is_terminating, is_tracked
@@ -93,7 +94,7 @@ def _left(failures: int, last_at: datetime, now: datetime) -> float:
 
 def _next_indexes(job: Job, board: Board, busy: set[int | None], missing: int, now: datetime) -> Filling:
     settled = board.succeeded | board.failed
-    free = [i for i in range(job.spec.completions or 0) if i not in settled and i not in busy][:missing]
+    free = list(islice((i for i in settled.gaps(job.spec.completions or 0) if i not in busy), missing))
     waits = {index: _index_pause(board.waiting[index], now) for index in free if index in board.waiting}
     due = tuple(index for index in free if waits.get(index, 0.0) <= 0)
     later = [wait for wait in waits.values() if wait > 0]

@@ -22,8 +22,8 @@ IGNORED = "batch.kubernetes.io/job-index-ignored-failure-count"
 class Board(NamedTuple):
     """The indexes that are done, those that failed, and for those to be tried again their last pod."""
 
-    succeeded: Indexes = frozenset()
-    failed: Indexes = frozenset()
+    succeeded: Indexes = Indexes()
+    failed: Indexes = Indexes()
     waiting: dict[int, Pod] = {}
 
     @property
@@ -56,11 +56,11 @@ def board_of(job: Job, pods: Iterable[Pod]) -> Board:
     completions = job.spec.completions or 0
     ours = [pod for pod in pods if is_tracked(pod) and is_index(job, index_of(pod))]
     done = {index for pod in ours if pod.status.phase == "Succeeded" and (index := index_of(pod)) is not None}
-    succeeded = reported_indexes(job.status.completed_indexes, completions) | done
+    succeeded = reported_indexes(job.status.completed_indexes, completions) | Indexes.of(done)
     if job.spec.backoff_limit_per_index is None:
         return Board(succeeded)
     lost = {index for pod in ours if _gives_up(job, pod) and (index := index_of(pod)) is not None}
-    failed = (reported_indexes(job.status.failed_indexes or "", completions) | lost) - succeeded
+    failed = (reported_indexes(job.status.failed_indexes or "", completions) | Indexes.of(lost)) - succeeded
     return Board(succeeded, failed, _waiting(job, ours, succeeded | failed))
 
 
@@ -72,12 +72,14 @@ def _gives_up(job: Job, pod: Pod) -> bool:
 
 
 def _waiting(job: Job, ours: list[Pod], settled: Indexes) -> dict[int, Pod]:
-    busy = {index_of(pod) for pod in ours if pod.is_active} | settled
+    busy = {index_of(pod) for pod in ours if pod.is_active}
     counted = set(job.status.uncounted_terminated_pods.failed)
     waiting: dict[int, Pod] = {}
     for pod in sorted(ours, key=lambda pod: (_tries(pod), pod.metadata.key)):
         index = index_of(pod)
-        if index is not None and index not in busy and is_failed(job, pod) and pod.metadata.uid not in counted:
+        if index is None or index in busy or index in settled:
+            continue
+        if is_failed(job, pod) and pod.metadata.uid not in counted:
             waiting[index] = pod
     return waiting
 

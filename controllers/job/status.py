@@ -8,7 +8,6 @@ from controllers.job.failures import is_terminating
 from controllers.job.indexed import Board
 from controllers.job.ledger import Ledger
 from controllers.job.verdict import FAILING, Verdict
-from wherry.api.batch.indexes import indexes_text
 from wherry.api.batch.job import Job, JobStatus
 from wherry.api.core.pod import Pod
 from wherry.api.meta import Condition, Conditions, find_condition, with_condition
@@ -34,8 +33,8 @@ def counts(job: Job, pods: list[Pod], board: Board, ledger: Ledger, world: World
     )
     if not job.is_indexed:
         return status
-    failed = indexes_text(board.failed) if job.spec.backoff_limit_per_index is not None else None
-    return status.replace(completed_indexes=indexes_text(board.succeeded), failed_indexes=failed)
+    failed = str(board.failed) if job.spec.backoff_limit_per_index is not None else None
+    return status.replace(completed_indexes=str(board.succeeded), failed_indexes=failed)
 
 
 def paused(job: Job, status: JobStatus, world: World) -> JobStatus:

@@ -1,9 +1,11 @@
 """Jobs and CronJobs: defaults, what the server chooses, and what is refused."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from judging import container, created, defaulted, faults, faults_of_update, row, thing
 
-from wherry.api.batch.indexes import indexes_text, parse_indexes, reported_indexes
+from wherry.api.batch.indexes import Indexes, parse_indexes, reported_indexes
 from wherry.api.batch.job import Job
 from wherry.machinery.time import parse_time
 
@@ -259,7 +261,7 @@ def test_the_cells_of_a_cronjob():
 
 @pytest.mark.parametrize("text", ["", "0", "1,3-5,7", "0,1", "0-2,4,5,7-9"])
 def test_indexes_read_and_written_are_the_same_text(text):
-    assert indexes_text(parse_indexes(text, 10)) == text
+    assert str(parse_indexes(text, 10)) == text
 
 
 @pytest.mark.parametrize(
@@ -278,5 +280,27 @@ def test_what_are_no_indexes_is_refused(text, complaint):
 
 
 def test_of_reported_indexes_those_beyond_the_end_are_dropped():
-    assert reported_indexes("0,2-6,9", 4) == {0, 2, 3}
-    assert reported_indexes("", 4) == frozenset()
+    assert reported_indexes("0,2-6,9", 4) == Indexes.of({0, 2, 3})
+    assert reported_indexes("", 4) == Indexes()
+
+
+some = st.frozensets(st.integers(0, 30))
+
+
+@given(some, some)
+def test_indexes_are_sets(one, other):
+    left, right = Indexes.of(one), Indexes.of(other)
+
+    assert (left | right, left & right, left - right) == (
+        Indexes.of(one | other),
+        Indexes.of(one & other),
+        Indexes.of(one - other),
+    )
+    assert (len(left), [index in left for index in range(31)]) == (len(one), [index in one for index in range(31)])
+    assert set(left.gaps(31)) == set(range(31)) - one
+
+
+def test_two_billion_indexes_are_as_cheap_as_two():
+    job = indexed(completions=2**31 - 1, successPolicy={"rules": [{"succeededIndexes": "0-2147483646"}]})
+
+    assert faults(job) == []

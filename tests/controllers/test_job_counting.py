@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jobs import JobCluster, a_job, an_indexed_job
 
-from wherry.api.batch.indexes import parse_indexes
+from wherry.api.batch.indexes import Indexes, parse_indexes
 from wherry.api.batch.job import Job
 from wherry.api.core.pod import Pod
 
@@ -92,7 +92,7 @@ def test_every_index_is_done_once_and_failures_count_exactly(steps, completions)
 
     status = run.finish()
 
-    assert parse_indexes(status.completed_indexes, completions) == set(range(completions))
+    assert parse_indexes(status.completed_indexes, completions) == Indexes.of(range(completions))
     assert (status.succeeded, status.failed) == (completions, len(run.failed))
 
 

@@ -100,10 +100,10 @@ class Job(Resource, group="batch", version="v1", categories=("all",), subresourc
     def prepare_create(cls, draft: dict[str, Any]) -> None:
         """Unless its author does so, the server chooses labels and selector that no other Job has."""
         draft["status"] = {}
-        metadata, spec = draft["metadata"], draft["spec"]
+        metadata, spec = draft["metadata"], draft.setdefault("spec", {})
         if not spec.get("manualSelector"):
             _generate_selector(metadata, spec)
-        labels = (spec["template"].get("metadata") or {}).get("labels")
+        labels = (spec.setdefault("template", {}).get("metadata") or {}).get("labels")
         if labels and not metadata.get("labels"):
             metadata["labels"] = dict(labels)
 
