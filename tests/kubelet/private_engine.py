@@ -20,12 +20,22 @@ START_SECONDS = 60
 
 
 class PrivateEngine:
-    """`dockerd` with files, a socket and a containerd of its own. Pods use the network of the host."""
+    """`dockerd` with files, a socket and a containerd of its own. Pods use its network."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.url = f"unix://{folder}/docker.sock"
-        self._command = ["dockerd", "--host", self.url, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/run"]
+        # In a network namespace of its own: a daemon without a bridge removes docker0, which may be somebody's.
+        self._command = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"]
+        self._command += [
+            "dockerd",
+            "--host",
+            self.url,
+            "--data-root",
+            f"{folder}/data",
+            "--exec-root",
+            f"{folder}/run",
+        ]
         self._command += ["--pidfile", f"{folder}/docker.pid", "--bridge", "none", "--storage-driver", "vfs"]
         self._command += ["--iptables=false", "--ip-forward=false", "--ip-masq=false"]
         self._command += ["--containerd-namespace", folder.name, "--containerd-plugins-namespace", f"{folder.name}-p"]
