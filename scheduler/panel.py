@@ -20,6 +20,10 @@ class Look(NamedTuple):
     scores: dict[str, FloatArray]
 
 
+class PluginMistake(TypeError):
+    """A plugin answered with something else than an array of one element per node."""
+
+
 class Panel:
     """Filters and scores in their order."""
 
@@ -35,12 +39,14 @@ class Panel:
         """Ask every plugin about every row of the window."""
         verdicts = [(plugin.name, verdict) for plugin in self.filters for verdict in plugin.filter(pod, window)]
         feasible: Mask = np.ones(len(window), dtype=np.bool_)
-        for _, verdict in verdicts:
+        for name, verdict in verdicts:
+            _check(name, "filter", verdict.mask, np.bool_, len(window))
             feasible &= verdict.mask
         scores: dict[str, FloatArray] = {}
         for plugin in self.scorers:
             values = plugin.score(pod, window)
             if values is not None:
+                _check(plugin.name, "score", values, np.number, len(window))
                 scores[plugin.name] = values
         return Look(verdicts, feasible, scores)
 
@@ -60,3 +66,14 @@ class Panel:
                 values = normalized[plugin.name] = np.zeros(len(feasible))
                 values[feasible] = plugin.normalize(scores[plugin.name][feasible])
         return normalized
+
+
+def _check(plugin: str, method: str, given: object, kind: type[np.generic], size: int) -> None:
+    """A plugin's author is told what is wrong, not numpy's opinion of it."""
+    if isinstance(given, np.ndarray) and given.shape == (size,) and np.issubdtype(given.dtype, kind):
+        return
+    seen = f"{given.dtype} of shape {given.shape}" if isinstance(given, np.ndarray) else f"a {type(given).__name__}"
+    wanted = "booleans" if kind is np.bool_ else "numbers"
+    raise PluginMistake(
+        f"scheduler plugin {plugin}: {method} gave {seen}; a numpy array of {size} {wanted} is expected, one per node"
+    )
