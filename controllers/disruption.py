@@ -15,7 +15,7 @@ from controllers.parts.percentages import scaled
 from wherry.api.apps.deployment import Deployment
 from wherry.api.apps.replicaset import ReplicaSet
 from wherry.api.apps.statefulset import StatefulSet
-from wherry.api.core.pod import Pod, PodTemplate
+from wherry.api.core.pod import Pod
 from wherry.api.core.replication_controller import ReplicationController
 from wherry.api.meta import Condition, with_condition
 from wherry.api.policy.disruption_budget import PodDisruptionBudget
@@ -46,7 +46,7 @@ def budgets_of(pod: Pod, world: World) -> Iterator[str]:
 
 def budgets_beside(workload: Workload, world: World) -> Iterator[str]:
     """The budgets that may count on the size of a workload."""
-    labels = (workload.spec.template or PodTemplate()).metadata.labels
+    labels = workload.spec.template.metadata.labels
     for budget in world.list(PodDisruptionBudget, namespace=workload.metadata.namespace):
         if budget.spec.selector is not None and budget.spec.selector.matches(labels):
             yield budget.key

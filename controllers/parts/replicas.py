@@ -12,7 +12,7 @@ from typing import Any
 from controllers.parts.readiness import is_available, next_availability
 from controllers.parts.scale_down import cheapest_to_lose
 from wherry.api.apps.replicaset import ReplicaSet
-from wherry.api.core.pod import Pod, PodTemplate
+from wherry.api.core.pod import Pod
 from wherry.api.core.pod.resource import pod_from
 from wherry.api.core.replication_controller import ReplicationController
 from wherry.api.meta import Condition, Conditions, with_condition, without_condition
@@ -27,8 +27,7 @@ Replicator = ReplicaSet | ReplicationController
 
 def counted(owner: Replicator, active: list[Pod], world: World) -> dict[str, Any]:
     """The status of one that has these active pods."""
-    template, seconds = owner.spec.template or PodTemplate(), owner.spec.min_ready_seconds
-    labels = template.metadata.labels.items()
+    labels, seconds = owner.spec.template.metadata.labels.items(), owner.spec.min_ready_seconds
     ready = [pod for pod in active if pod.status.ready]
     return {
         "replicas": len(active),
@@ -53,7 +52,7 @@ def sized(owner: Replicator, active: list[Pod], neighbours: Iterable[Pod], world
     surplus = len(active) - owner.spec.replicas
     if owner.metadata.deleted_at is None:
         for _ in range(min(-surplus, BURST)):
-            yield Create(pod_from(owner.spec.template or PodTemplate(), owner=owner))
+            yield Create(pod_from(owner.spec.template, owner=owner))
         if surplus > 0:
             for pod in cheapest_to_lose(active, neighbours, world.now)[: min(surplus, BURST)]:
                 yield Delete(pod)

@@ -20,6 +20,7 @@ from wherry.machinery.validation import non_negative, under
 from wherry.machinery.view import View
 
 CORE = "io.k8s.api.core.v1."
+NO_TEMPLATE = PodTemplate()
 
 defaults.literal(CORE + "ReplicationControllerSpec", replicas=1)
 
@@ -40,7 +41,7 @@ class ReplicationControllerSpec(View):
     """How many pods, which ones, made how."""
 
     selector: dict[str, str] = {}
-    template: PodTemplate | None = None
+    template: PodTemplate = NO_TEMPLATE
     replicas: int = 1
     min_ready_seconds: int = 0
 
@@ -101,7 +102,7 @@ def _check_spec(spec: ReplicationControllerSpec) -> Iterator[FieldError]:
     if not spec.selector:
         yield required("selector")
     yield from non_negative("replicas", spec.replicas)
-    if spec.template is None:
+    if spec.template is NO_TEMPLATE:
         yield required("template")
         return
     labels = spec.template.metadata.labels
