@@ -40,13 +40,13 @@ class Panel:
         verdicts = [(plugin.name, verdict) for plugin in self.filters for verdict in plugin.filter(pod, window)]
         feasible: Mask = np.ones(len(window), dtype=np.bool_)
         for name, verdict in verdicts:
-            _check(name, "filter", verdict.mask, np.bool_, len(window))
+            _check(name, "filter", verdict.mask, "booleans", len(window))
             feasible &= verdict.mask
         scores: dict[str, FloatArray] = {}
         for plugin in self.scorers:
             values = plugin.score(pod, window)
             if values is not None:
-                _check(plugin.name, "score", values, np.number, len(window))
+                _check(plugin.name, "score", values, "numbers", len(window))
                 scores[plugin.name] = values
         return Look(verdicts, feasible, scores)
 
@@ -68,12 +68,15 @@ class Panel:
         return normalized
 
 
-def _check(plugin: str, method: str, given: object, kind: type[np.generic], size: int) -> None:
+# numpy's letters for the kinds of elements.
+_KINDS = {"booleans": "b", "numbers": "iuf"}
+
+
+def _check(plugin: str, method: str, given: object, wanted: str, size: int) -> None:
     """A plugin's author is told what is wrong, not numpy's opinion of it."""
-    if isinstance(given, np.ndarray) and given.shape == (size,) and np.issubdtype(given.dtype, kind):
+    if isinstance(given, np.ndarray) and given.shape == (size,) and given.dtype.kind in _KINDS[wanted]:
         return
     seen = f"{given.dtype} of shape {given.shape}" if isinstance(given, np.ndarray) else f"a {type(given).__name__}"
-    wanted = "booleans" if kind is np.bool_ else "numbers"
     raise PluginMistake(
         f"scheduler plugin {plugin}: {method} gave {seen}; a numpy array of {size} {wanted} is expected, one per node"
     )

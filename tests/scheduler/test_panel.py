@@ -60,7 +60,7 @@ def test_a_filter_that_gives_no_mask_of_all_nodes_is_named(columns: Columns, mas
 
 
 def test_a_score_that_is_no_number_for_each_node_is_named(columns: Columns):
-    with pytest.raises(PluginMistake, match="Answering: score gave float64 of shape .1,.; a numpy array of 3 numbers"):
+    with pytest.raises(PluginMistake, match=r"Answering: score gave float64 of shape .1,.; a numpy array of 3 numbers"):
         answering(np.ones(3, dtype=np.bool_), np.ones(1)).look(a_view(), columns)
 
 
