@@ -12,6 +12,7 @@ from wherry.machinery.errors import NotFound
 from wherry.sim.cluster import SimulatedCluster
 from wherry.sim.hollow_pod import EXIT_CODE, FATE
 from wherry.sim.journal import Write
+from wherry.sim.network import Faults
 from wherry.sim.virtual_time import in_virtual_time, run
 
 
@@ -150,6 +151,25 @@ async def work_with_a_crash(after: int) -> tuple[tuple[int, int, str], int]:
         await cluster.settle()
         status = (await the_job(cluster)).status
         return (status.succeeded, status.failed, reason_of(await the_job(cluster), "Complete")), writes
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_on_a_bad_network_with_dying_controllers_every_pod_counts_once(seed):
+    async def story():
+        faults = Faults(lose_requests=0.1, lose_answers=0.1, delay_seconds=(0.01, 0.5), cut_watches_after_seconds=5)
+        async with SimulatedCluster(nodes=2, faults=faults) as cluster:
+            await cluster.admin.create(a_job(completions=12, parallelism=4))
+            for _ in range(4):
+                await asyncio.sleep(1.5)
+                cluster.controllers.kill()
+                cluster.controllers.start()
+            await asyncio.sleep(150)
+
+            job, pods = await the_job(cluster), await pods_of(cluster)
+            assert (reason_of(job, "Complete"), job.status.succeeded) == ("CompletionsReached", 12)
+            assert [pod.status.phase for pod in pods].count("Succeeded") == 12
+
+    run(story(), seed=seed)
 
 
 MOST_WRITES = 24
