@@ -215,20 +215,17 @@ class Docker:
 
     async def usage(self, container_ids: Sequence[str]) -> dict[str, Usage]:
         """From the kernel where the containers' groups are on this machine, else from the daemon."""
-        return await self._call(lambda client: self._usage(client, container_ids))  # type: ignore[no-any-return]
+        read = await asyncio.to_thread(lambda: {each: self._cgroups.read(each) for each in container_ids})
+        unread = [each for each, usage in read.items() if usage is None]
+        read |= zip(unread, await asyncio.gather(*map(self._stats, unread)), strict=True)
+        return {each: usage for each, usage in read.items() if usage is not None}
 
-    def _usage(self, client: docker.APIClient, container_ids: Sequence[str]) -> dict[str, Usage]:
-        found: dict[str, Usage] = {}
-        for container_id in container_ids:
-            usage = self._cgroups.read(container_id)
-            if usage is None:
-                try:
-                    usage = form.usage_of(client.stats(container_id, stream=False, one_shot=True))
-                except docker.errors.NotFound:
-                    continue
-            if usage is not None:
-                found[container_id] = usage
-        return found
+    async def _stats(self, container_id: str) -> Usage | None:
+        try:
+            stats = await self._call(lambda client: client.stats(container_id, stream=False, one_shot=True))
+        except Missing:
+            return None
+        return form.usage_of(stats)
 
     async def create_network(self, name: str, subnet: str, labels: Mapping[str, str]) -> None:
         """Create a bridge network unless there is one of that name; `subnet` may be empty."""
