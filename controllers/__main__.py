@@ -9,31 +9,17 @@ import secrets
 import signal
 import socket
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import structlog
 
+from controllers.options import Options
+
 log = structlog.get_logger()
 
 LEASE = "kube-controller-manager"
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The command line."""
-
-    kubeconfig: Path
-    context: str
-    root_ca: Path | None
-    cluster_signing_cert_file: Path | None
-    cluster_signing_key_file: Path | None
-    leader_elect: bool
-    node_monitor_grace_seconds: float
-    cluster_cidr: str
-    node_cidr_mask_size: int
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -86,7 +72,8 @@ async def _until_told(options: Options) -> int:
 
 
 async def _serve(options: Options) -> int:
-    from controllers.assembly import Controllers, Settings
+    from controllers.assembly import Controllers
+    from controllers.options import settings_of
     from wherry.client.http import Client
     from wherry.client.kubeconfig import KubeconfigError, load_connection
     from wherry.client.leader import Leader, LostLead
@@ -95,18 +82,7 @@ async def _serve(options: Options) -> int:
         connection = load_connection(options.kubeconfig, options.context)
     except KubeconfigError as error:
         raise click.ClickException(str(error)) from None
-    root_ca = _certificate(options.root_ca) if options.root_ca else ""
-    certificate, key = _signing(options)
-    grace = options.node_monitor_grace_seconds
-    settings = Settings(
-        root_ca,
-        certificate,
-        key,
-        grace,
-        cluster_cidr=options.cluster_cidr,
-        node_cidr_mask_size=options.node_cidr_mask_size,
-    )
-    _check_ranges(settings.cluster_cidr, settings.node_cidr_mask_size)
+    settings = settings_of(options)
     async with Client(connection, user_agent="wherry-controllers") as client:
         if not options.leader_elect:
             await Controllers(client, settings).run()
@@ -120,40 +96,6 @@ async def _serve(options: Options) -> int:
             log.error("ending", error=str(error))
             return 1
     return 0
-
-
-def _certificate(path: Path) -> str:
-    text = path.read_text(errors="replace")
-    if "-----BEGIN CERTIFICATE-----" not in text:
-        raise click.ClickException(f"--root-ca {path}: a certificate in PEM is expected, found none")
-    return text
-
-
-def _signing(options: Options) -> tuple[bytes, bytes]:
-    """The signing authority's certificate and key; both empty where none is given."""
-    from controllers.shells.authority import Authority
-
-    certificate, key = options.cluster_signing_cert_file, options.cluster_signing_key_file
-    if certificate is None and key is None:
-        return b"", b""
-    if certificate is None or key is None:
-        raise click.ClickException("--cluster-signing-cert-file and --cluster-signing-key-file: give both or neither")
-    contents = certificate.read_bytes(), key.read_bytes()
-    try:
-        Authority(*contents)
-    except (ValueError, TypeError) as error:
-        raise click.ClickException(f"--cluster-signing-key-file {key}, with {certificate}: {error}") from None
-    return contents
-
-
-def _check_ranges(cluster_cidr: str, mask: int) -> None:
-    from controllers.nodes.node_ipam import node_ipam_controller
-
-    try:
-        if cluster_cidr:
-            node_ipam_controller(cluster_cidr, mask)
-    except ValueError as error:
-        raise click.ClickException(f"--cluster-cidr {cluster_cidr}, --node-cidr-mask-size {mask}: {error}") from None
 
 
 if __name__ == "__main__":
