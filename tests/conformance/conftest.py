@@ -19,7 +19,6 @@ from functools import cache
 from pathlib import Path
 
 import docker
-import docker.errors
 import pytest
 from live_api import KUBECTL, Api, Refused, Space
 from live_pods import ENTRY_IMAGE, IMAGE
@@ -39,6 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=why))
 
 
+def an_engine() -> docker.APIClient:
+    """A client of the Docker that `wherry up` uses."""
+    return docker.APIClient(**docker.utils.kwargs_from_env(), version="auto", timeout=30)
+
+
 @cache
 def why_no_real_node() -> str:
     """Empty where containers can be run and led to."""
@@ -46,11 +50,9 @@ def why_no_real_node() -> str:
         return ""
     if os.geteuid() != 0:
         return "rules for services are written as root"
-    try:
-        docker.APIClient(version="auto", timeout=10).close()
-    except docker.errors.DockerException as error:
-        return f"no Docker daemon answers: {error}"
-    return ""
+    # Asked by another process: the SDK leaves a socket open when it fails.
+    asked = subprocess.run((sys.executable, "-c", "import docker; docker.from_env().ping()"), capture_output=True)
+    return "no Docker daemon answers" if asked.returncode else ""
 
 
 @pytest.fixture(scope="session")
@@ -156,7 +158,7 @@ def kubectl(kubeconfig, space) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def entry_image(kubeconfig) -> Iterator[str]:
     """An image with an entry point and arguments of its own: it prints its arguments, one in a line."""
-    engine = docker.APIClient(version="auto", timeout=30)
+    engine = an_engine()
     container = engine.create_container(IMAGE)["Id"]
     chunks, _ = engine.get_archive(container, "/bin")
     programs = b"".join(chunks)
