@@ -2,8 +2,9 @@
 
     now()              # UTC; on a virtual-time loop the time of that world
     randomness()       # a random.Random; on a virtual-time loop a seeded one
-    with skewed(hours=1):
+    with skewed(hours=1) as skew:
         group.create_task(component.run())       # this component's clock runs an hour ahead
+    skew.offset = timedelta(hours=-1)            # and jumps
 
 A loop owns time by having a method `wall_clock() -> datetime`, and chance by having an attribute `random`.
 Intervals are never measured here but with `loop.time()`, which no clock change moves.
@@ -16,9 +17,19 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-_skew = ContextVar("_skew", default=timedelta())
+
+@dataclass
+class Skew:
+    """How far a component's wall clock is off; may be changed while it runs."""
+
+    offset: timedelta = timedelta()
+
+
+_RIGHT = Skew()
+_skew = ContextVar("_skew", default=_RIGHT)
 _chance = random.Random()
 
 
@@ -33,7 +44,7 @@ def now() -> datetime:
     """The wall clock, in UTC."""
     wall_clock = getattr(_loop(), "wall_clock", None)
     at: datetime = wall_clock() if wall_clock else datetime.now(UTC)
-    return at + _skew.get()
+    return at + _skew.get().offset
 
 
 def whole_seconds(at: datetime) -> datetime:
@@ -48,10 +59,11 @@ def randomness() -> random.Random:
 
 
 @contextmanager
-def skewed(**offset: float) -> Iterator[None]:
+def skewed(**offset: float) -> Iterator[Skew]:
     """Tasks created inside believe a wall clock that is off by a `timedelta(**offset)`."""
-    token = _skew.set(_skew.get() + timedelta(**offset))
+    skew = Skew(_skew.get().offset + timedelta(**offset))
+    token = _skew.set(skew)
     try:
-        yield
+        yield skew
     finally:
         _skew.reset(token)

@@ -10,16 +10,16 @@
     virtual_time.run(story(), seed=7)
 
 The components run as they do in processes of their own and meet over the simulated network only. One seed is one run,
-down to the names of pods. Differs from `wherry up`: one of each, so nobody elects a leader; hollow nodes run no
-containers; the clients' certificates are not signed by anybody, because there is no TLS.
+down to the names of pods. Differs from `wherry up`: one of each, unless several `managers` elect a leader among them;
+hollow nodes run no containers; the clients' certificates are not signed by anybody, because there is no TLS.
 """
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,6 +39,7 @@ from wherry.api.coordination.node_loss import KUBERNETES, NodeLoss
 from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.http import Client
+from wherry.client.leader import Leader, LostLead
 from wherry.sim.hollow_node import HollowMachine, HollowNode
 from wherry.sim.hollow_pod import Fate, usual_fate
 from wherry.sim.journal import Journal
@@ -50,6 +51,8 @@ QUIET_SECONDS = 6.0
 # A rollout that hangs is told after 600 s; whatever is not at rest long after that never will be.
 SETTLE_SECONDS = 3600.0
 ADMIN = "admin"
+LEASE = "kube-controller-manager"
+RESTART_SECONDS = 1.0
 # What a small image on the node already, and a server that obeys SIGTERM, need.
 START_SECONDS, STOP_SECONDS = 1.0, 0.5
 # Images with this in their name are in no registry.
@@ -66,6 +69,7 @@ class SimulatedCluster:
         capacity: Mapping[str, str] | None = None,
         faults: Faults | None = None,
         node_loss: NodeLoss = KUBERNETES,
+        managers: int = 1,
     ) -> None:
         self._timers = node_loss
         self.network = Network(None, faults, seed=clock.randomness().getrandbits(32))
@@ -74,6 +78,7 @@ class SimulatedCluster:
         self._tasks = asyncio.TaskGroup()
         self._folder = tempfile.TemporaryDirectory()
         self._running: Controllers | None = None
+        self._leaders: dict[str, Leader] = {}
         self._capacity = capacity or {}
         settings = ServerSettings(
             service_account_key=Path(self._folder.name) / "service-account.key",
@@ -81,7 +86,9 @@ class SimulatedCluster:
             unreachable_toleration_seconds=node_loss.toleration_seconds,
         )
         self.api_server = ApiServer(self.network, self._tasks, self.journal, settings)
-        self.controllers = self._part("system:kube-controller-manager", self._control)
+        # With several of them one works and the others wait; `controllers` is the first.
+        self.managers = [self._manager(number, managers > 1) for number in range(1, managers + 1)]
+        self.controllers = self.managers[0]
         self.scheduler = self._part("system:kube-scheduler", _schedule)
         self.nodes = {f"node-{number}": self._node(number) for number in range(1, nodes + 1)}
 
@@ -103,22 +110,40 @@ class SimulatedCluster:
 
         return self._part(f"system:node:{name}", be_a_node, "system:nodes")
 
-    async def _control(self, client: Client) -> None:
-        self._running = Controllers(client, ControllerSettings(node_grace_seconds=self._timers.grace_seconds))
+    def _manager(self, number: int, elects: bool) -> Part:
+        async def lead(client: Client) -> None:
+            while True:
+                leader = Leader(client, LEASE, identity=f"manager-{number}")
+                self._leaders[leader.identity] = leader
+                try:
+                    await leader.lead(partial(self._control, client, leader.holds))
+                except LostLead:
+                    await asyncio.sleep(RESTART_SECONDS)  # as the supervisor of a process does
+
+        return self._part("system:kube-controller-manager", lead if elects else self._control)
+
+    async def _control(self, client: Client, may_act: Callable[[], bool] = lambda: True) -> None:
+        settings = ControllerSettings(node_grace_seconds=self._timers.grace_seconds)
+        self._running = Controllers(client, settings, may_act=may_act)
         await self._running.run()
+
+    @property
+    def leading(self) -> list[str]:
+        """Which of several managers may write at this moment."""
+        return [identity for identity, leader in self._leaders.items() if leader.holds()]
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
         self.api_server.start()
         await self.api_server.ready()
-        for part in (self.controllers, self.scheduler, *self.nodes.values()):
+        for part in (*self.managers, self.scheduler, *self.nodes.values()):
             part.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for part in (*self.nodes.values(), self.scheduler, self.controllers):
+        for part in (*self.nodes.values(), self.scheduler, *self.managers):
             part.kill()
         self.api_server.kill()
         await self._tasks.__aexit__(kind, error, trace)

@@ -13,6 +13,7 @@ Kubernetes: kubemark's hollow nodes. Differs: containers do not restart, and pod
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -107,6 +108,7 @@ class HollowNode:
         self._own_informer = Informer(client, Pod, fields=f"spec.nodeName={name}") if pods is None else None
         self._pods: Informer[Pod] = pods or self._own_informer  # type: ignore[assignment]
         self._queue = WorkQueue()
+        self._heard_at = math.inf
         self._addresses: dict[str, str] = {}
         # When a pod that starts or stops will be done with it, by uid and which of the two.
         self._done_at: dict[tuple[str, str], float] = {}
@@ -178,6 +180,10 @@ class HollowNode:
             metadata = {"name": self.name, "namespace": LEASE_NAMESPACE, "ownerReferences": [owner]}
             kind = {"apiVersion": Lease.kind.api_version, "kind": Lease.kind.name}
             await self._client.create({**kind, "metadata": metadata, **renewal})
+        now = asyncio.get_running_loop().time()
+        silent_seconds, self._heard_at = now - self._heard_at, now
+        if silent_seconds > self.machine.lease_seconds:
+            await self._report()  # by now it may be called dead, and nobody else will take that back
 
     # -- its pods ----------------------------------------------------------------------------------------------------
 

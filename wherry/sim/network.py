@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,8 +29,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from wherry.client.transport import Answer, error_from
-from wherry.machinery.errors import ApiError, Unavailable
+from wherry.machinery.errors import ApiError, InternalError, TooManyRequests, Unavailable
 from wherry.sim.journal import requested_by
+from wherry.sim.virtual_time import process
 
 Message = MutableMapping[str, Any]
 App = Callable[
@@ -40,14 +42,22 @@ App = Callable[
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How often what goes wrong: shares of requests and answers, seconds on the way (least and most), and after how
-    many seconds on average a watch is cut (0: never).
+    """How often what goes wrong: shares of requests that are lost, or refused by a server under strain (429, 500, 503),
+    and of answers that are lost; seconds on the way (least and most), and seconds that each watch of its own lags more,
+    so that changes of different kinds arrive in any order; shares of events that come twice; and after how many seconds
+    on average a watch is cut (0: never).
     """
 
     lose_requests: float = 0.0
+    refuse_requests: float = 0.0
     lose_answers: float = 0.0
     delay_seconds: tuple[float, float] = (0.0005, 0.002)
+    watch_lag_seconds: float = 0.0
+    repeat_events: float = 0.0
     cut_watches_after_seconds: float = 0.0
+
+
+REFUSALS: tuple[type[ApiError], ...] = (TooManyRequests, InternalError, Unavailable)
 
 
 class Network:
@@ -55,6 +65,8 @@ class Network:
 
     def __init__(self, app: App | None = None, faults: Faults | None = None, *, seed: int = 0) -> None:
         self.app = app
+        # Requests that reached the server, by user.
+        self.served: Counter[str] = Counter()
         self.faults = faults or Faults()
         self.random = random.Random(seed)
         # A dict for its order: what happens to many connections at once happens in the same order each time.
@@ -90,19 +102,24 @@ class Line:
 
     def cut(self) -> None:
         """This end is heard no more: requests fail, streams end, answers do not arrive. The server works on."""
-        self._is_cut = True
+        self.mute()
         for task in list(self._streams):
             task.cancel()
+
+    def mute(self) -> None:
+        """This end is heard no more, and does not live to notice: its streams go with whoever reads."""
+        self._is_cut = True
 
     async def request(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
         """Send a request; raises Unavailable when it, or its answer, is lost."""
-        exchange, task = await self._send(method, path, query, headers, body)
+        exchange, task = self._send(method, path, query, headers, body)
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            if task.cancelled():
+            asked = asyncio.current_task()
+            if task.cancelled() and not (asked and asked.cancelling()):
                 raise _reset(method, path) from None
             raise
         await self._delay()
@@ -114,18 +131,23 @@ class Line:
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
     ) -> AsyncIterator[bytes]:
         """The lines of an answer as they come."""
-        exchange, task = await self._send(method, path, query, headers, body)
+        exchange, task = self._send(method, path, query, headers, body)
         self._streams[task] = None
         task.add_done_callback(lambda _: exchange.end())
+        lag = self._network.random.uniform(0, self.faults.watch_lag_seconds)
         mean = self.faults.cut_watches_after_seconds
         lasts = self._network.random.expovariate(1 / mean) if mean else 0.0
         timer = asyncio.get_running_loop().call_later(lasts, task.cancel) if mean else None
         try:
             async for line in exchange.lines():
-                await self._delay()
+                await self._delay(lag)
                 yield line
+                if self._loses(self.faults.repeat_events):
+                    yield line
             if task.cancelled():
                 raise _reset(method, path)
+            if error := task.exception():
+                raise error
             if exchange.status >= 400:
                 raise error_from(exchange.status, exchange.headers, b"".join(exchange.chunks))
         finally:
@@ -139,24 +161,36 @@ class Line:
         """What goes wrong here."""
         return self._faults or self._network.faults
 
-    async def _send(
+    def _send(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
     ) -> tuple[_Exchange, asyncio.Task[None]]:
-        """Hand a request to the server, if it is up and the request gets through."""
+        """Put a request on its way: from here on it is out of its sender's hands, who may be stopped or die."""
+        exchange = _Exchange(body or b"")
+        before, sender = requested_by.set(self._user), process.set("")
+        try:
+            scope = self._scope(method, path, query, headers)
+            return exchange, self._network.serve(self._carry(scope, exchange))
+        finally:
+            requested_by.reset(before)
+            process.reset(sender)
+
+    async def _carry(self, scope: dict[str, Any], exchange: _Exchange) -> None:
+        """Bring a request to the server, if it is up and the request gets through."""
+        what = f"{scope['method']} {scope['path']}"
+        if self._is_cut:
+            # Without chance or time: the tasks of a part that was killed end in no particular order.
+            raise Unavailable(f"{what}: connection refused")
         await self._delay()
         app = self._network.app
         if app is None or self._is_cut or self._loses(self.faults.lose_requests):
-            raise Unavailable(f"{method} {path}: connection refused")
-        exchange = _Exchange(body or b"")
-        before = requested_by.set(self._user)
-        try:
-            scope = self._scope(method, path, query, headers)
-            return exchange, self._network.serve(app(scope, exchange.receive, exchange.send))
-        finally:
-            requested_by.reset(before)
+            raise Unavailable(f"{what}: connection refused")
+        if self._loses(self.faults.refuse_requests):
+            raise self._network.random.choice(REFUSALS)(f"{what}: the server is under strain")
+        self._network.served[self._user] += 1
+        await app(scope, exchange.receive, exchange.send)
 
-    async def _delay(self) -> None:
-        await asyncio.sleep(self._network.random.uniform(*self.faults.delay_seconds))
+    async def _delay(self, more_seconds: float = 0.0) -> None:
+        await asyncio.sleep(self._network.random.uniform(*self.faults.delay_seconds) + more_seconds)
 
     def _loses(self, share: float) -> bool:
         return share > 0 and self._network.random.random() < share

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from datetime import timedelta
 from typing import Any
 
+from wherry.client import clock
 from wherry.client.http import Client
 from wherry.client.kubeconfig import Connection
 from wherry.sim.network import Line, Network
+from wherry.sim.virtual_time import VirtualTimeLoop, process
 
+_numbers = itertools.count(1)
 Begin = Callable[[Client], Coroutine[Any, Any, None]]
 CONNECTION = Connection(server="https://apiserver")
 
@@ -27,6 +33,9 @@ class Part:
         self._user, self._groups, self._begin = user, groups, begin
         self._line: Line | None = None
         self._life: asyncio.Task[None] | None = None
+        # Every part is a process of its own, even if several act as the same user.
+        self._process = f"{user} {next(_numbers)}"
+        self._skew = clock.Skew()
 
     @property
     def is_running(self) -> bool:
@@ -39,13 +48,33 @@ class Part:
             return
         self._line = self._network.transport(self._user, *self._groups)
         begun = self._begin(client_over(self._line, self._user))
-        self._life = self._tasks.create_task(begun, name=self._user)
+        with clock.skewed(seconds=self._skew.offset.total_seconds()) as self._skew:
+            context = copy_context()
+        context.run(process.set, self._process)
+        self._life = self._tasks.create_task(begun, name=self._user, context=context)
+
+    def pause(self) -> None:
+        """As SIGSTOP: it does nothing at all, and what is sent to it waits. A part that is stopped can be killed."""
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, VirtualTimeLoop):
+            loop.freeze(self._process)
+
+    def resume(self) -> None:
+        """As SIGCONT: it goes on as if no time had passed, until it looks at a clock."""
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, VirtualTimeLoop):
+            loop.thaw(self._process)
+
+    def set_clock(self, **offset: float) -> None:
+        """From now on its wall clock is off by a `timedelta(**offset)`, in this life and the next ones."""
+        self._skew.offset = timedelta(**offset)
 
     def kill(self) -> None:
         """As SIGKILL: it can say no good-bye, and what is under way gets no answer; it may have been done, though."""
         if self._line is not None:
-            self._line.cut()
+            self._line.mute()
         self._end()
+        self.resume()  # a stopped process dies of SIGKILL all the same
 
     async def stop(self) -> None:
         """As SIGTERM: it ends what it does, and its last words are heard."""

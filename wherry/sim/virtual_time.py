@@ -23,6 +23,7 @@ import random
 from asyncio.base_events import BaseEventLoop
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from contextvars import Context, ContextVar, copy_context
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
@@ -33,6 +34,10 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 WEEK_SECONDS = 7 * 86400.0
 # The busiest instant of a large cluster takes a hundredth of this.
 MOST_ROUNDS_AN_INSTANT = 1_000_000
+
+
+# Which simulated process a task belongs to; tasks that it starts inherit it. Processes can be stopped: see `freeze`.
+process = ContextVar("process", default="")
 
 
 class Deadlock(Exception):
@@ -65,6 +70,27 @@ class VirtualTimeLoop(BaseEventLoop):
         self._start, self._elapsed, self._limit, self._rounds = start, 0.0, limit_seconds, 0
         # BaseEventLoop asks these three of its subclasses: where to wait, what to do with what came, how to be woken.
         self._selector = _Selector(self)
+        self._frozen: dict[str, list[tuple[Callable[..., Any], tuple[Any, ...], Context | None]]] = {}
+
+    def freeze(self, name: str) -> None:
+        """As SIGSTOP: from the next instant on no task of that process runs, while time goes on for all others."""
+        self._frozen.setdefault(name, [])
+
+    def thaw(self, name: str) -> None:
+        """As SIGCONT: its tasks go on where they were; whatever came for them meanwhile comes now."""
+        for callback, arguments, context in self._frozen.pop(name, ()):
+            self.call_soon(callback, *arguments, context=context)
+
+    def call_soon(  # type: ignore[override]  # as BaseEventLoop's, which is generic in the arguments
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Every step of every task comes by here, so this is where those of frozen processes are held back."""
+        if self._frozen:
+            held = self._frozen.get((context or copy_context()).get(process, ""))
+            if held is not None:
+                held.append((callback, args, context))
+                return asyncio.Handle(callback, args, self, context)
+        return super().call_soon(callback, *args, context=context)
 
     def _process_events(self, events: list[Any]) -> None:
         """Nothing comes from outside."""
