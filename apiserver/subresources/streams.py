@@ -94,6 +94,7 @@ async def port_forward(server: Server, request: Request, cls: type[Resource]) ->
     """Connections of the client's to ports of a pod, over a WebSocket."""
     target = resources.target_of(request)
     pod = Pod.read((await server.rest(cls).get(target.namespace, target.name)).item)
+    _check_joinable(request, pod)
     query = [("ports", ports) for ports in request.query.get("ports", [])]
     path = f"/portForward/{target.namespace}/{target.name}?{urlencode(query)}"
     return await _joined(server, request, pod, path, joined_port_forward)
@@ -103,6 +104,7 @@ async def _tunnel(server: Server, request: Request, cls: type[Resource], verb: s
     target = resources.target_of(request)
     pod = Pod.read((await server.rest(cls).get(target.namespace, target.name)).item)
     container = container_of(pod, request.first("container"))
+    _check_joinable(request, pod)
     if not any(request.flag(name) for name in ("stdin", "stdout", "stderr")):
         raise Invalid("you must specify at least 1 of stdin, stdout, stderr", {})
     query = [("command", word) for word in request.query.get("command", [])] if verb == "exec" else []
@@ -113,15 +115,21 @@ async def _tunnel(server: Server, request: Request, cls: type[Resource], verb: s
     return await _joined(server, request, pod, path, joined_exec)
 
 
-async def _joined(server: Server, request: Request, pod: Pod, path: str, joined_spdy: Join) -> Answer:
-    """The client's connection joined to the kubelet's."""
+def _check_joinable(request: Request, pod: Pod) -> None:
     if not pod.spec.node_name:
         raise BadRequest(f"pod {pod.metadata.name} does not have a host assigned")
-    is_spdy = request.header(b"upgrade").lower() == "spdy/3.1"
-    if request.scope["type"] != "websocket" and not is_spdy:
+    if request.scope["type"] != "websocket" and not _is_spdy(request):
         raise BadRequest("Upgrade request required")
+
+
+def _is_spdy(request: Request) -> bool:
+    return request.header(b"upgrade").lower() == "spdy/3.1"
+
+
+async def _joined(server: Server, request: Request, pod: Pod, path: str, joined_spdy: Join) -> Answer:
+    """The client's connection joined to the kubelet's."""
     kubelet = await server.kubelets.on(pod.spec.node_name)
-    if is_spdy:
+    if _is_spdy(request):
         return await joined_spdy(kubelet, path, request)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
