@@ -3,9 +3,10 @@
 BIN := .venv/bin
 # More options for `wherry up`, `wherry down` and pytest: make up ARGS="--nodes 3 --store etcd"
 ARGS ?=
+SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test check bench transcripts
+.PHONY: help install up down test check soak bench transcripts
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ check: install ## Formatting, lint, types, and the rules of the house
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/house
+
+soak: install ## Live through thousands of simulated clusters' lives; SEEDS says how many
+	@WHERRY_SEEDS=$(SEEDS) $(BIN)/pytest -q -n 2 --show-capture=no tests/properties/test_deployments_under_chaos.py
 
 bench: install ## Measure, and print JSON
 	@for bench in bench/*.py; do echo "# $$bench" >&2; $(BIN)/python $$bench || exit 1; done

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from invariants import Invariants, is_active, is_ready, name_of
@@ -13,7 +14,9 @@ from wherry.sim.cluster import SimulatedCluster
 from wherry.sim.journal import Write
 from wherry.sim.network import Faults
 
-FAULTS = Faults(lose_requests=0.1, lose_answers=0.1, cut_watches_after_seconds=10.0)
+FAULTS = Faults(
+    lose_requests=0.1, lose_answers=0.1, cut_watches_after_seconds=10.0, watch_lag_seconds=0.5, repeat_events=0.05
+)
 # Three of these nodes hold 15 pods; two Deployments want 14 at most, and up to four more while they roll.
 CAPACITY = {"cpu": "1250m"}
 POD_CPU = "250m"
@@ -43,6 +46,10 @@ class Chaos:
             (6, self._apply),
             (1, self._delete),
             (3, self._restart_controllers),
+            (2, self._pause_controllers),
+            (1, self._strain_api_server),
+            (1, self._forget_history),
+            (1, self._jump_clock),
             (1, self._restart_scheduler),
             (1, self._restart_api_server),
             (1, self._restart_node),
@@ -93,6 +100,33 @@ class Chaos:
         self._cluster.controllers.kill()
         await asyncio.sleep(self._chance.choice((0.0, 0.5, 3.0)))
         self._cluster.controllers.start()
+
+    async def _pause_controllers(self) -> None:
+        self._tell("controllers stand still")
+        self._cluster.controllers.pause()
+        await asyncio.sleep(self._chance.choice((0.5, 5.0, 15.0)))
+        self._cluster.controllers.resume()
+
+    async def _strain_api_server(self) -> None:
+        """A tenth of all requests is refused for a minute: 429, 500 and 503."""
+        self._tell("API server under strain")
+        network = self._cluster.network
+        before, network.faults = network.faults, replace(network.faults, refuse_requests=0.1)
+        await asyncio.sleep(60)
+        network.faults = before
+
+    async def _forget_history(self) -> None:
+        """The store compacts and the server starts anew: whoever watched must list again."""
+        self._tell("compaction")
+        self._cluster.api_server.kill()
+        journal = self._cluster.journal
+        await journal.compact(await journal.revision())
+        self._cluster.api_server.start()
+
+    async def _jump_clock(self) -> None:
+        hours = self._chance.choice((-1, 0, 1))
+        self._tell(f"the controllers' clock is off by {hours} h")
+        self._cluster.controllers.set_clock(hours=hours)
 
     async def _restart_scheduler(self) -> None:
         self._tell("scheduler")

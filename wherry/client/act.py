@@ -149,9 +149,13 @@ class Act:
         if kind is None:
             return None
         metadata = named["metadata"]
-        found: dict[str, Any] = await self._client.request(
-            "GET", kind.kind.path(metadata.get("namespace", ""), metadata["name"])
-        )
+        try:
+            found: dict[str, Any] = await self._client.request(
+                "GET", kind.kind.path(metadata.get("namespace", ""), metadata["name"])
+            )
+        except ApiError:
+            self._doubt(named, kind)  # it is there, and our copy may not show it yet
+            raise
         self._wrote(kind, found)
         return found if ours else None
 
