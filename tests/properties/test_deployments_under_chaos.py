@@ -29,7 +29,8 @@ async def live_through(seed: int) -> list[str]:
         await chaos.rage(DEEDS)
         cluster.network.faults = Faults()
         try:
-            await cluster.settle()
+            # Whoever was cut off again and again waits for seconds before the next attempt: that is no rest.
+            await cluster.settle(quiet_seconds=20.0)
         except TimeoutError:
             seen.broken.append("it never came to rest")
         silence = Silence(cluster)
