@@ -33,6 +33,8 @@ from wherry.client.world import World
 # Where nodes that announce no folder would have it; such nodes have no kubelet that mounts anything.
 NOWHERE = "/var/lib/wherry/local-path"
 RETRY_SECONDS = 15.0
+# Longer names no usual file system takes.
+MOST_NAME_BYTES = 255
 
 
 def waiting_claims(node: Node, world: World) -> Iterator[str]:
@@ -43,7 +45,17 @@ def waiting_claims(node: Node, world: World) -> Iterator[str]:
             yield claim.key
 
 
-@controller(PersistentVolumeClaim, wakes={Node: waiting_claims}, reads=[PersistentVolume, StorageClass])
+def which_node(node: Node) -> object:
+    """Claims wait for nodes to come and to go: what changes of a node, heartbeats above all, wakes nobody."""
+    return node.metadata.uid
+
+
+@controller(
+    PersistentVolumeClaim,
+    wakes={Node: waiting_claims},
+    notices={Node: which_node},
+    reads=[PersistentVolume, StorageClass],
+)
 def plan(claim: PersistentVolumeClaim, world: World) -> Plan:
     """Make the volume that the claim asks for, on the node that was chosen."""
     if claim.metadata.annotations.get(STORAGE_PROVISIONER) != LOCAL_PATH or claim.spec.volume_name:
@@ -82,7 +94,7 @@ def volume_name(claim: PersistentVolumeClaim) -> str:
 
 def volume_for(claim: PersistentVolumeClaim, storage_class: StorageClass, node: Node) -> Manifest:
     """The volume, as JSON; it is set aside for the claim from the beginning."""
-    name, key = volume_name(claim), claim.metadata
+    name = volume_name(claim)
     folder = node.metadata.annotations.get(FOLDER, NOWHERE)
     hostname = node.metadata.labels.get(HOSTNAME, node.metadata.name)
     term = {"matchExpressions": [{"key": HOSTNAME, "operator": "In", "values": [hostname]}]}
@@ -92,12 +104,17 @@ def volume_for(claim: PersistentVolumeClaim, storage_class: StorageClass, node: 
         "persistentVolumeReclaimPolicy": storage_class.reclaim_policy,
         "storageClassName": storage_class.metadata.name,
         "claimRef": reference_to(claim),
-        "hostPath": {"path": f"{folder}/{name}_{key.namespace}_{key.name}", "type": "DirectoryOrCreate"},
+        "hostPath": {"path": f"{folder}/{_folder_name(claim)}", "type": "DirectoryOrCreate"},
         "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
     }
     annotations = {PROVISIONED_BY: LOCAL_PATH, ON_NODE: node.metadata.name}
     metadata = {"name": name, "annotations": annotations}
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec}
+
+
+def _folder_name(claim: PersistentVolumeClaim) -> str:
+    """Says to people whose it is, as far as there is room; the volume's name alone keeps it apart from others."""
+    return f"{volume_name(claim)}_{claim.metadata.namespace}_{claim.metadata.name}"[:MOST_NAME_BYTES]
 
 
 def _emptiest(world: World) -> Node | None:

@@ -5,8 +5,10 @@ from make import a_node
 from storage import a_claim, a_class, a_volume, on_node
 
 from controllers.volumes import local_path, volume_expansion
-from controllers.volumes.local_path import volume_for, volume_name, waiting_claims
+from controllers.volumes.local_path import volume_for, volume_name, waiting_claims, which_node
+from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
+from wherry.client.controller import controller_named
 from wherry.client.plan import CheckAgain, Create, Event, SetStatus, Update
 from wherry.client.world import World
 
@@ -44,6 +46,15 @@ def test_the_volume_is_a_folder_of_the_node_that_was_chosen():
     assert not list(volume.validate(None))
 
 
+def test_the_folder_of_a_claim_with_a_long_name_has_a_name_that_file_systems_take():
+    claim = asking(name="d" * 253, namespace="n" * 63, uid="1-2", annotations={SELECTED: "n1"})
+
+    path = volume_for(claim, a_class("local-path"), node_at("n1"))["spec"]["hostPath"]["path"]
+
+    folder = path.rpartition("/")[2]
+    assert (len(folder.encode()), folder.partition("_")[0]) == (255, volume_name(claim))
+
+
 def test_of_a_class_that_binds_at_once_the_volume_goes_where_the_fewest_are():
     claim, elsewhere = asking(), a_volume("v", annotations={"wherry.dev/node": "a"})
     unfit = (
@@ -66,6 +77,14 @@ def test_when_the_chosen_node_is_gone_the_scheduler_chooses_again():
 
     assert done(claim) == ["ProvisioningFailed", Update(claim, {"metadata": {"annotations": {SELECTED: None}}})]
     assert list(waiting_claims(a_node("gone"), World(claim))) == [claim.key]
+
+
+def test_heartbeats_of_nodes_wake_no_claims():
+    before = a_node("n1", uid="1", conditions=[{"type": "Ready", "status": "True", "lastHeartbeatTime": None}])
+    after = a_node("n1", uid="1", labels={"a": "b"})
+
+    assert which_node(before) == which_node(after) != which_node(a_node("n1", uid="2"))
+    assert controller_named("local_path").notices == {Node: which_node}
 
 
 @pytest.mark.parametrize(
