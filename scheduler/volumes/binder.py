@@ -2,7 +2,8 @@
 
 For each claim that got its place with the pod either a free volume is set aside for it, or the node is written into it,
 for whoever makes volumes; then the pod waits until the controllers have bound all of them. Each pod waits in a task of
-its own, so that one whose volume nobody makes keeps no other from its node.
+its own, so that one whose volume nobody makes keeps no other from its node. Whoever cannot make a volume there takes
+the node out of the claim again: then, or when a claim goes, the pod is given up at once, to be placed anew.
 
 Kubernetes: the VolumeBinding plugin's Reserve and PreBind, with its ten minutes.
 """
@@ -69,9 +70,9 @@ class VolumeBinder:
 
     async def _keep(self, pod: PodView, node: str, promises: list[Promise]) -> None:
         try:
-            for promise in promises:
-                await self._write(promise)
             async with asyncio.timeout(BIND_SECONDS):
+                for promise in promises:
+                    await self._write(promise)
                 await self._until_bound(promises)
         except ApiError as error:
             self._give_up(pod, node, error)
@@ -93,7 +94,10 @@ class VolumeBinder:
         if not promise.volume:
             if claim.metadata.annotations.get(SELECTED_NODE) != promise.node:
                 chosen = {"metadata": {"uid": uid, "annotations": {SELECTED_NODE: promise.node}}}
-                await self._client.patch(PersistentVolumeClaim, claim.metadata.name, claim.metadata.namespace, chosen)
+                key = claim.metadata
+                written = await self._client.patch(PersistentVolumeClaim, key.name, key.namespace, chosen)
+                # A copy from before this write would look as if somebody had taken the node out again.
+                await self.claims.reaches(int(written["metadata"]["resourceVersion"]))
             return
         volume = self.volumes.get(promise.volume)
         if volume is not None and volume.spec.claim_ref is None:
@@ -107,6 +111,8 @@ class VolumeBinder:
         self._waiting.add(woken)
         try:
             while not self.lookup.are_bound(promises):
+                if reason := self.lookup.broken(promises):
+                    raise ApiError(f"binding volumes: {reason}")
                 woken.clear()
                 await woken.wait()
         finally:

@@ -97,12 +97,25 @@ class Lookup:
         claims = [self._claims.get(promise.claim) for promise in promises]
         return all(claim and claim.spec.volume_name and COMPLETED in claim.metadata.annotations for claim in claims)
 
+    def broken(self, promises: list[Promise]) -> str:
+        """Why one of these claims will not get what it was promised, in the copies; empty while it still may."""
+        for promise in promises:
+            claim, name = self._claims.get(promise.claim), promise.claim.rpartition("/")[2]
+            if claim is None:
+                return _missing(name)
+            if claim.metadata.deleted_at is not None:
+                return _going(claim)
+            selected = claim.metadata.annotations.get(SELECTED_NODE)
+            if not promise.volume and not claim.spec.volume_name and selected != promise.node:
+                return f'the node "{promise.node}" is no longer selected for persistentvolumeclaim "{name}"'
+        return ""
+
     def _claims_of(self, pod: Pod) -> Iterator[tuple[str, PersistentVolumeClaim | None, str]]:
         """Each claim with its key, and what to say if it is missing."""
         own = {name for volume in pod.spec.volumes if volume.source[0] == "ephemeral" for name in [volume.name]}
         for name in pod.claim_names:
             key = f"{pod.metadata.namespace}/{name}"
-            missing = f'persistentvolumeclaim "{name}" not found'
+            missing = _missing(name)
             if name.removeprefix(f"{pod.metadata.name}-") in own:
                 missing = f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{name}"'
             yield key, self._claims.get(key), missing
@@ -127,6 +140,10 @@ class Lookup:
             where=_where(kind),
             selected=selected,
         )
+
+
+def _missing(name: str) -> str:
+    return f'persistentvolumeclaim "{name}" not found'
 
 
 def _going(claim: PersistentVolumeClaim) -> str:
