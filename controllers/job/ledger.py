@@ -67,20 +67,31 @@ def counted(job: Job, pods: list[Pod], board: Board, gives_up: str = "") -> Ledg
     Job fails.
     """
     ledger = opened(job, pods)
-    more_succeeded = more_failed = 0
+    noted = {"succeeded": list(ledger.noted_succeeded), "failed": list(ledger.noted_failed)}
+    known = {*ledger.noted_succeeded, *ledger.noted_failed}
+    kept = set() if gives_up else board.kept
+    held_back = {"succeeded": 0, "failed": 0}
+    settled = []
     for pod in pods:
         end = _end_of(job, pod, gives_up) if is_tracked(pod) else ""
         if not end:
             continue
-        uid, is_noted = pod.metadata.uid, pod.metadata.uid in (*ledger.noted_succeeded, *ledger.noted_failed)
-        note = "" if is_noted else _note(job, pod, end)
-        is_kept = not gives_up and uid in board.kept
-        is_full = len(ledger.noted_succeeded) + len(ledger.noted_failed) >= MOST_NOTED
-        if note and (is_kept or is_full):
-            more_succeeded, more_failed = more_succeeded + (note == "succeeded"), more_failed + (note == "failed")
-        elif not is_kept:
-            ledger = replace(_noted(ledger, note, uid), settled=(*ledger.settled, pod))
-    return _totalled(job, ledger, board, more_succeeded, more_failed)
+        uid = pod.metadata.uid
+        note = "" if uid in known else _note(job, pod, end)
+        is_full = len(noted["succeeded"]) + len(noted["failed"]) >= MOST_NOTED
+        if note and (uid in kept or is_full):
+            held_back[note] += 1
+        elif uid not in kept:
+            settled.append(pod)
+            if note:
+                noted[note].append(uid)
+    ledger = replace(
+        ledger,
+        noted_succeeded=tuple(noted["succeeded"]),
+        noted_failed=tuple(noted["failed"]),
+        settled=tuple(settled),
+    )
+    return _totalled(job, ledger, board, held_back["succeeded"], held_back["failed"])
 
 
 def _end_of(job: Job, pod: Pod, gives_up: str) -> str:
@@ -98,12 +109,6 @@ def _note(job: Job, pod: Pod, end: str) -> str:
     if job.is_indexed and (end == "succeeded" or not is_index(job, index_of(pod))):
         return ""
     return "" if end == "dropped" or (end == "failed" and not meaning(job, pod).counts) else end
-
-
-def _noted(ledger: Ledger, note: str, uid: str) -> Ledger:
-    if note == "succeeded":
-        return replace(ledger, noted_succeeded=(*ledger.noted_succeeded, uid))
-    return replace(ledger, noted_failed=(*ledger.noted_failed, uid)) if note == "failed" else ledger
 
 
 def _totalled(job: Job, ledger: Ledger, board: Board, more_succeeded: int, more_failed: int) -> Ledger:

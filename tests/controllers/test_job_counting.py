@@ -1,9 +1,13 @@
 """Jobs count exactly, with any interleaving of pods that end, users that delete and controllers that die."""
 
+import time
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jobs import JobCluster, a_job, an_indexed_job
+from jobs import JobCluster, a_job, a_job_pod, an_indexed_job
 
+from controllers.job.indexed import Board
+from controllers.job.ledger import counted
 from wherry.api.batch.indexes import Indexes, parse_indexes
 from wherry.api.batch.job import Job
 from wherry.api.core.pod import Pod
@@ -113,3 +117,15 @@ def test_a_job_that_gives_up_counts_every_pod_it_had_and_leaves_none(steps, limi
     job = cluster.get(Job, "default/work")
     assert (job.is_finished, job.status.failed, job.status.active) == (True, len(seen), 0)
     assert not any(pod.is_active or pod.metadata.finalizers for pod in cluster.list(Pod))
+
+
+def test_the_time_that_counting_takes_does_not_grow_with_the_square_of_the_pods():
+    job = an_indexed_job(completions=10_000, parallelism=10_000)
+    pods = [a_job_pod(job, f"p-{index}", index=index, phase="Succeeded") for index in range(10_000)]
+    board = Board(waiting=dict(enumerate(pods[:1000])))
+
+    began = time.process_time()
+    ledger = counted(job, pods, board)
+
+    assert time.process_time() - began < 0.5
+    assert ledger.settled == tuple(pods[1000:])
