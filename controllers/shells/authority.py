@@ -35,9 +35,14 @@ class Authority:
         return f"Authority({self._certificate.subject.rfc4514_string()!r}, key withheld)"
 
     def sign(self, csr: CertificateSigningRequest, now: datetime) -> str:
-        """The certificate asked for, as base64 of PEM."""
+        """The certificate asked for, as base64 of PEM.
+
+        ValueError, TypeError or UnsupportedAlgorithm say what is wrong with the request, RuntimeError with us.
+        """
         request, wanted = x509.load_pem_x509_csr(b64decode(csr.spec.request)), requested(csr.spec.request)
         begin, end = lifetime(csr, now, self._certificate.not_valid_after_utc)
+        if end <= now:
+            raise RuntimeError(f"the authority's own certificate ended at {end}: nothing can be signed with it")
         builder = x509.CertificateBuilder(
             issuer_name=self._certificate.subject,
             subject_name=_subject(wanted),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from controllers.access.certificate_requests import (
     Recognition,
@@ -73,13 +76,8 @@ class Certifying:
                 await self._desk.carry_out(csr, approved(csr, one.message, clock.whole_seconds(clock.now())))
                 return None
         if self._authority is not None and is_to_be_signed(csr):
-            await self._desk.carry_out(csr, self._outcome(csr, self._authority))
+            await self._desk.carry_out(csr, outcome(csr, self._authority, clock.whole_seconds(clock.now())))
         return ASK_AGAIN_SECONDS if known else None
-
-    def _outcome(self, csr: CertificateSigningRequest, authority: Authority) -> Plan:
-        now = clock.whole_seconds(clock.now())
-        why = refusal(csr)
-        return failed(csr, why, now) if why else issued(csr, authority.sign(csr, now))
 
     async def _may_have(self, csr: CertificateSigningRequest, wanted: Recognition) -> bool:
         spec = csr.spec
@@ -90,3 +88,13 @@ class Certifying:
         review["spec"] = {**subject, "resourceAttributes": attributes}
         answer = await self._client.request("POST", _REVIEWS, body=review)
         return bool(answer["status"].get("allowed"))
+
+
+def outcome(csr: CertificateSigningRequest, authority: Authority, now: datetime) -> Plan:
+    """The certificate, or why there will be none: what cannot be signed today cannot be signed tomorrow."""
+    if why := refusal(csr):
+        return failed(csr, why, now)
+    try:
+        return issued(csr, authority.sign(csr, now))
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        return failed(csr, f"unable to sign csr: {error}", now)

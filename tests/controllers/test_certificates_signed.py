@@ -2,6 +2,7 @@
 
 from base64 import b64decode, b64encode
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 from cryptography import x509
@@ -21,6 +22,7 @@ from controllers.access.certificate_requests import (
     refusal,
 )
 from controllers.shells.authority import Authority
+from controllers.shells.certifying import outcome
 from wherry.api.certificates.certificate_signing_request import CertificateSigningRequest
 from wherry.client.plan import CheckAgain, Delete, Update
 from wherry.client.world import World
@@ -32,9 +34,9 @@ CLIENT_USES, SERVER_USES = ["digital signature", "client auth"], ["digital signa
 
 def a_request(user: str = "alice", *groups: str, names: tuple[x509.GeneralName, ...] = ()) -> str:
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-    builder = x509.CertificateSigningRequestBuilder(
-        x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, user)])
-    )
+    # Not validated: other tools make requests that this library would not.
+    common_name = x509.NameAttribute(NameOID.COMMON_NAME, user, _validate=False)
+    builder = x509.CertificateSigningRequestBuilder(x509.Name([*attributes, common_name]))
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     request = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
@@ -73,6 +75,7 @@ def test_a_node_that_renews_is_told_from_one_that_is_new():
 
 
 DNS = x509.DNSName("n1")
+NETWORK = x509.IPAddress(ip_network("10.0.0.0/8"))
 UNKNOWN = [
     a_csr(a_request("alice", "system:nodes"), KUBELET_CLIENT),
     a_csr(a_request(NODE), KUBELET_CLIENT),
@@ -157,6 +160,29 @@ def test_names_of_a_server_are_in_its_certificate():
     assert refusal(csr) == ""
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert list(names) == [DNS]
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+@pytest.mark.parametrize(
+    ("user", "names", "why"),
+    [
+        ("a" * 65, (), "Attribute's length must be >= 1 and <= 64, but it was 65"),
+        ("alice", (NETWORK,), "'10.0.0.0/8' does not appear to be an IPv4 or IPv6 address"),
+    ],
+)
+def test_a_request_that_cannot_be_signed_has_failed_for_good(user: str, names: tuple[x509.GeneralName, ...], why: str):
+    csr = a_csr(a_request(user, names=names), CLIENT, "Approved")
+
+    [action] = outcome(csr, an_authority(), NOW)
+
+    assert not is_to_be_signed(action.obj)
+    no = action.obj.status.conditions[-1]
+    assert (no.type, no.reason, no.message) == ("Failed", "SignerValidationFailure", f"unable to sign csr: {why}")
+
+
+def test_that_the_authority_has_ended_is_not_the_requests_fault():
+    with pytest.raises(RuntimeError, match="the authority's own certificate ended at"):
+        outcome(a_csr("", CLIENT, "Approved"), an_authority(days=1), NOW + timedelta(days=1))
 
 
 def test_a_key_that_is_not_the_certificates_is_refused():
