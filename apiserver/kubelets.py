@@ -94,6 +94,14 @@ class Kubelet:
             raise _error_of(response.status, await response.read())
         return _chunks(response)
 
+    async def _refusal(self, path: str, error: aiohttp.WSServerHandshakeError) -> ApiError:
+        """Why the kubelet takes no WebSocket there: its words are in a body, which a handshake does not read."""
+        try:
+            await self.read(path)
+        except ApiError as refusal:
+            return refusal
+        return from_status({"message": error.message}, error.status)
+
     def _unreachable(self, error: Exception) -> InternalError:
         return InternalError(f"Internal error occurred: error dialing the kubelet of node {self._node}: {error}")
 
@@ -104,7 +112,7 @@ class Kubelet:
         try:
             return await self._session.ws_connect(self._url + path, protocols=(protocol,), max_msg_size=0)
         except aiohttp.WSServerHandshakeError as error:
-            raise from_status({"message": error.message}, error.status) from None
+            raise await self._refusal(path, error) from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from None
 
@@ -116,7 +124,7 @@ class Kubelet:
         try:
             backend = await self._session.ws_connect(self._url + path, protocols=offered, max_msg_size=0)
         except aiohttp.WSServerHandshakeError as error:
-            await _refuse(send, receive, from_status({"message": error.message}, error.status))
+            await _refuse(send, receive, await self._refusal(path, error))
             return
         except (aiohttp.ClientError, TimeoutError) as error:
             await _refuse(send, receive, self._unreachable(error))

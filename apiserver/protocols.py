@@ -58,6 +58,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["extensions"] = self._extensions
 
     def _take_over(self, head: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self.transport.is_closing():
+            raise ConnectionResetError("the client has left")
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
         self.transport.set_protocol(protocol)

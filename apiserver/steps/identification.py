@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "GET": "get", "HEAD": "get", "DELETE": "delete"}
 # What follows /namespaces/NAME and is not a resource in that namespace but a subresource of the namespace itself.
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
+# What opens streams into a pod, by whichever method and protocol.
+_STREAMS = {("pods", "exec"), ("pods", "attach"), ("pods", "portforward")}
 
 
 async def identify_request(server: Server, request: Request, proceed: Proceed) -> Answer:
@@ -49,7 +51,7 @@ def _verb(request: Request) -> str:
     if target is None:
         return request.method.lower()
     verb = _VERBS.get(request.method, request.method.lower())
-    if request.scope["type"] == "websocket":
+    if request.scope["type"] == "websocket" or (target.plural, target.subresource) in _STREAMS:
         return "create"  # an exec by GET changes things as much as one by POST
     if target.name:
         return verb

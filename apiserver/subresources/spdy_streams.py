@@ -46,7 +46,7 @@ async def joined_port_forward(kubelet: Kubelet, path: str, request: Request) -> 
     backend = await kubelet.connect(path, channels.SPDY_TUNNEL)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        reader, writer = scope["extensions"]["take_over"](head)
+        reader, writer = await _taken_over(scope, head, backend)
 
         async def upstream() -> None:
             while data := await reader.read(_READ_BYTES):
@@ -57,8 +57,10 @@ async def joined_port_forward(kubelet: Kubelet, path: str, request: Request) -> 
                 writer.write(message.data)
                 await writer.drain()
 
-        await _until_one_ends(upstream(), downstream())
-        await _close(writer, backend)
+        try:
+            await _until_one_ends(upstream(), downstream())
+        finally:
+            await _close(writer, backend)
 
     return Upgrade(serve)
 
@@ -72,10 +74,12 @@ async def joined_exec(kubelet: Kubelet, path: str, request: Request) -> Answer:
         wanted = wanted - {"stderr"} | {"resize"}
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        reader, writer = scope["extensions"]["take_over"](head)
+        reader, writer = await _taken_over(scope, head, backend)
         command = _Command(reader, writer, backend, {_CHANNELS[name] for name in wanted})
-        await _until_one_ends(command.upstream(), command.downstream())
-        await _close(writer, backend)
+        try:
+            await _until_one_ends(command.upstream(), command.downstream())
+        finally:
+            await _close(writer, backend)
 
     return Upgrade(serve)
 
@@ -150,6 +154,18 @@ def _switching(request: Request, protocol: str) -> bytes:
 
 def _words(values: Iterable[bytes]) -> Iterable[str]:
     return (word.strip() for value in values for word in value.decode("latin-1").split(","))
+
+
+async def _taken_over(
+    scope: Scope, head: bytes, backend: aiohttp.ClientWebSocketResponse
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """The client's connection, for ourselves; if it has left meanwhile, the kubelet's is closed too."""
+    try:
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] = scope["extensions"]["take_over"](head)
+    except ConnectionError:
+        await backend.close()
+        raise
+    return streams
 
 
 async def _until_one_ends(*directions: Awaitable[None]) -> None:

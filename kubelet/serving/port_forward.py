@@ -10,7 +10,6 @@ Kubernetes: pkg/kubelet/cri streaming portforward. Differs: a pod that ends its 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 from aiohttp import WSMsgType, web
@@ -28,6 +27,8 @@ _MOST_PORT = 65535
 _KEPT_ERROR_BYTES = 1024
 # What of one connection may wait for the pod before the client is no longer read, in messages of up to 32 KiB.
 _MOST_WAITING = 64
+# Each is a process in the pod.
+_MOST_CONNECTIONS, _MOST_PORTS = 256, 64
 
 
 class Door:
@@ -73,8 +74,10 @@ async def open_door(runtime: Runtime, charge: Charge) -> Door:
 
 async def serve_channels(socket: web.WebSocketResponse, door: Door, ports: list[int]) -> None:
     """Each port is connected once, at once. It ends when every port has ended, or the client goes."""
-    sessions = dict(enumerate([await door.connect(port) for port in ports]))
+    sessions: dict[int, Session] = {}
     try:
+        for index, port in enumerate(ports):
+            sessions[index] = await door.connect(port)
         async with asyncio.TaskGroup() as tasks:
             incoming = tasks.create_task(_from_channels(socket, sessions))
             for index, port in enumerate(ports):
@@ -135,11 +138,13 @@ class SpdyForward:
     async def _take(self, frame: Frame, tasks: asyncio.TaskGroup) -> None:
         if isinstance(frame, Opened):
             await self._send(self._spdy.reply(frame.stream_id))
-            if frame.headers.get("streamtype") == "data":
+            if frame.headers.get("streamtype") != "data":
+                self._error_streams[frame.headers.get("requestid", str(frame.stream_id))] = frame.stream_id
+            elif len(self._carriers) >= _MOST_CONNECTIONS:
+                await self._send(self._spdy.reset(frame.stream_id))
+            else:
                 self._inputs[frame.stream_id] = asyncio.Queue(_MOST_WAITING)
                 self._carriers[frame.stream_id] = tasks.create_task(self._forward(frame))
-            else:
-                self._error_streams[frame.headers.get("requestid", str(frame.stream_id))] = frame.stream_id
         elif isinstance(frame, Data) and frame.stream_id in self._inputs:
             await self._inputs[frame.stream_id].put(frame)
         elif isinstance(frame, Reset) and frame.stream_id in self._carriers:
@@ -188,13 +193,17 @@ class SpdyForward:
 
 
 async def _write(frames: asyncio.Queue[Data], session: Session) -> None:
-    with contextlib.suppress(ConnectionError):
-        while True:
-            frame = await frames.get()
-            if frame.data:
+    """To the pod, for as long as it listens; what comes later is dropped, and holds nobody else up."""
+    is_listening = True
+    while True:
+        frame = await frames.get()
+        try:
+            if frame.data and is_listening:
                 await session.write(frame.data)
-            if frame.is_last:
+            if frame.is_last and is_listening:
                 await session.end_input()
+        except (ConnectionError, RuntimeFailure):
+            is_listening = False
 
 
 def _port(text: str) -> int | None:
@@ -210,4 +219,6 @@ def ports_of(texts: list[str]) -> list[int]:
         if port is None:
             raise ValueError(f"ports: {text[:16]!r} is not a port, expected a number from 1 to {_MOST_PORT}")
         ports.append(port)
+    if len(ports) > _MOST_PORTS:
+        raise ValueError(f"ports: {len(ports)} are asked for, at most {_MOST_PORTS} can be forwarded at once")
     return ports

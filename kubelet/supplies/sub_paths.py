@@ -99,10 +99,12 @@ def _mount(opened: int, place: Path) -> bool:
     source = f"/proc/{os.getpid()}/fd/{opened}"
     # The name of the source leads through the descriptor; read as a path it would be open to links again.
     command = ("mount", "--no-canonicalize", "--bind", source, str(place))
-    if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-        return True
-    _clear(place)
-    return False
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        # Giving out the path instead would let whoever removed the folder choose where it leads.
+        _clear(place)
+        raise OSError(f"it cannot be mounted: {done.stderr.strip()}")
+    return True
 
 
 def _clear(place: Path) -> None:

@@ -1,8 +1,12 @@
 """scale, binding, eviction, finalize, token, log and exec."""
 
+from typing import Any
+
 import jwt
 import pytest
 
+from apiserver.request import Request, Response
+from apiserver.steps.identification import identify_request
 from tests.apiserver.local_api import APPS, CORE, JSON_PATCH, STRATEGIC, Api
 from tests.apiserver.test_deleting import PODS, a_pod
 from tests.apiserver.test_objects import a_deployment
@@ -300,3 +304,31 @@ async def test_a_kind_may_keep_some_of_its_metadata_from_status_writes(api: Api)
     metadata = (await api.patch(f"{APPS}/deployments/web/status", change)).json["metadata"]
 
     assert (metadata["labels"], metadata["annotations"]) == ({"app": "web"}, {"patched": "true"})
+
+
+async def verb_of(scope_type: str, method: str, path: str) -> str:
+    request = Request(
+        {"type": scope_type, "headers": []}, receive=nothing, method=method, path=path, query={}, headers={}
+    )
+    await identify_request(None, request, as_it_is)
+    return request.verb
+
+
+@pytest.mark.parametrize("name", ["exec", "attach", "portforward"])
+@pytest.mark.parametrize(("scope_type", "method"), [("http", "GET"), ("http", "POST"), ("websocket", "GET")])
+async def test_streams_into_pods_need_the_right_to_create_however_they_are_asked_for(
+    scope_type: str, method: str, name: str
+):
+    assert await verb_of(scope_type, method, f"/api/v1/namespaces/default/pods/p/{name}") == "create"
+
+
+async def test_reading_logs_needs_the_right_to_read():
+    assert await verb_of("http", "GET", "/api/v1/namespaces/default/pods/p/log") == "get"
+
+
+async def nothing() -> dict[str, Any]:
+    return {}
+
+
+async def as_it_is(server: Any, request: Request) -> Response:
+    return Response(200, b"")

@@ -2,11 +2,16 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cluster.live_cluster import CommandFailed, LiveCluster, Shop, engine, eventually
+
+from wherry.cluster.layout import Layout
+from wherry.cluster.problem import ClusterProblem
+from wherry.cluster.stopping import remove_data
 
 pytestmark = pytest.mark.xdist_group("down")
 
@@ -74,3 +79,22 @@ def test_up_again_changes_nothing_and_says_what_it_may_not_change(cluster: LiveC
 
     assert cluster.processes() == before
     assert len(cluster.get("nodes")["items"]) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_what_is_mounted_below_the_data_is_never_purged_also_behind_a_link(tmp_path: Path) -> None:
+    theirs, data, link = tmp_path / "theirs", tmp_path / "data", tmp_path / "link"
+    mounted = data / "nodes" / "n1"
+    for folder in (theirs, mounted):
+        folder.mkdir(parents=True)
+    (theirs / "thesis").write_text("three years")
+    link.symlink_to(data)
+
+    subprocess.run(("mount", "--bind", str(theirs), str(mounted)), check=True)
+    try:
+        with pytest.raises(ClusterProblem, match="is still mounted, so the data stays"):
+            remove_data(Layout("x", link))
+    finally:
+        subprocess.run(("umount", str(mounted)), check=True)
+
+    assert (theirs / "thesis").read_text() == "three years"

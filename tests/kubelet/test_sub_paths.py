@@ -95,3 +95,20 @@ def test_without_the_right_to_mount_the_path_itself_is_given(volume: Path, place
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     assert give_sub_path(volume, "file", place) == volume / "file"
+
+
+@needs_root
+def test_a_folder_that_vanishes_before_the_mount_is_not_given_by_its_name(
+    volume: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    really = sub_paths.subprocess.run
+
+    def run(command: tuple[str, ...], **options):
+        if command[0] == "mount":
+            (volume / "a").rmdir()
+            (volume / "a").symlink_to("/")
+        return really(command, **options)
+
+    monkeypatch.setattr(sub_paths.subprocess, "run", run)
+    with pytest.raises(OSError, match="it cannot be mounted"):
+        give_sub_path(volume, "a", place)

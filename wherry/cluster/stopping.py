@@ -53,7 +53,7 @@ def stop(layout: Layout, say: Say, *, purge: bool = False) -> None:
         if held_on_to is not None:
             raise held_on_to  # before the data goes, without which the next `down` would not know the cluster
         if purge:
-            _purge(layout)
+            remove_data(layout)
         say("gone, its data included" if purge else f"gone; its data stays in {layout.data_dir}")
 
 
@@ -144,10 +144,11 @@ def _mounts_below(folder: Path) -> list[str]:
     except OSError:
         return []
     points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    folder = folder.resolve()  # the kernel tells paths without links
     return [point for point in points if Path(point).is_relative_to(folder)]
 
 
-def _purge(layout: Layout) -> None:
+def remove_data(layout: Layout) -> None:
     """Only what a cluster makes is removed: a folder that holds other things stays, with them."""
     if left := _mounts_below(layout.data_dir):
         # Behind a mount may be somebody's own files.

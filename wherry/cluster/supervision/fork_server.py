@@ -2,9 +2,9 @@
 
     python -m wherry.cluster.supervision.fork_server     with a socket to the supervisor as standard input
 
-It reads one request a line, `{"module", "options", "log", "name"}`, answers `{"started": pid}`, and when a process has
-ended `{"ended": pid, "exit_code": n}` (negative: the signal that ended it). It ends with the socket, and so does what
-it started.
+It reads one request a line, `{"module", "options", "log", "name"}`, answers `{"started": pid}` or `{"failed":
+errno}`, and when a process has ended `{"ended": pid, "exit_code": n}` (negative: the signal that ended it). It ends
+with the socket, and so does what it started.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def main() -> None:
     # What was imported stays: a collection that looked at it in a child would copy every page.
     gc.collect()
     gc.freeze()
-    ForkServer(socket.socket(fileno=os.dup(0))).serve()
+    server = ForkServer(socket.socket(fileno=os.dup(0)))
+    server.heed_signals()
+    server.serve()
 
 
 class ForkServer:
@@ -56,14 +58,23 @@ class ForkServer:
         self._running: set[int] = set()
         self._woken, self._wake = os.pipe()
 
-    def serve(self) -> None:
-        """Fork on request, until the socket ends."""
+    def heed_signals(self) -> None:
+        """Be woken when a process ends; Ctrl-C is for others."""
         os.set_blocking(self._wake, False)
         signal.set_wakeup_fd(self._wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def serve(self) -> None:
+        """Fork on request, until the socket ends."""
         for request in self._requests():
-            pid = os.fork() or self._become(request)
+            try:
+                pid = os.fork()
+            except OSError as error:  # too many processes, or too little memory: only this one suffers
+                self._say({"failed": error.errno or 0})
+                continue
+            if not pid:
+                self._become(request)
             self._running.add(pid)
             self._say({"started": pid})
         for pid in self._running:
@@ -105,6 +116,8 @@ class ForkServer:
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            if isinstance(end.code, str):
+                sys.stderr.write(f"{end.code}\n")
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
@@ -119,11 +132,11 @@ class ForkServer:
         self._supervisor.close()
         os.close(self._woken)
         os.close(self._wake)
-        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
+        output, nothing = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), os.open(os.devnull, os.O_RDONLY)
+        for place, file in ((0, nothing), (1, output), (2, output)):
+            os.dup2(file, place)
         os.close(output)
+        os.close(nothing)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from wherry.cluster.supervision.process_id import ProcessId, end_with_parent, id
 _COMMAND = (sys.executable, "-P", "-m", "wherry.cluster.supervision.fork_server")
 # What is told of a process whose end nobody saw, since the fork server ended before it.
 _UNSEEN = 255
+_END_SECONDS = 8.0
 
 
 class Running(Protocol):
@@ -35,7 +37,7 @@ class Running(Protocol):
     async def wait(self) -> int:
         """Its exit code, once it has ended; negative for the signal that ended it."""
 
-    def send_signal(self, signal: int, /) -> None:
+    def send_signal(self, number: int, /) -> None:
         """Send it; raises ProcessLookupError where the process may have ended already."""
 
 
@@ -51,9 +53,16 @@ class Forked:
         """Its exit code, once it has ended."""
         return await asyncio.shield(self._exit_code)
 
-    def send_signal(self, signal: int, /) -> None:
+    def send_signal(self, number: int, /) -> None:
         """Send it to this process, and to no other that has its pid by now."""
-        self._id.signal(signal)
+        self._id.signal(number)
+
+    def end(self) -> None:
+        """SIGTERM, and SIGKILL to what does not end; blocks until it has ended."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self._id.signal(number)
+            if self._id.ends_within(_END_SECONDS):
+                return
 
     def ended(self, exit_code: int) -> None:
         """The fork server says so."""
@@ -110,16 +119,23 @@ class Forkery:
         async for message in _messages(told):
             if "started" in message:
                 self._has_started(message["started"])
+            elif "failed" in message:
+                self._fail(OSError(message["failed"], os.strerror(message["failed"])))
             else:
                 self._running.pop(message["ended"]).ended(message["exit_code"])
         requests.close()
         await server.wait()
+        # What it started goes with it, but needs its time: no successor may run beside one of these.
+        await asyncio.gather(*(asyncio.to_thread(forked.end) for forked in self._running.values()))
         self._requests = None
         for forked in self._running.values():
             forked.ended(_UNSEEN)
         self._running.clear()
+        self._fail(OSError(f"the fork server ended; see {self._log}"))
+
+    def _fail(self, error: OSError) -> None:
         if self._starting is not None and not self._starting.done():
-            self._starting.set_exception(OSError(f"the fork server ended; see {self._log}"))
+            self._starting.set_exception(error)
 
     def _has_started(self, pid: int) -> None:
         forked = self._running[pid] = Forked(pid)
