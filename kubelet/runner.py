@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -71,7 +72,9 @@ class Kubelet:
             gpus=gpus,
             objects=Objects(client, self._spawn, self._source_changed),
             tokens=Tokens(client),
-            local_volumes=LocalVolumes(client, settings.local_path_folder, settings.node_name, self._spawn),
+            local_volumes=LocalVolumes(
+                client, settings.local_path_folder, settings.node_name, self._spawn, self._is_in_use
+            ),
             services=Informer(client, Service),
             memory_bytes=machine.memory_bytes,
             allocatable=allocatable(machine, gpus, settings.max_pods),
@@ -199,6 +202,10 @@ class Kubelet:
         worker = self._workers.get(pod_uid)
         if worker is not None:
             worker.refresh_volumes()
+
+    def _is_in_use(self, claim: str, path: Path) -> bool:
+        busy = [worker for worker in self._workers.values() if worker.state is not Finished]
+        return any(worker.charge.volumes.uses(claim, path) for worker in busy)
 
     # -- the runtime -------------------------------------------------------------------------------------------------
 

@@ -44,6 +44,13 @@ class PodVolumes:
         """Where a mounted volume is on the machine."""
         return self._sources[name]
 
+    def uses(self, claim: str, path: Path) -> bool:
+        """Whether the claim's volume at this path is mounted, or may be, while not all that is mounted is known."""
+        pod = self._pod()
+        is_known = len(self._sources) == len(pod.spec.volumes)
+        claims = () if is_known else pod.claim_names
+        return path in self._sources.values() or claim in {f"{pod.metadata.namespace}/{name}" for name in claims}
+
     async def mount(self) -> None:
         """Mount every volume of the pod; MountFailed names the one that cannot be."""
         self._refresh_at.clear()

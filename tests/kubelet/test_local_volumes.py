@@ -9,6 +9,7 @@ from kubelet.supplies.local_volumes import LocalVolumes
 from tests.kubelet.nodes import a_manifest, a_node
 from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume, PersistentVolumeClaim
+from wherry.api.core.pod import Pod
 from wherry.api.storage.provisioning import FOLDER, FOLDER_EXISTS
 from wherry.machinery.errors import Forbidden, NotFound
 from wherry.sim.virtual_time import in_virtual_time
@@ -35,6 +36,7 @@ def a_volume(folder: Path, *, node="n1", policy="Delete", at="pvc-1_default_data
         "accessModes": ["ReadWriteOnce"],
         "persistentVolumeReclaimPolicy": policy,
         "storageClassName": "local-path",
+        "claimRef": {"kind": "PersistentVolumeClaim", "namespace": "default", "name": "data"},
         "hostPath": {"path": str(folder / at), "type": "DirectoryOrCreate"},
         "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [hostname]}]}},
     }
@@ -56,6 +58,12 @@ async def mounted(node, **more):
 
 async def released(node):
     """Nobody needs the volume any more, and its object is deleted."""
+    await node.admin.delete(Pod, "web", "default", grace_seconds=0)
+    await given_up(node)
+
+
+async def given_up(node):
+    """The volume's object is deleted, whoever needs the volume."""
     await node.admin.delete(PersistentVolume, "pvc-1")
     held = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["kubernetes.io/pv-protection"]}}
     await node.admin.patch(PersistentVolume, "pvc-1", "", held, type="strategic")
@@ -132,10 +140,54 @@ async def test_a_new_kubelet_removes_what_an_earlier_one_made(tmp_path: Path):
 
 
 @in_virtual_time
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_folder_stays_while_a_pod_uses_it_even_if_the_object_is_let_go(tmp_path: Path, is_restarted):
+    async with a_node(tmp_path) as node:
+        path = await mounted(node)
+        if is_restarted:
+            await node.crash()
+            await node.start()
+
+        await given_up(node)
+        await asyncio.sleep(60)
+        assert path.exists()
+
+        await node.admin.delete(Pod, "web", "default", grace_seconds=0)
+        await asyncio.sleep(90)
+        assert not path.exists()
+
+
+@in_virtual_time
+async def test_a_folder_that_people_say_late_shall_be_retained_stays(tmp_path: Path):
+    async with a_node(tmp_path) as node:
+        path = await mounted(node)
+        await given_up(node)
+
+        await node.admin.patch(PersistentVolume, "pvc-1", "", {"spec": {"persistentVolumeReclaimPolicy": "Retain"}})
+        await asyncio.sleep(90)
+
+        assert path.exists()
+        with pytest.raises(NotFound):
+            await node.admin.get(PersistentVolume, "pvc-1")
+
+
+@in_virtual_time
+async def test_a_folder_whose_object_is_gone_is_not_followed(tmp_path: Path):
+    (tmp_path / "local-path" / "pvc-9_default_data").mkdir(parents=True)
+    async with a_node(tmp_path) as node:
+        await mounted(node)
+        await node.crash()
+        await node.start()
+        await asyncio.sleep(3)
+
+        assert list(node.kubelet._host.local_volumes._followed) == ["pvc-1"]
+
+
+@in_virtual_time
 @pytest.mark.parametrize("volume", [{"at": "../pods"}, {"at": "pvc-2_default_data"}, {"node": "n2"}])
 async def test_folders_of_others_are_left_to_them(tmp_path: Path, volume):
     folder = tmp_path / "local-path"
-    volumes = LocalVolumes(None, folder, "n1", asyncio.ensure_future)  # type: ignore[arg-type]
+    volumes = LocalVolumes(None, folder, "n1", asyncio.ensure_future, lambda *_: False)  # type: ignore[arg-type]
 
     await volumes.make(PersistentVolume.read(a_volume(folder, **volume)))
 
