@@ -160,6 +160,7 @@ class Server:
 
     async def _port_forward(self, request: web.Request) -> web.StreamResponse:
         charge = self._find_pod(request)
+        door = await open_door(self._charges.runtime, charge)
         known = (channels.SPDY_TUNNEL, channels.V4)
         socket, protocol = _web_socket(request, channels.choose_port_forward_protocol, known)
         try:
@@ -185,8 +186,8 @@ class Server:
         is_exec: bool,
     ) -> web.StreamResponse:
         charge, container = self._find(request)
-        socket, _ = _web_socket(request, channels.choose_exec_protocol, (channels.V5, channels.V4))
         container_id = _running_container(charge, container)
+        socket, _ = _web_socket(request, channels.choose_exec_protocol, (channels.V5, channels.V4))
         session = await open_session(container_id, wanted)
         await socket.prepare(request)
         await serve(socket, session, wanted, is_exec=is_exec)

@@ -53,7 +53,15 @@ def is_complete(container: Container, status: Json) -> bool:
 
 def _known(name: str, before: Json) -> Json:
     statuses = (*(before.get("initContainerStatuses") or ()), *(before.get("containerStatuses") or ()))
-    return next((status for status in statuses if status["name"] == name), {})
+    known: Json = next((status for status in statuses if status["name"] == name), {})
+    # After a start of the kubelet this is what a view shows, which leaves out an exit code of 0.
+    ends = {key: _with_exit_code(known[key]) for key in ("state", "lastState") if known.get(key)}
+    return {**known, **ends}
+
+
+def _with_exit_code(state: Json) -> Json:
+    ended = state.get("terminated")
+    return state if ended is None else {**state, "terminated": {"exitCode": 0, **ended}}
 
 
 def _base(container: Container, record: ContainerRecord, seen: Seen) -> Json:

@@ -147,7 +147,8 @@ def _container_host(spec: ContainerSpec) -> Json:
 
 def _mount(mount: Mount) -> Json:
     body: Json = {"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.is_read_only}
-    return body | {"BindOptions": {"Propagation": mount.propagation}}
+    # Where nothing is asked for, the engine chooses "rprivate", but for folders around its own data, which demand more.
+    return body if mount.propagation == "rprivate" else body | {"BindOptions": {"Propagation": mount.propagation}}
 
 
 def sandbox_of(inspected: Json) -> Sandbox:

@@ -39,6 +39,42 @@ def test_down_leaves_the_data_only_and_up_finds_it_again(cluster: LiveCluster) -
     assert len(shop.names()) == 3
 
 
+PREPARED = """
+apiVersion: v1
+kind: Pod
+metadata: {name: prepared}
+spec:
+  initContainers: [{name: first, image: "wherry/web:local", command: ["true"]}]
+  containers: [{name: web, image: "wherry/web:local"}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: done}
+spec: {restartPolicy: Never, containers: [{name: it, image: "wherry/web:local", command: ["true"]}]}
+"""
+
+
+def test_pods_with_init_containers_and_finished_ones_live_on_after_down_and_up(cluster: LiveCluster) -> None:
+    cluster.wherry("up")
+    cluster.kubectl("apply", "-f", "-", stdin=PREPARED)
+    for condition in ("condition=Ready pod/prepared", "jsonpath={.status.phase}=Succeeded pod/done"):
+        cluster.kubectl("wait", "--timeout=40s", "--for", *condition.split())
+    (before,) = cluster.get("pod", "prepared")["status"]["containerStatuses"]
+
+    cluster.wherry("down")
+    cluster.wherry("up")
+
+    eventually(lambda: restarts_of(cluster, "prepared") == before["restartCount"] + 1)
+    cluster.kubectl("wait", "--timeout=40s", "--for=condition=Ready", "pod/prepared")
+    assert cluster.get("pod", "done")["status"]["phase"] == "Succeeded"
+    cluster.kubectl("delete", "pods", "--all", "--timeout=40s")
+
+
+def restarts_of(cluster: LiveCluster, name: str) -> int:
+    (status,) = cluster.get("pod", name)["status"]["containerStatuses"]
+    return int(status["restartCount"])
+
+
 @pytest.mark.parametrize("killed", ["supervisor", "kubelet", "everything"])
 def test_down_after_a_crash_leaves_nothing(cluster: LiveCluster, killed: str) -> None:
     cluster.wherry("up")

@@ -211,3 +211,13 @@ def test_a_condition_that_turns_true_loses_its_reason():
     ready = next(c for c in patch["status"]["conditions"] if c["type"] == "Ready")
     assert (ready["status"], ready["reason"], ready["message"]) == ("True", None, None)
     assert patch["metadata"] == {"uid": "u"}
+
+
+def test_what_was_reported_of_a_finished_container_stands_when_the_engine_has_lost_it():
+    pod = the_pod(restart_policy="Never")
+    reported = the_status(pod, seen(a_record(exit_code=0)))
+
+    # As a kubelet that starts anew reads it: a view leaves out what is 0.
+    before = Pod.read({**pod.to_wire(), "status": reported}).status.to_wire()
+
+    assert state(the_status(pod, seen(), before)) == state(reported)

@@ -82,8 +82,13 @@ class Network:
         """Let the server work on a request; hung up on by `cut`."""
         task = asyncio.ensure_future(call)
         self._served[task] = None
-        task.add_done_callback(lambda task: self._served.pop(task, None))
+        task.add_done_callback(self._is_served)
         return task
+
+    def _is_served(self, task: asyncio.Task[None]) -> None:
+        del self._served[task]
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone; then nobody hears of it, and nothing need be said
 
     def cut(self) -> None:
         """Every connection breaks now, and the work on every request ends, as when the server is killed."""
