@@ -8,7 +8,8 @@
 set -eu
 
 NAME=${NAME:-node-loss}
-DATA_DIR=${DATA_DIR:-$(mktemp -d)/wherry}
+[ -n "${DATA_DIR:-}" ] || made=$(mktemp -d)
+DATA_DIR=${DATA_DIR:-$made/wherry}
 WHERRY=${WHERRY:-wherry}
 export KUBECONFIG="$DATA_DIR.kubeconfig"
 
@@ -42,7 +43,7 @@ only_four() { [ "$(kubectl get pods -l app=web --no-headers | wc -l)" -eq 4 ] &&
 
 tidy() {
     [ -z "${kubelet:-}" ] || kill -CONT "$kubelet" 2>/dev/null || true
-    [ -n "${KEEP:-}" ] || cluster down --purge
+    [ -n "${KEEP:-}" ] || { cluster down --purge && rmdir "${made:-/nowhere}" 2>/dev/null || true; }
 }
 trap tidy EXIT
 
