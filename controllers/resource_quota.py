@@ -1,7 +1,8 @@
 """Count what each namespace holds, and tell it in the status of its quotas. Kubernetes: the resource quota controller.
 
 The API server charges a quota before the object is stored. Whoever counts in that instant finds too little, so a count
-is lowered only when the quota has not been charged for a moment; it is raised at once. Limit: objects of custom
+is lowered only when the quota has not been charged for a moment. Counting a large namespace takes a while and any
+change in it asks for it, so of many changes in a row only the first is counted at once. Limit: objects of custom
 resources are not counted; the status says nothing of them, and so admission lets none in that a quota limits.
 """
 
@@ -18,7 +19,7 @@ from wherry.api.core.quota.resource_quota import ResourceQuota
 from wherry.api.core.quota.scopes import concerns
 from wherry.api.core.quota.usage import Usage, is_alive, is_counted, usage_of
 from wherry.api.core.service import Service
-from wherry.client.controller import Controller
+from wherry.client.controller import Controller, NoticeFunction
 from wherry.client.plan import CheckAgain, Plan, SetStatus
 from wherry.client.world import World
 from wherry.machinery.quantity import Quantity
@@ -26,6 +27,8 @@ from wherry.machinery.resource import Resource
 
 # How long a write takes at most, from its charge until our copies show the object.
 SETTLE_SECONDS = 1.0
+# A quota is counted so often at most. Charges of admission do not wait for it.
+COUNT_SECONDS = 0.5
 # A timer may fire a rounding error too early, and would for ever.
 _NOT_BEFORE_SECONDS = 0.01
 # What is in these says what they count for; of all other kinds it is enough that there are so many.
@@ -34,29 +37,57 @@ _LOOKED_INTO = (Pod, Service, PersistentVolumeClaim)
 _Known = dict[str, tuple[str, Usage]]
 # For how many seconds a quota, by its key, has been left alone.
 Stillness = Callable[[str], float]
+# Seconds on a clock that nobody sets.
+Seconds = Callable[[], float]
 
 
-def resource_quota_controller(watched: Iterable[type[Resource]], stillness: Stillness) -> Controller:
+def resource_quota_controller(watched: Iterable[type[Resource]], stillness: Stillness, seconds: Seconds) -> Controller:
     """The controller. Kinds that others watch anyway are not watched twice."""
     known = {cls.kind.resource: cls for cls in watched} | {cls.kind.resource: cls for cls in _LOOKED_INTO}
     known[ResourceQuota.kind.resource] = ResourceQuota
     counted = tuple(known.get(kind.resource) or metadata_view(kind) for kind in collectable_kinds() if is_counted(kind))
-    ledger = Ledger(counted)
+    ledger, pace = Ledger(counted), Pace(seconds)
 
     def plan(quota: ResourceQuota, world: World) -> Plan:
+        if wait := pace.wait(quota):
+            return iter((CheckAgain(wait),))
         return counted_again(quota, world, ledger, stillness(quota.key))
 
     def forget(key: str, _: World) -> Plan:
         ledger.forget(key)
+        pace.forget(key)
         return iter(())
 
-    wakes = {cls: quotas_beside for cls in counted if cls is not ResourceQuota}
-    return Controller("resource_quota", ResourceQuota, plan, wakes=wakes, absent=forget)
+    # Quotas are counted as well, but what is charged to one is nothing to the others.
+    notices: dict[type[Resource], NoticeFunction] = {ResourceQuota: lambda quota: quota.metadata.uid}
+    wakes = dict.fromkeys(counted, quotas_beside)
+    return Controller("resource_quota", ResourceQuota, plan, wakes=wakes, notices=notices, absent=forget)
 
 
 def quotas_beside(obj: Resource, world: World) -> Iterator[str]:
     """The quotas to look at again when something in their namespace changes."""
     return (quota.key for quota in world.list(ResourceQuota, namespace=obj.metadata.namespace))
+
+
+class Pace:
+    """When each quota was counted last. What was never told its limits, or has new ones, does not wait."""
+
+    def __init__(self, seconds: Seconds) -> None:
+        self._seconds = seconds
+        self._counted_at: dict[str, float] = {}
+
+    def wait(self, quota: ResourceQuota) -> float:
+        """For how many seconds not to count yet; with 0 it is taken as counted now."""
+        now = self._seconds()
+        left = self._counted_at.get(quota.key, float("-inf")) + COUNT_SECONDS - now
+        if left > 0 and quota.status.hard == quota.spec.hard:
+            return left + _NOT_BEFORE_SECONDS
+        self._counted_at[quota.key] = now
+        return 0.0
+
+    def forget(self, key: str) -> None:
+        """A quota is gone."""
+        self._counted_at.pop(key, None)
 
 
 class Ledger:

@@ -30,7 +30,12 @@ class Controllers:
 
     def __init__(self, client: Client, settings: Settings, *, may_act: Callable[[], bool] = lambda: True) -> None:
         # Nodes are judged by their heartbeats, and those are seen by the informers that the runner makes.
-        plans = controllers_for(settings, lambda node: heartbeats(node), lambda quota: stillness(quota))
+        plans = controllers_for(
+            settings,
+            lambda node: heartbeats(node),
+            lambda quota: stillness(quota),
+            lambda: asyncio.get_running_loop().time(),
+        )
         self.runner = Runner(client, plans, may_act=may_act)
         informers = self.runner.informers
         heartbeats = Heartbeats(informers)

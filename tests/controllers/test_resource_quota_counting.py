@@ -8,16 +8,17 @@ import pytest
 from make import NOW, a_pod, an_object
 
 from controllers.parts.metadata import metadata_view
-from controllers.resource_quota import Ledger, counted_again
+from controllers.resource_quota import Ledger, counted_again, resource_quota_controller
 from wherry.api.apps.replicaset import ReplicaSet
 from wherry.api.core.config_map import ConfigMap
 from wherry.api.core.pod import Pod
 from wherry.api.core.quota.resource_quota import ResourceQuota
 from wherry.api.core.secret import Secret
 from wherry.client import clock
-from wherry.client.plan import CheckAgain
+from wherry.client.plan import CheckAgain, SetStatus
 from wherry.client.world import World
 from wherry.machinery.errors import Forbidden
+from wherry.machinery.quantity import Quantity
 from wherry.sim import virtual_time
 from wherry.sim.cluster import SimulatedCluster
 from wherry.sim.network import Faults
@@ -112,6 +113,51 @@ def test_a_change_of_an_object_or_of_the_scopes_is_seen():
 
     assert str(ledger.total(quota, World(quota, more))["cpu"]) == "2"
     assert str(ledger.total(scoped, World(scoped, more))["cpu"]) == "0"
+
+
+def test_of_many_changes_in_a_row_only_the_first_is_counted_at_once():
+    at = [100.0]
+    counting = resource_quota_controller((), lambda _: 60.0, lambda: at[0])
+    quota = a_quota({"pods": "5"}, {"pods": "0"})
+    world = World(quota, a_pod())
+
+    first = list(counting.plan(quota, world))
+    at[0] += 0.125
+    second = list(counting.plan(quota, world))
+    at[0] += second[0].after_seconds
+    third = list(counting.plan(quota, world))
+
+    assert first == third == [SetStatus(quota.with_status(hard=quota.spec.hard, used={"pods": Quantity.from_value(1)}))]
+    assert second == [CheckAgain(pytest.approx(0.385))]
+
+
+def test_new_limits_are_told_at_once():
+    counting = resource_quota_controller((), lambda _: 60.0, lambda: 100.0)
+    before, after = a_quota({"pods": "5"}), a_quota({"pods": "5", "secrets": "1"}, {"pods": "0"}).with_status(hard={})
+
+    plans = [list(counting.plan(quota, World(quota))) for quota in (before, after)]
+
+    assert [[action.obj.status.used for action in plan] for plan in plans] == [
+        [{"pods": Quantity()}],
+        [{"pods": Quantity(), "secrets": Quantity()}],
+    ]
+
+
+def test_in_a_cluster_a_quota_that_goes_is_taken_off_the_others():
+    async def story() -> None:
+        async with SimulatedCluster(nodes=0) as cluster:
+            hard = {"resourcequotas": "5", "count/resourcequotas": "5"}
+            await cluster.admin.create(a_manifest("ResourceQuota", "q", spec={"hard": hard}))
+            await cluster.settle()
+            await cluster.admin.create(a_manifest("ResourceQuota", "other", spec={"hard": {"pods": "1"}}))
+            await cluster.settle()
+            assert await used(cluster) == dict.fromkeys(hard, "2")
+
+            await cluster.admin.delete(ResourceQuota, "other", "default")
+            await cluster.settle()
+            assert await used(cluster) == dict.fromkeys(hard, "1")
+
+    virtual_time.run(story(), seed=4)
 
 
 def test_in_a_cluster_a_replica_set_fills_its_quota_and_gives_back():
