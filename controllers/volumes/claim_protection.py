@@ -2,6 +2,9 @@
 
 Pods that wait for a node do not count: a kubelet mounts no claim that is going. Finished pods do, until they are
 deleted. Admission gives new claims the finalizer.
+
+Differs: Kubernetes asks the API server for the pods before it lets a claim go; here a claim stays for three seconds
+after it was deleted, in which the copy hears of pods that just came to a node.
 """
 
 from __future__ import annotations
@@ -11,8 +14,11 @@ from collections.abc import Iterator
 from wherry.api.core.persistent_volume_claim import IN_USE, PersistentVolumeClaim
 from wherry.api.core.pod import Pod
 from wherry.client.controller import controller
-from wherry.client.plan import Plan, Update
+from wherry.client.plan import CheckAgain, Plan, Update
 from wherry.client.world import World
+
+# So far behind the copy of the pods may be, and a little more.
+LAG_SECONDS = 3.0
 
 
 def claims_of(pod: Pod, _: World) -> Iterator[str]:
@@ -25,12 +31,16 @@ def claims_of(pod: Pod, _: World) -> Iterator[str]:
 @controller(PersistentVolumeClaim, wakes={Pod: claims_of})
 def plan(claim: PersistentVolumeClaim, world: World) -> Plan:
     """Put the finalizer on, or take it off when nobody needs the claim any more."""
-    finalizers = claim.metadata.finalizers
-    if claim.metadata.deleted_at is None:
+    finalizers, deleted = claim.metadata.finalizers, claim.metadata.deleted_at
+    if deleted is None:
         if IN_USE not in finalizers:
             yield Update(claim, {"metadata": {"finalizers": [*finalizers, IN_USE]}})
     elif IN_USE in finalizers and not _is_mounted(claim, world):
-        yield Update(claim, {"metadata": {"finalizers": [name for name in finalizers if name != IN_USE]}})
+        wait = LAG_SECONDS - (world.now - deleted).total_seconds()
+        if wait > 0:
+            yield CheckAgain(wait)
+        else:
+            yield Update(claim, {"metadata": {"finalizers": [name for name in finalizers if name != IN_USE]}})
 
 
 def _is_mounted(claim: PersistentVolumeClaim, world: World) -> bool:

@@ -1,11 +1,13 @@
 """Claims stay while pods have them mounted, volumes while claims are bound to them."""
 
+from datetime import timedelta
+
 import pytest
-from make import a_node, a_pod
+from make import NOW, a_node, a_pod
 from storage import a_claim, a_volume
 
 from controllers.volumes import claim_protection, volume_protection, volume_reclaim
-from wherry.client.plan import Update
+from wherry.client.plan import CheckAgain, Update
 from wherry.client.world import World
 
 MOUNTED = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
@@ -36,9 +38,17 @@ def test_claims_and_volumes_from_before_get_their_finalizers():
     ids=["mounted", "finished", "not placed", "other volumes", "elsewhere"],
 )
 def test_a_claim_that_is_going_stays_while_a_pod_on_a_node_has_it(pod, is_kept):
-    claim = a_claim(deleted=True, finalizers=["mine", CLAIM])
+    claim = a_claim(deleted=NOW - timedelta(seconds=3), finalizers=["mine", CLAIM])
 
     assert list(claim_protection.plan(claim, World(claim, pod))) == ([] if is_kept else finalizers(claim, "mine"))
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(0, 3.0), (2, 1.0)])
+def test_a_claim_just_deleted_stays_until_pods_that_just_came_are_known(seconds, wait):
+    claim = a_claim(deleted=NOW - timedelta(seconds=seconds), finalizers=[CLAIM])
+
+    assert list(claim_protection.plan(claim, World(claim))) == [CheckAgain(wait)]
+    assert list(claim_protection.plan(claim, World(claim, a_pod(node="n1", volumes=MOUNTED)))) == []
 
 
 def test_an_ephemeral_volume_has_a_claim_named_after_its_pod():
