@@ -9,8 +9,9 @@ from scheduler.framework import Plugin
 from scheduler.panel import Panel
 from scheduler.pinned import choice_of_one
 from scheduler.plan import Answer, Choice
-from scheduler.pods import PodView
+from scheduler.pods import Group, PodView
 from scheduler.snapshot import Mark, RowChange, Snapshot
+from scheduler.surroundings import WideAnswer
 
 # How many kinds of pods are scheduled at the same time, at most; each costs some 0.2 kB per node.
 MOST_KEPT = 32
@@ -21,28 +22,37 @@ class Answers:
 
     def __init__(self, snapshot: Snapshot, plugins: Sequence[Plugin], seed: int = 0) -> None:
         self._snapshot, self._panel, self._seed = snapshot, Panel(plugins), seed
-        self._kept: OrderedDict[bytes, tuple[Mark, Answer]] = OrderedDict()
+        self._kept: OrderedDict[tuple[bytes, Group | None], tuple[Mark, Answer | WideAnswer]] = OrderedDict()
 
     def on_named_node(self, pod: PodView) -> Choice | None:
         """The node that the pod names, if it names one and fits there. It costs as much whatever the cluster's size."""
         return choice_of_one(pod, self._snapshot.columns, self._panel)
 
-    def to(self, pod: PodView) -> Answer:
+    def to(self, pod: PodView) -> Answer | WideAnswer:
         """The answer for this pod on the nodes as they are now; good until the snapshot changes."""
+        looking = self._panel.looking_around(pod, self._snapshot.columns)
         signature = pod.signature(self._panel.reads)
-        mark, answer = self._kept.pop(signature, (None, None))
+        # Who looks around goes by the pod's labels as well.
+        key = (signature, pod.group if looking else None)
+        mark, answer = self._kept.pop(key, (None, None))
         changes = self._snapshot.changes_since(mark) if mark else None
         if answer is None or changes is None:
             self._seed += 1
-            answer = Answer(pod, self._snapshot.columns, self._panel, self._seed)
+            answer = self._asked_anew(pod, looking)
         elif changes:
             self._catch_up(answer, signature, changes)
-        self._kept[signature] = (self._snapshot.mark, answer)
+        self._kept[key] = (self._snapshot.mark, answer)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return answer
 
-    def _catch_up(self, answer: Answer, signature: bytes, changes: Sequence[RowChange]) -> None:
+    def _asked_anew(self, pod: PodView, looking: list[Plugin]) -> Answer | WideAnswer:
+        nodes = self._snapshot.columns
+        if looking:
+            return WideAnswer(pod, nodes, self._panel, looking, self._seed)
+        return Answer(pod, nodes, self._panel, self._seed)
+
+    def _catch_up(self, answer: Answer | WideAnswer, signature: bytes, changes: Sequence[RowChange]) -> None:
         given: Counter[int] = Counter()
         changed: set[int] = set()
         for row, placed in changes:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -59,7 +59,8 @@ class PluginArgs(BaseModel):
 class Plugin:
     """One reason for or against a node. Pure: it reads a pod and columns, and keeps nothing.
 
-    What it says of a row follows from that row alone; only `normalize` looks at several.
+    What it says of a row follows from that row alone, for all pods but those for which it `looks_around`; for others
+    only `normalize` looks at several.
     """
 
     # Filters are asked in this order; a node counts under the first that refuses it.
@@ -96,9 +97,13 @@ class Plugin:
         """Bring the scores of the nodes that passed all filters to 0..100; only for scores that compare nodes."""
         return scores
 
+    def looks_around(self, pod: PodView, nodes: Columns) -> bool:
+        """Whether what it says of a row for this pod follows from other rows and the pod's labels too. Costs speed."""
+        return False
+
     @classmethod
     def defines(cls, method: str) -> bool:
-        """Whether the class has an own `filter`, `score` or `normalize`."""
+        """Whether the class has an own `filter`, `score`, `normalize` or `looks_around`."""
         return getattr(cls, method) is not getattr(Plugin, method)
 
 
@@ -112,6 +117,14 @@ def normalize_to_highest(scores: FloatArray, *, reverse: bool = False) -> FloatA
         return np.full_like(scores, HIGHEST_SCORE if reverse else 0.0)
     scaled: FloatArray = scores * (HIGHEST_SCORE / highest)
     return HIGHEST_SCORE - scaled if reverse else scaled
+
+
+def in_turn(checks: Iterable[tuple[Mask, str]], nodes: Columns) -> Iterator[Verdict]:
+    """A verdict for each check over all nodes; where several refuse, a node counts under the first."""
+    passed: Mask = np.ones(len(nodes.names), dtype=np.bool_)
+    for mask, reason in checks:
+        yield Verdict(nodes.here(mask | ~passed), reason)
+        passed &= mask
 
 
 def load_plugins(folder: Path | None = None) -> dict[str, type[Plugin]]:

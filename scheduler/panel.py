@@ -28,6 +28,8 @@ class Panel:
     """Filters and scores in their order."""
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
+        self._plugins = plugins
+        self._looking_around = [plugin for plugin in plugins if plugin.defines("looks_around")]
         self.filters = [plugin for plugin in plugins if plugin.defines("filter")]
         self.scorers = [plugin for plugin in plugins if plugin.defines("score") and plugin.weight]
         # Scores that compare nodes with each other: when one changes, all may.
@@ -35,14 +37,23 @@ class Panel:
         self._plain = [plugin for plugin in self.scorers if not plugin.defines("normalize")]
         self.reads = tuple(sorted({path for plugin in plugins for path in plugin.reads}))
 
-    def look(self, pod: PodView, window: Columns) -> Look:
-        """Ask every plugin about every row of the window."""
+    def looking_around(self, pod: PodView, nodes: Columns) -> list[Plugin]:
+        """The plugins whose answer for this pod about one row follows from others too."""
+        return [plugin for plugin in self._looking_around if plugin.looks_around(pod, nodes)]
+
+    def without(self, plugins: Sequence[Plugin]) -> Panel:
+        """All plugins but these."""
+        return Panel([plugin for plugin in self._plugins if plugin not in plugins])
+
+    def look(self, pod: PodView, window: Columns, among: Mask | None = None) -> Look:
+        """Ask every plugin about every row of the window, of which others let the pod go `among` these."""
         verdicts = [(plugin.name, verdict) for plugin in self.filters for verdict in plugin.filter(pod, window)]
-        feasible: Mask = np.ones(len(window), dtype=np.bool_)
+        feasible: Mask = np.ones(len(window), dtype=np.bool_) if among is None else among.copy()
         for name, verdict in verdicts:
             _check(name, "filter", verdict.mask, "booleans", len(window))
             feasible &= verdict.mask
         scores: dict[str, FloatArray] = {}
+        window = window.narrowed_to(feasible)
         for plugin in self.scorers:
             values = plugin.score(pod, window)
             if values is not None:
@@ -56,6 +67,14 @@ class Panel:
         for plugin in self._plain:
             if plugin.name in look.scores:
                 total += plugin.weight * look.scores[plugin.name]
+        return total
+
+    def compared_total(self, scores: dict[str, FloatArray], feasible: Mask) -> FloatArray:
+        """The weighted sum of the scores that compare nodes."""
+        total, normalized = np.zeros(len(feasible)), self.compared(scores, feasible)
+        for plugin in self.comparing:
+            if plugin.name in normalized:
+                total += plugin.weight * normalized[plugin.name]
         return total
 
     def compared(self, scores: dict[str, FloatArray], feasible: Mask) -> dict[str, FloatArray]:

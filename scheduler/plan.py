@@ -118,9 +118,23 @@ class Answer:
         if fills_up:
             self._compare()
 
+    @property
+    def feasible(self) -> Mask:
+        """Where the pod can go."""
+        return self._feasible
+
     def best(self) -> Choice | None:
         """The best node now; None if the pod fits nowhere."""
-        totals, names = self._totals, self._nodes.names
+        return self._choose(self._totals)
+
+    def best_with(self, look: Look, panel: Panel) -> Choice | None:
+        """The best node now of those where the look, at all rows, finds the pod can go, by the scores of both."""
+        compared = panel.compared_total(self._scores | look.scores, look.feasible)
+        plain = self._plain + panel.plain_total(look)
+        return self._choose(np.where(look.feasible, plain + compared, IMPOSSIBLE))
+
+    def _choose(self, totals: FloatArray) -> Choice | None:
+        names = self._nodes.names
         if not len(totals):
             return None
         first = int(totals.argmax())
@@ -188,11 +202,7 @@ class Answer:
         """Do again the scores that compare nodes with each other: all may change when one does."""
         if not any(plugin.name in self._scores for plugin in self._panel.comparing):
             return
-        normalized = self._panel.compared(self._scores, self._feasible)
-        self._compared = np.zeros(len(self._feasible))
-        for plugin in self._panel.comparing:
-            if plugin.name in normalized:
-                self._compared += plugin.weight * normalized[plugin.name]
+        self._compared = self._panel.compared_total(self._scores, self._feasible)
         self._totals = np.where(self._feasible, self._plain + self._compared, IMPOSSIBLE)
 
 

@@ -26,6 +26,7 @@ from scheduler.reporter import Reporter
 from scheduler.snapshot import Snapshot
 from scheduler.triggers import Trigger
 from scheduler.volumes.binder import VolumeBinder
+from wherry.api.core.namespace import Namespace
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.client import clock
@@ -49,6 +50,7 @@ class Scheduler:
         self.snapshot = Snapshot()
         self.queue = Queue(_triggers(profiles))
         self.pods, self.nodes = Informer(client, Pod), Informer(client, Node)
+        self.namespaces = Informer(client, Namespace)
         self._may_act = may_act
         seed = clock.randomness().getrandbits(32)
         self._answers = {name: Answers(self.snapshot, plugins, seed) for name, plugins in profiles.items()}
@@ -58,13 +60,14 @@ class Scheduler:
         self._woken = asyncio.Event()
         self.pods.subscribe(self._pod_changed)
         self.nodes.subscribe(self._node_changed)
+        self.namespaces.subscribe(self._namespace_changed)
         for informer in self._volumes.informers:
             informer.subscribe(lambda change: self._wake(*change))
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            informers: tuple[Informer[Any], ...] = (self.nodes, self.pods, *self._volumes.informers)
+            informers: tuple[Informer[Any], ...] = (self.nodes, self.namespaces, self.pods, *self._volumes.informers)
             for informer in informers:
                 group.create_task(informer.run(), name=f"informer {informer.kind.kind.plural}")
             group.create_task(self._binder.run(), name="binder")
@@ -154,7 +157,7 @@ class Scheduler:
             self.queue.remove(uid)
         elif after.spec.scheduler_name in self._answers and self.snapshot.node_of(uid) is None:
             self.queue.add(PodView(after), self._now())
-        if before is not None and before.spec.node_name:
+        if seen.spec.node_name or (before is not None and before.spec.node_name):
             self._wake(before, after)
         self._woken.set()
 
@@ -166,6 +169,13 @@ class Scheduler:
         elif before is not None:
             self.snapshot.remove_node(before.metadata.name)
         self._wake(before, after)
+
+    def _namespace_changed(self, change: Change[Namespace]) -> None:
+        before, after = change
+        seen = after or before
+        if seen is not None:
+            self.snapshot.set_namespace(seen.metadata.name, after.metadata.labels if after else None)
+            self._wake(before, after)
 
     def _wake(self, before: Resource | None, after: Resource | None) -> None:
         self.queue.wake(before, after, self._now())

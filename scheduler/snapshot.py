@@ -100,6 +100,11 @@ class Snapshot:
             self._table.delete(row)
             self._start_epoch()
 
+    def set_namespace(self, name: str, labels: Mapping[str, str] | None) -> None:
+        """Take over the labels of a namespace, by which pods' terms may speak of it; None: it is gone."""
+        if self._table.neighbours.set_namespace(name, labels):
+            self._start_epoch()
+
     def place(self, pod: PodView, node: str) -> None:
         """Count a pod on a node, instead of wherever it was counted before."""
         load = self._loads.setdefault(node, _Load())
@@ -130,6 +135,7 @@ class Snapshot:
             load.estimated[name] = load.estimated.get(name, 0) + sign * size
         for port in pod.host_ports:
             self._table.count_port(node, port, sign)
+        self._table.neighbours.count(pod, node, sign)
         row = self._table.row_of.get(node)
         if row is not None:
             self._table.requested.set(row, load.requested)
@@ -147,6 +153,8 @@ class Snapshot:
 
 
 def _weighs_the_same(before: PodView, after: PodView) -> bool:
+    if before.group != after.group:
+        return False
     if (
         before.pod.spec.containers == after.pod.spec.containers
         and before.pod.spec.resources == after.pod.spec.resources

@@ -50,6 +50,13 @@ class Changed(Trigger):
         return any(read(before) != read(after) for read in self._read)
 
 
+class Placed(Trigger):
+    """A pod is on a node, and was on none before."""
+
+    def _fits(self, before: Resource | None, after: Resource | None) -> bool:
+        return not _is_placed(before) and _is_placed(after)
+
+
 class Deleted(Trigger):
     """An object is gone; for a pod on a node also: it is finished and has given back what it held."""
 
@@ -59,6 +66,10 @@ class Deleted(Trigger):
 
 def _is_there(obj: Any) -> bool:
     return obj is not None and not getattr(obj, "is_finished", False)
+
+
+def _is_placed(obj: Any) -> bool:
+    return _is_there(obj) and bool(obj.spec.node_name)
 
 
 def any_matches(triggers: Iterable[Trigger], before: Resource | None, after: Resource | None) -> bool:

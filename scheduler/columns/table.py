@@ -9,6 +9,7 @@ import numpy as np
 
 from scheduler.columns.arrays import AmountColumns, Mask
 from scheduler.columns.interned import Interned
+from scheduler.columns.neighbours import Neighbours
 from scheduler.columns.tolerations import TaintKey
 from scheduler.pods.requests import amount
 from scheduler.pods.view import HostPort
@@ -29,6 +30,7 @@ class Table:
         self.name: Interned[str] = Interned()
         self.taints: Interned[tuple[TaintKey, ...]] = Interned()
         self.ports: dict[tuple[str, int], dict[str, dict[str, int]]] = {}
+        self.neighbours = Neighbours()
         self._labels: list[Mapping[str, str]] = []
         self._label_columns: dict[str, Interned[str | None]] = {}
 
@@ -37,6 +39,7 @@ class Table:
         row, name = len(self.names), node.metadata.name
         self.names = (*self.names, name)
         self.row_of[name] = row
+        self.neighbours.rows_changed(self.row_of)
         for amounts in (self.allocatable, self.requested, self.estimated):
             amounts.append()
         self.unschedulable = np.append(self.unschedulable, False)
@@ -52,6 +55,7 @@ class Table:
         """Remove a node's row."""
         self.names = self.names[:row] + self.names[row + 1 :]
         self.row_of = {name: index for index, name in enumerate(self.names)}
+        self.neighbours.rows_changed(self.row_of)
         self.unschedulable = np.delete(self.unschedulable, row)
         del self._labels[row]
         parts: list[Any] = [self.allocatable, self.requested, self.estimated, self.name, self.taints]

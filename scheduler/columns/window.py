@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+import numpy.typing as npt
 
 from scheduler.columns.arrays import ALL_ROWS, IntArray, Mask, Rows
 from scheduler.columns.interned import Interned
+from scheduler.columns.neighbours import Neighbours
 from scheduler.columns.table import Table
 from scheduler.columns.tolerations import TaintKey
+from scheduler.columns.topology import Domains
 from scheduler.pods.requests import ASSUMED
 from scheduler.pods.view import HostPort, PodView
+
+Element = TypeVar("Element", bound=np.generic)
 
 
 class Columns:
@@ -18,13 +25,14 @@ class Columns:
     A window may also show its rows as they would be with more pods of one kind: `with_more`.
     """
 
-    __slots__ = ("_copies", "_pod", "_rows", "_table")
+    __slots__ = ("_candidates", "_copies", "_pod", "_rows", "_table")
 
     def __init__(
         self, table: Table, rows: Rows = ALL_ROWS, pod: PodView | None = None, copies: IntArray | None = None
     ) -> None:
         self._table, self._rows = table, rows
         self._pod, self._copies = pod, copies
+        self._candidates: Mask | None = None
 
     def __len__(self) -> int:
         return len(self._table.unschedulable[self._rows])
@@ -36,6 +44,19 @@ class Columns:
     def with_more(self, rows: Rows, pod: PodView, copies: IntArray) -> Columns:
         """A window on some rows as they would be with so many more of these pods; a row may stand there repeatedly."""
         return Columns(self._table, rows, pod, copies)
+
+    def narrowed_to(self, candidates: Mask) -> Columns:
+        """The same window, with the word that only these of its rows can be chosen: scores are asked after filters."""
+        narrowed = Columns(self._table, self._rows, self._pod, self._copies)
+        narrowed._candidates = candidates
+        return narrowed
+
+    @property
+    def candidates(self) -> Mask:
+        """Which rows of the table can be chosen, as far as this window knows."""
+        found = np.zeros(len(self._table.names), dtype=np.bool_)
+        found[self._rows] = True if self._candidates is None else self._candidates
+        return found
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,6 +109,24 @@ class Columns:
     def label(self, key: str) -> Interned[str | None]:
         """The value of one label; None where a node lacks it."""
         return self._table.label(key).at(self._rows)
+
+    def domains(self, key: str) -> Domains:
+        """All nodes of the table, whatever the window, by their value of one label."""
+        return Domains(self._table.label(key))
+
+    @property
+    def everywhere(self) -> Columns:
+        """All nodes as they are, for what a pod in one place means for another."""
+        return Columns(self._table)
+
+    @property
+    def neighbours(self) -> Neighbours:
+        """The placed pods, for questions about all nodes."""
+        return self._table.neighbours
+
+    def here(self, values: npt.NDArray[Element]) -> npt.NDArray[Element]:
+        """The rows of this window, of an array over all nodes."""
+        return values[self._rows]
 
     def has_free_port(self, port: HostPort) -> Mask:
         """Where no pod takes this port."""

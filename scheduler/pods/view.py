@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from scheduler.pods.requests import Amounts, pod_estimates, pod_requests
+from scheduler.pods.spreading import Constraint, constraints_of
+from scheduler.pods.terms import Group, Term, group_of, terms_of
 from scheduler.pods.volumes import NO_VOLUMES, VolumeNeeds
 from wherry.api.core.pod import Pod, PodSpec
 from wherry.machinery.meta import ObjectMeta
@@ -74,6 +76,21 @@ class PodView:
     def host_ports(self) -> tuple[HostPort, ...]:
         """The ports it takes on its node."""
         return tuple(_host_ports(self.pod.spec))
+
+    @cached_property
+    def group(self) -> Group:
+        """What selectors can know of it."""
+        return group_of(self.pod)
+
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        """What it says about other pods."""
+        return terms_of(self.pod)
+
+    @cached_property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """How it is to be spread with its like."""
+        return constraints_of(self.pod)
 
     def signature(self, paths: tuple[str, ...]) -> bytes:
         """Equal for two pods that have the same values at these attribute paths, such as `spec.tolerations`."""

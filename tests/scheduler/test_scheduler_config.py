@@ -30,6 +30,8 @@ def test_without_a_word_every_plugin_is_on_in_kubernetes_order(tmp_path):
         ("NodeResourcesFit", 1),
         ("NodeResourcesBalancedAllocation", 1),
         ("VolumeBinding", 1),
+        ("PodTopologySpread", 2),
+        ("InterPodAffinity", 2),
     ]
 
 
