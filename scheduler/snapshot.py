@@ -10,11 +10,12 @@ the API server has answered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scheduler.columns import Columns, Table
+from scheduler.columns.neighbours import Neighbours
 from scheduler.pods import PodView
 from wherry.api.core.node import Node
 
@@ -49,7 +50,7 @@ class Snapshot:
     """Nodes and the pods placed on them, as columns."""
 
     def __init__(self) -> None:
-        self._table = Table()
+        self._table = Table(Neighbours(self._placed))
         self._loads: dict[str, _Load] = {}
         self._node_of: dict[str, str] = {}
         # In the order of events. Rows added or removed start a new epoch: numbers of rows then mean something else.
@@ -142,6 +143,9 @@ class Snapshot:
             self._table.estimated.set(row, load.estimated)
             self._changed(row, pod if sign > 0 else None)
 
+    def _placed(self) -> Iterator[tuple[PodView, str]]:
+        return ((pod, node) for node, load in self._loads.items() for pod in load.pods.values())
+
     def _changed(self, row: int, placed: PodView | None = None) -> None:
         self._log.append(RowChange(row, placed))
         if len(self._log) > LONGEST_LOG:
@@ -153,8 +157,9 @@ class Snapshot:
 
 
 def _weighs_the_same(before: PodView, after: PodView) -> bool:
-    if before.group != after.group:
-        return False
+    old, new = before.metadata, after.metadata
+    if old.labels != new.labels or (old.deleted_at is None) != (new.deleted_at is None):
+        return False  # others may look at it
     if (
         before.pod.spec.containers == after.pod.spec.containers
         and before.pod.spec.resources == after.pod.spec.resources

@@ -5,7 +5,7 @@ Every array has one element per row of the table, whatever the window: these are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -20,10 +20,13 @@ MOST_KNOWN = 4096
 
 
 class Neighbours:
-    """See the module. Written by the snapshot."""
+    """See the module. Written by the snapshot; `placed` gives the pods and their nodes when somebody first asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, placed: Callable[[], Iterable[tuple[PodView, str]]] = tuple) -> None:
+        self._placed = placed
         self._row_of: Mapping[str, int] = {}
+        # Most clusters' pods say nothing about each other: they are counted only from the first question on.
+        self._is_counting = False
         self._groups: Census[Group] = Census()
         self._terms: Census[Term] = Census()
         self._namespaces: dict[str, Mapping[str, str]] = {}
@@ -32,10 +35,10 @@ class Neighbours:
 
     def count(self, pod: PodView, node: str, change: int) -> None:
         """Note that a pod was placed on a node (1), or taken from it (-1)."""
-        row = self._row_of.get(node)
-        self._groups.count(pod.group, node, row, change)
+        if self._is_counting:
+            self._groups.count(pod.group, node, self._row_of.get(node), change)
         for term in pod.terms:
-            self._terms.count(term, node, row, change)
+            self._terms.count(term, node, self._row_of.get(node), change)
 
     def rows_changed(self, row_of: Mapping[str, int]) -> None:
         """Nodes have other rows now."""
@@ -61,7 +64,7 @@ class Neighbours:
         """
         if selector.selects_everything:
             return np.zeros(len(self._row_of), dtype=np.int64)
-        return self._groups.numbers(
+        return self._counted().numbers(
             (namespace, selector),
             lambda group: group.namespace == namespace and not group.is_going and selector.matches(dict(group.labels)),
             self._row_of,
@@ -69,12 +72,15 @@ class Neighbours:
 
     def wanted(self, *terms: Term) -> IntArray:
         """How many pods all these terms speak of."""
-        return self._groups.numbers(terms, lambda group: all(self.wants(term, group) for term in terms), self._row_of)
+        return self._counted().numbers(
+            terms, lambda group: all(self.wants(term, group) for term in terms), self._row_of
+        )
 
-    def asking(self, group: Group) -> tuple[Term, ...]:
-        """The terms of placed pods that speak of pods of this group."""
+    def asking(self, pod: PodView) -> tuple[Term, ...]:
+        """The terms of placed pods that speak of this one, or one of its group."""
         if not len(self._terms):
             return ()
+        group = pod.group
         if self._asking_version != self._terms.version or len(self._asking) > MOST_KNOWN:
             self._asking_version = self._terms.version
             self._asking.clear()
@@ -90,3 +96,10 @@ class Neighbours:
     def wants(self, term: Term, group: Group) -> bool:
         """Whether the term speaks of pods of this group."""
         return term.wants(group, self._namespaces.get(group.namespace, {}))
+
+    def _counted(self) -> Census[Group]:
+        if not self._is_counting:
+            self._is_counting = True
+            for pod, node in self._placed():
+                self._groups.count(pod.group, node, None, 1)
+        return self._groups

@@ -22,7 +22,7 @@ MOST_LABEL_COLUMNS = 256
 class Table:
     """The arrays themselves, written by the snapshot: a row per node, in the order the nodes were first seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, neighbours: Neighbours | None = None) -> None:
         self.row_of: dict[str, int] = {}
         self.names: tuple[str, ...] = ()
         self.allocatable, self.requested, self.estimated = AmountColumns(), AmountColumns(), AmountColumns()
@@ -30,7 +30,7 @@ class Table:
         self.name: Interned[str] = Interned()
         self.taints: Interned[tuple[TaintKey, ...]] = Interned()
         self.ports: dict[tuple[str, int], dict[str, dict[str, int]]] = {}
-        self.neighbours = Neighbours()
+        self.neighbours = neighbours or Neighbours()
         self._labels: list[Mapping[str, str]] = []
         self._label_columns: dict[str, Interned[str | None]] = {}
 

@@ -42,12 +42,12 @@ class InterPodAffinity(Plugin):
     Args = InterPodAffinityArgs
 
     def looks_around(self, pod: PodView, nodes: Columns) -> bool:
-        return bool(pod.terms or nodes.neighbours.asking(pod.group))
+        return bool(pod.terms or nodes.neighbours.asking(pod))
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
         around = nodes.neighbours
         own = [(term, around.wanted(term)) for term in pod.terms if term.role is Role.AWAY]
-        others = [(term, around.holders(term)) for term in around.asking(pod.group) if term.role is Role.AWAY]
+        others = [(term, around.holders(term)) for term in around.asking(pod) if term.role is Role.AWAY]
         checks = (
             (where_near(pod, nodes), NOT_NEAR),
             (where_none(own, nodes), NOT_AWAY),
@@ -60,7 +60,7 @@ class InterPodAffinity(Plugin):
         wishes = [(term, term.weight, around.wanted(term)) for term in pod.terms if term.role is Role.WISH]
         if wishes or not args.ignore_preferred_terms_of_existing_pods:
             weights = {Role.NEAR: args.hard_pod_affinity_weight, Role.AWAY: 0}
-            asked = [(term, weights.get(term.role, term.weight)) for term in around.asking(pod.group)]
+            asked = [(term, weights.get(term.role, term.weight)) for term in around.asking(pod)]
             wishes += [(term, weight, around.holders(term)) for term, weight in asked if weight]
         if not wishes:
             return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -95,8 +95,7 @@ class PodView:
     def signature(self, paths: tuple[str, ...]) -> bytes:
         """Equal for two pods that have the same values at these attribute paths, such as `spec.tolerations`."""
         if self._signed is None or self._signed[0] is not paths:
-            values = [attrgetter(path)(self) for path in paths]
-            self._signed = paths, msgspec.json.encode(values, enc_hook=_plain, order="sorted")
+            self._signed = paths, msgspec.json.encode(_reader(paths)(self), enc_hook=_plain, order="sorted")
         return self._signed[1]
 
     def __repr__(self) -> str:
@@ -109,6 +108,11 @@ def _host_ports(spec: PodSpec) -> Iterator[HostPort]:
         for port in container.ports:
             if port.host_port > 0:
                 yield HostPort(port.protocol or "TCP", port.host_port, port.host_ip or ANY_ADDRESS)
+
+
+@lru_cache
+def _reader(paths: tuple[str, ...]) -> Callable[[PodView], Any]:
+    return attrgetter(*paths) if paths else str
 
 
 def _plain(value: Any) -> Any:
