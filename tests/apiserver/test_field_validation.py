@@ -168,16 +168,3 @@ async def test_what_only_yaml_can_say_is_no_500(api: Api, data: str):
     answer = await api.post(MAPS, body, headers={"content-type": "application/yaml"})
 
     assert answer.status in (201, 400, 422), answer.body
-
-
-async def test_fields_without_effect_are_answered_with_a_warning(api: Api):
-    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "web"}]}}
-    template["spec"]["topologySpreadConstraints"] = [
-        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}
-    ]
-    spec = {"selector": {"matchLabels": {"app": "web"}}, "template": template}
-
-    answer = await api.post("/apis/apps/v1/namespaces/default/deployments", {"metadata": {"name": "w"}, "spec": spec})
-
-    text = "spec.template.spec.topologySpreadConstraints has no effect yet: see docs/limits.md"
-    assert (answer.status, answer.all("warning")) == (201, [f'299 - "{text}"'])
