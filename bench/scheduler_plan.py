@@ -2,7 +2,8 @@
 
     python bench/scheduler_plan.py [--pods 20000]
 
-Each line is one size of cluster: identical pods (one shared answer) and pods that all differ (an answer each).
+Each line is one size of cluster: identical pods (one shared answer), pods that all differ (an answer each), and
+identical pods that look at each other: spread over zones, near to each other in a zone, and one per node at most.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from itertools import count
+from typing import Any
 
 import click
 
@@ -34,11 +36,26 @@ def a_snapshot(size: int) -> Snapshot:
     return snapshot
 
 
-def a_pod(number: int, millicores: int) -> PodView:
-    """A plain pod."""
+WEB = {"matchLabels": {"app": "web"}}
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
+# What pods may say about other pods.
+AROUND: dict[str, dict[str, Any]] = {
+    "spread": {
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": ZONE, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": WEB}
+        ]
+    },
+    "affinity": {"affinity": {"podAffinity": {REQUIRED: [{"topologyKey": ZONE, "labelSelector": WEB}]}}},
+    "anti_affinity": {"affinity": {"podAntiAffinity": {REQUIRED: [{"topologyKey": HOST, "labelSelector": WEB}]}}},
+}
+
+
+def a_pod(number: int, millicores: int, **spec: Any) -> PodView:
+    """A pod of an application; `spec` adds to it."""
     resources = {"requests": {"cpu": f"{millicores}m", "memory": "256Mi"}}
-    spec = {"containers": [{"name": "main", "image": "web", "resources": resources}]}
-    metadata = {"name": f"pod-{number}", "namespace": "default", "uid": f"uid-{number}"}
+    spec = {"containers": [{"name": "main", "image": "web", "resources": resources}], **spec}
+    metadata = {"name": f"pod-{number}", "namespace": "default", "uid": f"uid-{number}", "labels": {"app": "web"}}
     return PodView(Pod.read({"metadata": metadata, "spec": spec}))
 
 
@@ -66,6 +83,9 @@ def main(pods: int) -> None:
         same = decisions_per_second(size, [a_pod(number, 100) for number in range(min(pods, size * 100))], plugins)
         different = decisions_per_second(size, [a_pod(number, 100 + number) for number in range(500)], plugins)
         figures = {"nodes": size, "identical_pods_per_s": round(same), "different_pods_per_s": round(different)}
+        for name, spec in AROUND.items():
+            looking = [a_pod(number, 100, **spec) for number in range(min(pods, size, 2000))]
+            figures[f"{name}_pods_per_s"] = round(decisions_per_second(size, looking, plugins))
         click.echo(json.dumps(figures))
 
 
