@@ -121,10 +121,10 @@ def normalize_to_highest(scores: FloatArray, *, reverse: bool = False) -> FloatA
 
 def in_turn(checks: Iterable[tuple[Mask, str]], nodes: Columns) -> Iterator[Verdict]:
     """A verdict for each check over all nodes; where several refuse, a node counts under the first."""
-    passed: Mask = np.ones(len(nodes.names), dtype=np.bool_)
+    refused: Mask | None = None
     for mask, reason in checks:
-        yield Verdict(nodes.here(mask | ~passed), reason)
-        passed &= mask
+        yield Verdict(nodes.here(mask if refused is None else mask | refused), reason)
+        refused = ~mask if refused is None else refused | ~mask
 
 
 def load_plugins(folder: Path | None = None) -> dict[str, type[Plugin]]:
