@@ -16,13 +16,16 @@ from scheduler.surroundings import WideAnswer
 # How many kinds of pods are scheduled at the same time, at most; each costs some 0.2 kB per node.
 MOST_KEPT = 32
 
+# What a pod's signature is, its group where that matters, and the names of the plugins for which it does.
+_Key = tuple[bytes, Group | None, tuple[str, ...]]
+
 
 class Answers:
     """For any pod, the answer as of now. `seed` decides between nodes that are equally good."""
 
     def __init__(self, snapshot: Snapshot, plugins: Sequence[Plugin], seed: int = 0) -> None:
         self._snapshot, self._panel, self._seed = snapshot, Panel(plugins), seed
-        self._kept: OrderedDict[tuple[bytes, Group | None], tuple[Mark, Answer | WideAnswer]] = OrderedDict()
+        self._kept: OrderedDict[_Key, tuple[Mark, Answer | WideAnswer]] = OrderedDict()
 
     def on_named_node(self, pod: PodView) -> Choice | None:
         """The node that the pod names, if it names one and fits there. It costs as much whatever the cluster's size."""
@@ -32,8 +35,8 @@ class Answers:
         """The answer for this pod on the nodes as they are now; good until the snapshot changes."""
         looking = self._panel.looking_around(pod, self._snapshot.columns)
         signature = pod.signature(self._panel.reads)
-        # Who looks around goes by the pod's labels as well.
-        key = (signature, pod.group if looking else None)
+        # Who looks around goes by the pod's labels as well; and who does, changes with what is placed.
+        key = (signature, pod.group if looking else None, tuple(plugin.name for plugin in looking))
         mark, answer = self._kept.pop(key, (None, None))
         changes = self._snapshot.changes_since(mark) if mark else None
         if answer is None or changes is None:

@@ -68,6 +68,18 @@ def test_a_pod_without_terms_heeds_those_of_pods_placed_after_its_like():
     assert (first.node, second, answers.to(a_view("third", labels=WEB)).best().node) == ("n0", None, "n0")
 
 
+def test_a_spread_pod_heeds_terms_of_pods_placed_after_its_like():
+    snapshot = snapshot_of(*ZONES[:2])
+    answers = Answers(snapshot, all_plugins())
+    answers.to(a_view("first", labels=WEB, topologySpreadConstraints=[SPREAD])).best()
+    wish = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 9, "podAffinityTerm": term()}]}
+
+    snapshot.place(a_view("fan", affinity={"podAffinity": wish}), "n1")
+    choice = answers.to(a_view("second", labels=WEB, topologySpreadConstraints=[SPREAD])).best()
+
+    assert choice.node == "n1"
+
+
 def test_pods_that_differ_only_in_their_labels_share_no_answer_about_others():
     snapshot = snapshot_of(ZONES[0], placed=[(a_view(affinity=requiring("podAntiAffinity", term())), "n0")])
     answers = Answers(snapshot, all_plugins())
