@@ -65,7 +65,8 @@ class Network:
 
     def __init__(self, app: App | None = None, faults: Faults | None = None, *, seed: int = 0) -> None:
         self.app = app
-        # Requests that reached the server, by user.
+        # Requests that were sent, and those of them that reached the server, by user.
+        self.sent: Counter[str] = Counter()
         self.served: Counter[str] = Counter()
         self.faults = faults or Faults()
         self.random = random.Random(seed)
@@ -171,6 +172,7 @@ class Line:
     ) -> tuple[_Exchange, asyncio.Task[None]]:
         """Put a request on its way: from here on it is out of its sender's hands, who may be stopped or die."""
         exchange = _Exchange(body or b"")
+        self._network.sent[self._user] += 1
         before, sender = requested_by.set(self._user), process.set("")
         try:
             scope = self._scope(method, path, query, headers)
