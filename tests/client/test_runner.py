@@ -320,6 +320,23 @@ async def test_what_its_namespace_takes_along_is_not_planned_again(an_api: ApiMa
 
 
 @in_virtual_time
+async def test_a_pod_whose_owner_is_named_wrongly_is_replaced_when_it_goes(an_api: ApiMaker):
+    api = an_api()
+    async with running(api):
+        api.put(a_replicaset("web", replicas=1))
+        await asyncio.sleep(5)
+        pod = api.all(Pod)[0]
+        [reference] = pod.metadata.owner_references
+        metadata = pod.metadata.replace(owner_references=(reference.replace(name="wed"),))
+        api.put(pod.replace(metadata=metadata))
+        await asyncio.sleep(5)
+        api.remove(api.all(Pod)[0])
+        await asyncio.sleep(5)
+
+        assert replicas_of(api) == 1
+
+
+@in_virtual_time
 async def test_an_orphan_is_adopted_and_counts(an_api: ApiMaker):
     api = an_api()
     async with running(api):

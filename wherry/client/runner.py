@@ -77,6 +77,7 @@ class _Shift:
         self._shelves = {kind: informer.shelf for kind, informer in self._informers.items()}
         self._queue = WorkQueue()
         self._failures: dict[str, ApiError] = {}
+        self._keys: dict[str, str] = {}  # of our objects, by uid
         self._fence = Fence(client, self._informers)
         self._recorder = EventRecorder(client, f"{controller.name}-controller")
         self._desk = Desk(client, self._recorder, self._fence, may_act)
@@ -108,6 +109,10 @@ class _Shift:
 
     def _changed(self, change: Change[Resource]) -> None:
         before, after = change
+        if after is not None:
+            self._keys[after.metadata.uid] = after.key
+        elif before is not None:
+            self._keys.pop(before.metadata.uid, None)
         if before is not None and after is not None and before.metadata.generation == after.metadata.generation > 0:
             # Only its status or metadata: a plan that tells of its failure there would otherwise wake itself for ever.
             self._queue.add_unless_failing(after.key)
@@ -119,7 +124,10 @@ class _Shift:
             if obj is None:
                 continue
             owner = obj.metadata.controller
-            if owner is not None and self._is_ours(owner):
+            if owner is not None and owner.uid in self._keys:
+                # By uid, as plans count: the reference may name its owner wrongly, and be deleted for that.
+                self._queue.add(self._keys[owner.uid])
+            elif owner is not None and self._is_ours(owner):
                 namespace = obj.metadata.namespace if self._kind.kind.namespaced else ""
                 self._queue.add(f"{namespace}/{owner.name}" if namespace else owner.name)
         if change.after is not None and change.after.metadata.controller is None:
