@@ -17,7 +17,8 @@ from wherry.api.core.pod.resource import pod_from
 from wherry.api.core.replication_controller import ReplicationController
 from wherry.api.meta import Condition, Conditions, with_condition, without_condition
 from wherry.client.plan import CheckAgain, Create, Delete, Plan
-from wherry.client.world import World
+from wherry.client.world import Matcher, World
+from wherry.machinery.selectors import from_labels
 
 # So many pods at most are made or deleted in one plan; then the status is told. Kubernetes: BurstReplicas.
 BURST = 500
@@ -47,12 +48,19 @@ def _conditions(owner: Replicator, surplus: int, world: World) -> Conditions:
     return with_condition(owner.status.conditions, failure, world.now)
 
 
+def _selector_of(owner: Replicator) -> Matcher:
+    return owner.spec.selector if isinstance(owner, ReplicaSet) else from_labels(owner.spec.selector)
+
+
 def sized(owner: Replicator, active: list[Pod], neighbours: Iterable[Pod], world: World) -> Plan:
     """Make what is missing, or delete what is too many; `neighbours` are the pods that serve the same end."""
     surplus = len(active) - owner.spec.replicas
     if owner.metadata.deleted_at is None:
-        for _ in range(min(-surplus, BURST)):
-            yield Create(pod_from(owner.spec.template, owner=owner))
+        # The API server sees to it that they match, but a damaged store may not: such pods, released at once and made
+        # again, would be without end.
+        if _selector_of(owner).matches(owner.spec.template.metadata.labels):
+            for _ in range(min(-surplus, BURST)):
+                yield Create(pod_from(owner.spec.template, owner=owner))
         if surplus > 0:
             for pod in cheapest_to_lose(active, neighbours, world.now)[: min(surplus, BURST)]:
                 yield Delete(pod)

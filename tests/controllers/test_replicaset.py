@@ -29,6 +29,12 @@ def test_a_missing_pod_is_created_after_the_status_is_told():
     ]
 
 
+def test_one_that_does_not_select_its_own_pods_makes_none():
+    rs = a_replicaset(replicas=3, selector={"matchLabels": {"app": "damaged"}})
+
+    assert kinds(list(plan(rs, World(rs)))) == ["SetStatus"]
+
+
 def test_surplus_pods_are_deleted_the_cheapest_first():
     rs = a_replicaset(replicas=1)
     ready, pending = a_pod(owner=rs, ready=True, node="n1"), a_pod(owner=rs)
