@@ -32,6 +32,8 @@ check: install ## Formatting, lint, types, and the rules of the house
 
 soak: install ## Live through thousands of simulated clusters' lives; SEEDS says how many
 	@WHERRY_SEEDS=$(SEEDS) $(BIN)/pytest -q -n 2 --show-capture=no tests/properties/test_deployments_under_chaos.py
+	@WHERRY_STEPS=500 WHERRY_INJECTIONS=1000 $(BIN)/pytest -q -n 2 --show-capture=no -o timeout=1200 \
+		tests/properties/test_walk_of_desired_states.py tests/properties/test_mutated_children.py
 
 bench: install ## Measure, and print JSON
 	@for bench in bench/*.py; do echo "# $$bench" >&2; $(BIN)/python $$bench || exit 1; done

@@ -141,7 +141,7 @@ class Walk:
     def complaints(self, present: Present) -> list[str]:
         """What is not as it was wished."""
         wrong = list(present.orphans())
-        for name, wish in self.wishes.items():
+        for wish in self.wishes.values():
             selects = bool(wish["spec"].get("template", {}).get("spec", {}).get("nodeSelector"))
             wrong += lacks(present, wish, self.labelled if selects else set(NODES))
         gone = [name for name in KINDS if name not in self.wishes and present.named(name)]
@@ -154,7 +154,9 @@ def _told(wish: dict[str, Any]) -> str:
     spec = wish["spec"]
     template = (spec["jobTemplate"]["spec"] if "jobTemplate" in spec else spec)["template"]
     pod = template["spec"]["containers"][0]["image"], template["spec"].get("nodeSelector"), template["metadata"]
-    return f"{pod} {({key: value for key, value in spec.items() if key not in ('jobTemplate', 'template', 'selector')})}"
+    return (
+        f"{pod} { ({key: value for key, value in spec.items() if key not in ('jobTemplate', 'template', 'selector')}) }"
+    )
 
 
 async def is_granted(walk: Walk, present: Present) -> list[str]:
@@ -191,7 +193,8 @@ async def walk_about(seed: int) -> list[str]:
             silence = Silence(cluster)
             await asyncio.sleep(60)
             wrong = silence.broken
-        replay = f"replay: WHERRY_SEED={seed} WHERRY_STEPS={STEPS} .venv/bin/pytest -q tests/properties/{Path(__file__).name}"
+        settings = f"WHERRY_SEED={seed} WHERRY_STEPS={STEPS}"
+        replay = f"replay: {settings} .venv/bin/pytest -q tests/properties/{Path(__file__).name}"
         return [*wrong, replay, *walk.story] if wrong else []
 
 

@@ -45,7 +45,8 @@ class Faults:
     """How often what goes wrong: shares of requests that are lost, or refused by a server under strain (429, 500, 503),
     and of answers that are lost; seconds on the way (least and most), and seconds that each watch of its own lags more,
     so that changes of different kinds arrive in any order; shares of events that come twice; and after how many seconds
-    on average a watch is cut (0: never).
+    on average a watch is cut (0: never). `lists_as_of` is the revision of old that lists show (0: the newest), as if
+    asked of a server that lags; what came since comes by watch.
     """
 
     lose_requests: float = 0.0
@@ -55,6 +56,7 @@ class Faults:
     watch_lag_seconds: float = 0.0
     repeat_events: float = 0.0
     cut_watches_after_seconds: float = 0.0
+    lists_as_of: int = 0
 
 
 REFUSALS: tuple[type[ApiError], ...] = (TooManyRequests, InternalError, Unavailable)
@@ -175,11 +177,18 @@ class Line:
         self._network.sent[self._user] += 1
         before, sender = requested_by.set(self._user), process.set("")
         try:
-            scope = self._scope(method, path, query, headers)
+            scope = self._scope(method, path, self._as_of(query), headers)
             return exchange, self._network.serve(self._carry(scope, exchange))
         finally:
             requested_by.reset(before)
             process.reset(sender)
+
+    def _as_of(self, query: Mapping[str, str]) -> Mapping[str, str]:
+        """A list (only those have a limit) as the faults have it."""
+        revision = self.faults.lists_as_of
+        if not revision or "limit" not in query or "continue" in query:
+            return query
+        return {**query, "resourceVersion": str(revision), "resourceVersionMatch": "Exact"}
 
     async def _carry(self, scope: dict[str, Any], exchange: _Exchange) -> None:
         """Bring a request to the server, if it is up and the request gets through."""
