@@ -8,11 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
+import uvloop
 
 from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.api.core.pod import Pod
 from wherry.client.http import Client
-from wherry.client.informer import Informer
+from wherry.client.informer import Change, Informer
 from wherry.client.kubeconfig import load_connection
 from wherry.sim.hollow_node import HollowMachine, HollowNode
 
@@ -23,7 +24,7 @@ from wherry.sim.hollow_node import HollowMachine, HollowNode
 @click.option("--lease-seconds", type=click.IntRange(1), default=40, help="How long their leases are good for.")
 def main(kubeconfig: Path, count: int, lease_seconds: int) -> None:
     """Be `fake-1`, `fake-2`, … until told to end."""
-    asyncio.run(_serve(kubeconfig, count, lease_seconds))
+    uvloop.run(_serve(kubeconfig, count, lease_seconds))
 
 
 async def _serve(kubeconfig: Path, count: int, lease_seconds: int) -> None:
@@ -40,21 +41,29 @@ class FakeNodes:
 
     def __init__(self, client: Client, count: int, lease_seconds: int = KUBERNETES.lease_seconds) -> None:
         self._pods = Informer(client, Pod)
-        self._nodes = [
-            HollowNode(client, f"fake-{number}", HollowMachine(number, lease_seconds=lease_seconds), pods=self._pods)
-            for number in range(1, count + 1)
-        ]
+        self._nodes: dict[str, HollowNode] = {}
+        for number in range(1, count + 1):
+            machine = HollowMachine(number, lease_seconds=lease_seconds)
+            self._nodes[f"fake-{number}"] = HollowNode(client, f"fake-{number}", machine, pods=self._pods)
+        self._pods.subscribe(self._deliver)
 
     async def run(self) -> None:
         """Be nodes until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pods.run())
-            for node in self._nodes:
+            for node in self._nodes.values():
                 group.create_task(node.run())
 
     async def are_ready(self) -> None:
         """Return when every node has reported itself."""
-        await asyncio.gather(*(node.is_registered.wait() for node in self._nodes))
+        await asyncio.gather(*(node.is_registered.wait() for node in self._nodes.values()))
+
+    def _deliver(self, change: Change[Pod]) -> None:
+        """To its node alone: were each to look at every change, a thousand would do little else."""
+        pod = change.after or change.before
+        node = self._nodes.get(pod.spec.node_name) if pod is not None else None
+        if node is not None:
+            node.notice(change)
 
 
 if __name__ == "__main__":

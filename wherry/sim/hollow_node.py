@@ -90,7 +90,10 @@ class HollowMachine:
 
 
 class HollowNode:
-    """See the module. `pods` is an informer of pods that several nodes share; without, it watches its own."""
+    """See the module. `pods` is an informer of pods that several nodes share; without, it watches its own.
+
+    Whoever shares it tells each node of the changes of its pods (`notice`), also before the node runs.
+    """
 
     def __init__(
         self,
@@ -116,7 +119,8 @@ class HollowNode:
 
     async def run(self) -> None:
         """Be a node until cancelled."""
-        self._pods.subscribe(self._noticed)
+        if self._own_informer is not None:
+            self._own_informer.subscribe(self.notice)
         await self._persistently(self._register)
         async with asyncio.TaskGroup() as group:
             if self._own_informer is not None:
@@ -187,7 +191,8 @@ class HollowNode:
 
     # -- its pods ----------------------------------------------------------------------------------------------------
 
-    def _noticed(self, change: Change[Pod]) -> None:
+    def notice(self, change: Change[Pod]) -> None:
+        """Learn that a pod came, changed or went; those of other nodes are none of its business."""
         pod = change.after or change.before
         if pod is None or pod.spec.node_name != self.name:
             return
