@@ -120,8 +120,10 @@ class World:
     def over(
         cls, shelves: Mapping[type[Resource], Shelf[Any]], now: datetime, failure: ApiError | None = None
     ) -> World:
-        """The world that consists of these kinds and no others."""
-        world = cls(now=now, failure=failure)
+        """The world that consists of these kinds and no others; `now` is in whole seconds already."""
+        # One for every change that wakes somebody: nothing is made here that is thrown away at once.
+        world = cls.__new__(cls)
+        world.now, world.failure = now, failure
         world._shelves, world._holds_every_kind = shelves, False
         return world
 
