@@ -109,6 +109,7 @@ class Leader:
         """Return when the lease is ours."""
         await self._informer.synced()
         backoff = Backoff(0.05, self._timing.retry_seconds)
+        awaited = ""
         while True:
             self._changed.clear()
             lease = self._informer.get(f"{self._namespace}/{self._name}")
@@ -122,6 +123,9 @@ class Leader:
                 except ApiError as error:
                     wait = backoff.next()
                     log.warning("lease not taken", lease=self._name, error=error.message)
+            elif lease is not None and lease.spec.holder_identity != awaited:
+                awaited = lease.spec.holder_identity
+                log.info("waiting for the lead", lease=self._name, holder=awaited)
             await self._woken(wait)
 
     async def _woken(self, at_latest_seconds: float) -> None:
