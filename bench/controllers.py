@@ -6,8 +6,8 @@ API server (SQLite, TLS), controllers, scheduler and hollow nodes run as process
 them, and are measured from a client that watches. Seconds are those of the wall; `cpu_s` says how many seconds of a
 core each process used, which other load on the machine changes less.
 
-The `kubernetes_` figures beside ours are those of kube-controller-manager, kube-scheduler and kube-apiserver 1.36 with
-etcd on 2 cores and 1,000 hollow nodes, measured the same way. Compare them on a machine of that size.
+The `kubernetes_` figures beside ours were taken from kube-controller-manager, kube-scheduler and kube-apiserver 1.36 on
+2 cores with 1,000 nodes. Compare them on a machine of that size.
 """
 
 from __future__ import annotations
