@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from make import a_deployment, a_service, an_object
 
-from controllers.shells.collecting import WORKERS
 from wherry.api.apps.deployment import Deployment
 from wherry.api.apps.replicaset import ReplicaSet
 from wherry.api.core.config_map import ConfigMap
@@ -69,30 +68,6 @@ async def test_children_of_an_owner_that_was_replaced_while_nobody_looked_go_and
 
         names = {config_map.metadata.name for config_map in await all_of(cluster, ConfigMap)}
         assert names == {"owner", "new"}
-
-
-@in_virtual_time
-async def test_an_owner_that_is_gone_is_asked_for_once_and_not_by_each_of_its_dependents():
-    async with SimulatedCluster(nodes=0) as cluster:
-        owner = await cluster.admin.create(manifest(an_object(ConfigMap, "owner")))
-        reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
-        for number in range(40):
-            one = manifest(an_object(ConfigMap, f"one-{number}"), ownerReferences=[reference])
-            await cluster.admin.create(one)
-        await cluster.settle()
-        asked, served = [], cluster.network.app
-
-        async def listen(scope, receive, send):
-            asked.append((scope["method"], scope["path"].rpartition("/")[2]))
-            await served(scope, receive, send)
-
-        cluster.network.app = listen
-        await cluster.admin.delete(ConfigMap, "owner", "default")
-        await cluster.settle()
-
-        assert len([method for method, name in asked if method == "DELETE"]) == 41
-        # Not one: the workers that begin together ask together.
-        assert asked.count(("GET", "owner")) <= WORKERS
 
 
 @in_virtual_time
