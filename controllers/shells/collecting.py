@@ -25,9 +25,6 @@ WORKERS = 16
 # An owner that the server has and our watch has not shown yet may be gone before it ever does: then nothing else would
 # make us look again.
 UNSEEN_OWNER_SECONDS = 5.0
-# An owner that the server does not have is not asked for again by each of its thousands of dependents. Kubernetes
-# remembers it for good; so short a time is over before an older store, with the owner in it, can be in its place.
-ABSENT_SECONDS = 5.0
 
 
 class Collecting:
@@ -48,8 +45,6 @@ class Collecting:
         ]
         self._informers = [*shared.values(), *self._own]
         self._is_complete = False
-        # Until when (loop time) an owner counts as absent, in the order in which they were found to be.
-        self._absent: dict[tuple[str, ...], float] = {}
         for informer in self._informers:
             informer.subscribe(self._changed)
 
@@ -82,12 +77,12 @@ class Collecting:
 
     async def _collect(self, uid: str) -> float | None:
         known = self._graph.get(uid)
-        if known is None or _is_just_going(known):
+        if known is None:
             return None
         obj = await self._live(known.kind, known.metadata.name, known.metadata.namespace)
         if obj is None or obj.metadata.uid != uid:
             return None  # the watch will tell
-        if _is_just_going(obj):
+        if obj.metadata.deleted_at is not None and not is_orphaning(obj) and not is_waiting(obj):
             return None
         owners = {one.uid: await self._owner(obj, one) for one in self._graph.doubtful(obj)}
         await self._desk.carry_out(obj, plan(obj, owners, self._graph.dependents(obj)))
@@ -100,31 +95,15 @@ class Collecting:
             return Owner.PRESENT  # nothing is known of such kinds, so nothing is deleted because of them
         if kind.namespaced and not obj.metadata.namespace:
             return Owner.PRESENT  # a cluster-wide object cannot belong to a namespace: Kubernetes leaves it alone
-        place = obj.metadata.namespace if kind.namespaced else ""
-        sought = (kind.group, kind.name, place, reference.name, reference.uid)
-        if self._was_absent(sought):
-            return Owner.ABSENT
-        owner = await self._live(kind, reference.name, place)
+        owner = await self._live(kind, reference.name, obj.metadata.namespace if kind.namespaced else "")
         if owner is None or not honours(reference, obj, owner):
-            self._absent[sought] = asyncio.get_running_loop().time() + ABSENT_SECONDS
             return Owner.ABSENT
         if is_waiting(owner):
             return Owner.WAITING
         return Owner.PRESENT if self._graph.get(reference.uid) else Owner.UNSEEN
-
-    def _was_absent(self, owner: tuple[str, ...]) -> bool:
-        now = asyncio.get_running_loop().time()
-        while self._absent and self._absent[oldest := next(iter(self._absent))] <= now:
-            del self._absent[oldest]
-        return owner in self._absent
 
     async def _live(self, kind: Kind, name: str, namespace: str) -> Resource | None:
         try:
             return await self._client.get(metadata_view(kind), name, namespace)
         except NotFound:
             return None
-
-
-def _is_just_going(obj: Resource) -> bool:
-    """Whether it is being deleted, and nothing about its dependents is left to do first."""
-    return obj.metadata.deleted_at is not None and not is_orphaning(obj) and not is_waiting(obj)
