@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from controllers.parts.node_health import NOT_READY, PREFIX, UNREACHABLE, Health, Silence
+from controllers.parts.node_health import NOT_READY, PREFIX, UNREACHABLE, Health, Silence, Turns
 from wherry.api.coordination.lease import Lease
 from wherry.api.core.node import Node, Taint
 from wherry.api.core.pod import Pod
@@ -36,13 +36,15 @@ OURS |= {(NOT_READY, "NoExecute"), (UNREACHABLE, "NoExecute")}
 def node_lifecycle_controller(silence: Silence, grace_seconds: float = GRACE_SECONDS) -> Controller:
     """The controller for nodes that may be silent for so long."""
 
+    turns = Turns()
+
     def planned(node: Node, world: World) -> Plan:
-        return plan(node, world, silence, grace_seconds)
+        return plan(node, world, silence, grace_seconds, turns)
 
     return Controller("node_lifecycle", Node, planned, reads=(Lease, Pod))
 
 
-def plan(node: Node, world: World, silence: Silence, grace_seconds: float) -> Plan:
+def plan(node: Node, world: World, silence: Silence, grace_seconds: float, turns: Turns) -> Plan:
     """Judge one node."""
     left = grace_seconds - silence(node.metadata.name)
     conditions = node.status.conditions if left > 0 else _silenced(node, world.now)
@@ -53,9 +55,11 @@ def plan(node: Node, world: World, silence: Silence, grace_seconds: float) -> Pl
     ready = find_condition(conditions, "Ready")
     is_down = ready is not None and not ready.is_true
     # Only of nodes that are down are the others asked about: heartbeats of thousands must stay cheap.
-    health = Health(world.list(Node) if is_down else (), silence, grace_seconds, world.now)
+    health = Health(world.list(Node) if is_down else (), silence, grace_seconds, world.now, turns)
     taints = _taints(node, conditions, health, world.now)
     if taints != node.spec.taints:
+        if _is_marked(taints) and not _is_marked(node.spec.taints):
+            turns.take(node, world.now)
         yield Update(node, {"spec": {"taints": [taint.to_wire() for taint in taints] or None}})
     if ready is not None and is_down:
         yield from _unready_pods(node, ready, world)
@@ -101,6 +105,10 @@ def _taints(node: Node, conditions: Conditions, health: Health, now: datetime) -
     new = (Taint(key=key, effect=effect, time_added=now) for key, effect in sorted(wanted - present.keys()))
     kept = (taint for identity, taint in present.items() if identity in wanted)
     return (*stamped, *kept, *new)
+
+
+def _is_marked(taints: tuple[Taint, ...]) -> bool:
+    return any(taint.effect == "NoExecute" and taint.key in (NOT_READY, UNREACHABLE) for taint in taints)
 
 
 def _avoided(node: Node, conditions: Conditions) -> list[str]:

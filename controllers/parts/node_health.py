@@ -25,11 +25,30 @@ EVICTION_RATE, SECONDARY_RATE, LARGE_ZONE = 0.1, 0.01, 50
 _ZONE_LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
+class Turns:
+    """Who was marked last in each zone, as far as decided here: the copies that plans see lag behind that."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, ...], tuple[str, datetime]] = {}
+
+    def take(self, node: Node, now: datetime) -> None:
+        """This node is marked now."""
+        self._last[_zone(node)] = (node.metadata.name, now)
+
+    def last_of_others(self, node: Node) -> datetime | None:
+        """When another node of this node's zone was marked."""
+        name, at = self._last.get(_zone(node), ("", None))
+        return None if name == node.metadata.name else at
+
+
 class Health:
     """All nodes at one moment, seen by one plan. Nodes that are silent for `grace_seconds` count as down."""
 
-    def __init__(self, nodes: Iterable[Node], silence: Silence, grace_seconds: float, now: datetime) -> None:
+    def __init__(
+        self, nodes: Iterable[Node], silence: Silence, grace_seconds: float, now: datetime, turns: Turns
+    ) -> None:
         self._nodes, self._silence, self._grace_seconds, self._now = list(nodes), silence, grace_seconds, now
+        self._turns = turns
 
     @property
     def is_anyone_up(self) -> bool:
@@ -49,7 +68,8 @@ class Health:
         if not rate or not self.is_anyone_up:
             return None
         waiting = [other.metadata.name for other in zone if self._is_down(other) and _marked_at(other) is None]
-        marks = [at for other in zone if (at := _marked_at(other)) is not None]
+        known = (*map(_marked_at, zone), self._turns.last_of_others(node))
+        marks = [at for at in known if at is not None]
         passed = (self._now - max(marks)).total_seconds() if marks else float("inf")
         # One after the other by name: plans that run side by side must not all take the same turn.
         place = sum(name < node.metadata.name for name in waiting)

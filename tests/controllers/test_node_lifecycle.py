@@ -6,7 +6,7 @@ import pytest
 from make import NOW, a_condition, a_node, a_pod
 
 from controllers.nodes.node_lifecycle import plan
-from controllers.parts.node_health import Health
+from controllers.parts.node_health import Health, Turns
 from wherry.api.core.node import Taint
 from wherry.client.plan import CheckAgain, Event, SetStatus, Update
 from wherry.client.world import World
@@ -16,7 +16,7 @@ GRACE = 50.0
 
 def planned(node, *others, **silent):
     """The plan for a node in a cluster; `silent` has seconds of silence by node, 1 for those not named."""
-    return list(plan(node, World(node, *others), lambda name: silent.get(name, 1.0), GRACE))
+    return list(plan(node, World(node, *others), lambda name: silent.get(name, 1.0), GRACE, Turns()))
 
 
 def taints_of(actions):
@@ -120,7 +120,7 @@ ZONE = "topology.kubernetes.io/zone"
 
 def turn(node, *nodes, now=NOW):
     """In how many seconds a node may be marked for eviction."""
-    return Health(nodes, lambda _: 1.0, GRACE, now).seconds_until_eviction(node)
+    return Health(nodes, lambda _: 1.0, GRACE, now, Turns()).seconds_until_eviction(node)
 
 
 def some_nodes(up, down, **more):
@@ -194,3 +194,13 @@ def test_what_is_unknown_already_is_not_written_again():
     node = a_node("n1", ready="Unknown", conditions=conditions, taints=marks)
 
     assert planned(node, a_node("n2"), n1=500) == [CheckAgain(5.0)]
+
+
+def test_a_turn_that_was_just_taken_counts_though_no_copy_shows_it_yet():
+    first, second = a_node("a", ready="Unknown"), a_node("b", ready="Unknown")
+    turns = Turns()
+
+    turns.take(second, NOW)
+
+    health = Health([first, second, *some_nodes(up=3, down=0)], lambda _: 1.0, GRACE, NOW, turns)
+    assert health.seconds_until_eviction(first) == 10.0

@@ -109,4 +109,4 @@ def test_a_server_under_strain_is_asked_no_more_than_three_times_as_often(seed: 
     strained, end = run(roll_out(STRAIN), seed=seed)
 
     assert end == [["v2"] * REPLICAS, REPLICAS - 1, []]
-    assert calm() < strained <= 3 * calm()
+    assert strained <= 3 * calm()

@@ -146,9 +146,11 @@ class SimulatedCluster:
         for part in (*self.nodes.values(), self.scheduler, *self.managers):
             part.kill()
         self.api_server.kill()
-        await self._tasks.__aexit__(kind, error, trace)
-        await self.journal.close()
-        self._folder.cleanup()
+        try:
+            await self._tasks.__aexit__(kind, error, trace)
+        finally:
+            await self.journal.close()
+            self._folder.cleanup()
 
     @property
     def is_idle(self) -> bool:
