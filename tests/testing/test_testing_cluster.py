@@ -24,7 +24,9 @@ def cluster() -> Iterator[wherry.testing.Cluster]:
 
 def kubectl(cluster: wherry.testing.Cluster, *arguments: str) -> str:
     command = (kubectl_path(), "--kubeconfig", cluster.kubeconfig, *arguments)
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, f"{arguments}: {done.stderr}\n{(cluster.folder / 'cluster.log').read_text()[-3000:]}"
+    return done.stdout
 
 
 def run_pod(cluster: wherry.testing.Cluster, fate: str) -> None:
@@ -54,6 +56,12 @@ def test_a_pod_chooses_its_fate(cluster: wherry.testing.Cluster, fate: str, show
     run_pod(cluster, fate)
 
     eventually(lambda: " ".join(kubectl(cluster, "get", "pod", fate, "--no-headers").split()[1:3]) == shown)
+
+
+def test_its_log_goes_to_its_file_and_blocks_nobody(cluster: wherry.testing.Cluster) -> None:
+    kubectl(cluster, "create", "deployment", "logged", "--image=any")
+
+    eventually(lambda: "deployment=default/logged" in (cluster.folder / "cluster.log").read_text())
 
 
 def test_the_cluster_is_gone_after_its_block() -> None:

@@ -5,16 +5,19 @@ It ends with the test, also when the test's process is killed: the process waits
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+READY = b"ready"
 START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _SHOWN_LINES = 20
@@ -59,15 +62,20 @@ def _start(folder: Path, port: int, nodes: int) -> subprocess.Popen[bytes]:
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
-    """It prints a line when it is ready."""
+    """It prints a line when it is ready; others may come before."""
     if process.stdout is None:
         raise RuntimeError("the cluster's process has no output")
+    began = time.monotonic()
+    said = b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        answered = selector.select(START_SECONDS)
-    if not answered or not process.stdout.readline():
-        lines = (folder / "cluster.log").read_text(errors="replace").splitlines()[-_SHOWN_LINES:]
-        raise RuntimeError("\n".join(("the test cluster does not come up; the end of its log:", *lines)))
+        while READY not in said.splitlines():
+            left = began + START_SECONDS - time.monotonic()
+            piece = os.read(process.stdout.fileno(), 65536) if left > 0 and selector.select(left) else b""
+            if not piece:
+                lines = (folder / "cluster.log").read_text(errors="replace").splitlines()[-_SHOWN_LINES:]
+                raise RuntimeError("\n".join(("the test cluster does not come up; the end of its log:", *lines)))
+            said += piece
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

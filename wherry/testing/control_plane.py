@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 import uvloop
 
 from apiserver.__main__ import Options, serve
@@ -43,6 +44,8 @@ _POLL_SECONDS = 0.005
 @click.option("--nodes", type=int, required=True)
 def main(data_dir: Path, port: int, nodes: int) -> None:
     """Be a cluster until standard input ends."""
+    # Standard output says that it is ready, and is not read any further: what is written there would block at last.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     layout = Layout(NAME, data_dir)
     settings = Settings(port=port, store="memory")
     layout.make()
@@ -103,7 +106,6 @@ async def _until_serving(layout: Layout, settings: Settings) -> None:
 
 async def _until_pods_are_welcome(admin: Client) -> None:
     """A pod cannot be created before its namespace has a service account."""
-
     accounts = Informer(admin, ServiceAccount, namespace="default", fields="metadata.name=default")
     arrived = asyncio.Event()
     accounts.subscribe(lambda _: arrived.set())
