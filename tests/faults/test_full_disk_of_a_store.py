@@ -100,9 +100,12 @@ async def test_an_etcd_without_space_refuses_writes_and_nothing_else_and_heals(t
                 caller.acknowledged.remove(name)
             await asyncio.to_thread(make_room, etcd)
             healed = {await caller.create(f"after-{number}") for number in range(20)}
-            await until(lambda: set(follower.known) == caller.acknowledged)
+            # A write that was answered with an error may have happened all the same.
+            there = set(await caller.names())
+            await until(lambda: set(follower.known) == there, seconds=60)
 
             assert (statuses, healed) == ({201, 503}, {201})
-            assert len(read) == 40 - len(caller.refusals)
+            assert caller.acknowledged <= there
+            assert len(read) >= 40 - len(caller.refusals)
             assert all("database space exceeded" in refusal["message"] for refusal in caller.refusals)
             assert (follower.lists, follower.expired) == (1, 0)
