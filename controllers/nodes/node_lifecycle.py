@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from controllers.parts.node_health import NOT_READY, PREFIX, UNREACHABLE, Health, Silence, Turns
+from controllers.parts.node_health import NOT_READY, PREFIX, UNREACHABLE, Health, Silence, Turns, mark_in
 from wherry.api.coordination.lease import Lease
 from wherry.api.core.node import Node, Taint
 from wherry.api.core.pod import Pod
@@ -58,7 +58,7 @@ def plan(node: Node, world: World, silence: Silence, grace_seconds: float, turns
     health = Health(world.list(Node) if is_down else (), silence, grace_seconds, world.now, turns)
     taints = _taints(node, conditions, health, world.now)
     if taints != node.spec.taints:
-        if _is_marked(taints) and not _is_marked(node.spec.taints):
+        if mark_in(taints) and not mark_in(node.spec.taints):
             turns.take(node, world.now)
         yield Update(node, {"spec": {"taints": [taint.to_wire() for taint in taints] or None}})
     if ready is not None and is_down:
@@ -94,8 +94,7 @@ def _taints(node: Node, conditions: Conditions, health: Health, now: datetime) -
     ready = find_condition(conditions, "Ready")
     if ready is not None and not ready.is_true:
         evicting = (UNREACHABLE if ready.status == "Unknown" else NOT_READY, "NoExecute")
-        was_evicting = {(NOT_READY, "NoExecute"), (UNREACHABLE, "NoExecute")} & present.keys()
-        may = health.is_anyone_up if was_evicting else health.seconds_until_eviction(node) == 0
+        may = health.is_anyone_up if mark_in(node.spec.taints) else health.seconds_until_eviction(node) == 0
         if may:
             wanted.add(evicting)
     others = (taint for identity, taint in present.items() if identity not in OURS)
@@ -105,10 +104,6 @@ def _taints(node: Node, conditions: Conditions, health: Health, now: datetime) -
     new = (Taint(key=key, effect=effect, time_added=now) for key, effect in sorted(wanted - present.keys()))
     kept = (taint for identity, taint in present.items() if identity in wanted)
     return (*stamped, *kept, *new)
-
-
-def _is_marked(taints: tuple[Taint, ...]) -> bool:
-    return any(taint.effect == "NoExecute" and taint.key in (NOT_READY, UNREACHABLE) for taint in taints)
 
 
 def _avoided(node: Node, conditions: Conditions) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from wherry.api.core.node import Node
+from wherry.api.core.node import Node, Taint
 
 Silence = Callable[[str], float]
 
@@ -86,10 +86,14 @@ class Health:
         return not node.is_ready or self._silence(node.metadata.name) >= self._grace_seconds
 
 
+def mark_in(taints: Iterable[Taint]) -> Taint | None:
+    """The taint by which a node is marked to lose its pods, if it is."""
+    return next((one for one in taints if one.effect == "NoExecute" and one.key in (NOT_READY, UNREACHABLE)), None)
+
+
 def _marked_at(node: Node) -> datetime | None:
-    """When the node was marked to lose its pods, if it is."""
-    marks = (taint for taint in node.spec.taints if taint.effect == "NoExecute")
-    return next((taint.time_added for taint in marks if taint.key in (NOT_READY, UNREACHABLE)), None)
+    mark = mark_in(node.spec.taints)
+    return mark.time_added if mark is not None else None
 
 
 def _zone(node: Node) -> tuple[str, ...]:
