@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from crashes import CrashAfter
 
 from wherry.api.batch.cronjob import CronJob
 from wherry.api.batch.job import Job
@@ -11,7 +12,6 @@ from wherry.api.meta import find_condition
 from wherry.machinery.errors import NotFound
 from wherry.sim.cluster import SimulatedCluster
 from wherry.sim.hollow_pod import EXIT_CODE, FATE
-from wherry.sim.journal import Write
 from wherry.sim.network import Faults
 from wherry.sim.virtual_time import in_virtual_time, run
 
@@ -135,22 +135,12 @@ async def test_a_job_that_still_runs_holds_up_the_next_one_if_the_cronjob_forbid
 async def work_with_a_crash(after: int) -> tuple[tuple[int, int, str], int]:
     """How a Job ends whose controllers die after so many of their writes, and how many writes there were."""
     async with SimulatedCluster(nodes=2) as cluster:
-        writes = 0
-
-        def count(write: Write) -> None:
-            nonlocal writes
-            if "controller-manager" in write.actor and write.resource in ("jobs", "pods"):
-                writes += 1
-                if writes == after:
-                    cluster.controllers.kill()
-                    asyncio.get_running_loop().call_later(1.0, cluster.controllers.start)
-
         await cluster.settle()
-        cluster.journal.subscribe(count)
+        crash = CrashAfter(cluster, after, lambda resource: resource in ("jobs", "pods"))
         await cluster.admin.create(a_job(completions=4, parallelism=2))
         await cluster.settle()
         status = (await the_job(cluster)).status
-        return (status.succeeded, status.failed, reason_of(await the_job(cluster), "Complete")), writes
+        return (status.succeeded, status.failed, reason_of(await the_job(cluster), "Complete")), crash.writes
 
 
 @pytest.mark.parametrize("seed", range(2))

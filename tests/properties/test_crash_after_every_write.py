@@ -3,23 +3,21 @@
 Kubernetes has been found wanting here (Sieve, OSDI 2022: intermediate states).
 """
 
-import asyncio
 from functools import cache
 from typing import Any, NamedTuple
 
 import pytest
 from chaos import a_deployment
+from crashes import NEVER, CrashAfter
 from invariants import Invariants
 
 from wherry.api.apps.deployment import Deployment
 from wherry.sim.cluster import SimulatedCluster
-from wherry.sim.journal import Write
 from wherry.sim.virtual_time import run
 
 SEED = 5
 # A roll-out takes about this many writes of the controllers; the test fails if it takes more.
 MOST_WRITES = 50
-NEVER = 0
 
 
 class Outcome(NamedTuple):
@@ -33,24 +31,15 @@ class Outcome(NamedTuple):
 async def roll_out(crash_after: int) -> Outcome:
     """From three pods of v1 to three of v2; the controllers crash once, and are back a second later."""
     async with SimulatedCluster(nodes=3) as cluster:
-        seen, writes = Invariants(cluster.journal), 0
-
-        def count(write: Write) -> None:
-            nonlocal writes
-            if "controller-manager" in write.actor and write.resource != "events":
-                writes += 1
-                if writes == crash_after:
-                    cluster.controllers.kill()
-                    asyncio.get_running_loop().call_later(1.0, cluster.controllers.start)
-
+        seen = Invariants(cluster.journal)
         await cluster.settle()
         await cluster.admin.create(a_deployment("web", replicas=3, image="v1"))
         await cluster.settle()
-        cluster.journal.subscribe(count)
+        crash = CrashAfter(cluster, crash_after)
         new = a_deployment("web", replicas=3, image="v2")
         await cluster.admin.patch(Deployment, "web", "default", {"spec": new["spec"]})
         await cluster.settle()
-        return Outcome(seen.state(), seen.broken + seen.orphans(), writes)
+        return Outcome(seen.state(), seen.broken + seen.orphans(), crash.writes)
 
 
 @cache

@@ -3,12 +3,12 @@
 Kubernetes: owners are meant by uid, never by name, and only in the namespace of what they own.
 """
 
-import asyncio
 from functools import cache
 from typing import Any, NamedTuple
 
 import pytest
 from chaos import a_deployment
+from crashes import NEVER, CrashAfter
 from invariants import name_of
 
 from wherry.api.apps.deployment import Deployment
@@ -20,7 +20,6 @@ from wherry.sim.virtual_time import in_virtual_time, run
 SEED = 5
 # The controllers write about this often while they collect; the test fails if it is more often.
 MOST_WRITES = 24
-NEVER = 0
 COLLECTED = ("configmaps", "deployments", "pods", "replicasets")
 
 
@@ -64,16 +63,7 @@ class Outcome(NamedTuple):
 async def collect(crash_after: int) -> Outcome:
     """Delete a Deployment before and one after its pods, and one owner each of two; the controllers crash once."""
     async with SimulatedCluster(nodes=2) as cluster:
-        left, writes = Left(cluster), 0
-
-        def count(write: Write) -> None:
-            nonlocal writes
-            if "controller-manager" in write.actor and write.resource != "events":
-                writes += 1
-                if writes == crash_after:
-                    cluster.controllers.kill()
-                    asyncio.get_running_loop().call_later(1.0, cluster.controllers.start)
-
+        left = Left(cluster)
         await cluster.settle()
         await cluster.admin.create(a_deployment("web", replicas=2))
         await cluster.admin.create(a_deployment("api", replicas=2))
@@ -82,12 +72,12 @@ async def collect(crash_after: int) -> Outcome:
         await cluster.admin.create(a_config_map("of-two", going, staying))
         await cluster.admin.create(a_config_map("of-the-first", only))
         await cluster.settle()
-        cluster.journal.subscribe(count)
+        crash = CrashAfter(cluster, crash_after)
         await cluster.admin.delete(Deployment, "web", "default", propagation="Foreground")
         await cluster.admin.delete(Deployment, "api", "default", propagation="Background")
         await cluster.admin.delete(ConfigMap, "going", "default", propagation="Foreground")
         await cluster.settle()
-        return Outcome(left.owners(), writes)
+        return Outcome(left.owners(), crash.writes)
 
 
 @cache

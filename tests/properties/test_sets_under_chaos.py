@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from chaos import FAULTS, Silence
+from crashes import NEVER, CrashAfter
 from invariants import is_active, is_ready
 
 from wherry.api.apps.daemonset import DaemonSet
@@ -22,7 +23,6 @@ from wherry.sim.virtual_time import run
 SEEDS = 8
 DEEDS = 15
 MOST_WRITES = 40
-NEVER = 0
 KINDS = {"db": StatefulSet, "agent": DaemonSet}
 
 
@@ -97,26 +97,17 @@ class Outcome(NamedTuple):
 async def grow_and_update(crash_after: int) -> Outcome:
     """From one pod of v1 to three of v2, and from v1 to v2 on each node; the controllers crash once."""
     async with SimulatedCluster(nodes=3) as cluster:
-        promises, writes = Promises(cluster), 0
-
-        def count(write: Write) -> None:
-            nonlocal writes
-            if "controller-manager" in write.actor and write.resource != "events":
-                writes += 1
-                if writes == crash_after:
-                    cluster.controllers.kill()
-                    asyncio.get_running_loop().call_later(1.0, cluster.controllers.start)
-
+        promises = Promises(cluster)
         await cluster.settle()
         await cluster.admin.create(a_set("db", replicas=1))
         await cluster.admin.create(a_set("agent"))
         await cluster.settle()
-        cluster.journal.subscribe(count)
+        crash = CrashAfter(cluster, crash_after)
         for name, spec in (("db", {"replicas": 3}), ("agent", {})):
             template = a_set(name, "v2")["spec"]["template"]
             await cluster.admin.patch(KINDS[name], name, "default", {"spec": {"template": template, **spec}})
         await cluster.settle()
-        return Outcome(promises.state(), promises.broken, writes)
+        return Outcome(promises.state(), promises.broken, crash.writes)
 
 
 @cache
