@@ -105,12 +105,12 @@ class Kubelet:
     def _unreachable(self, error: Exception) -> InternalError:
         return InternalError(f"Internal error occurred: error dialing the kubelet of node {self._node}: {error}")
 
-    async def connect(self, path: str, protocol: str) -> aiohttp.ClientWebSocketResponse:
-        """A WebSocket to the kubelet; raises what it answers instead."""
+    async def connect(self, path: str, *protocols: str) -> aiohttp.ClientWebSocketResponse:
+        """A WebSocket to the kubelet, in one of these subprotocols; raises what it answers instead."""
         import aiohttp
 
         try:
-            return await self._session.ws_connect(self._url + path, protocols=(protocol,), max_msg_size=0)
+            return await self._session.ws_connect(self._url + path, protocols=protocols, max_msg_size=0)
         except aiohttp.WSServerHandshakeError as error:
             raise await self._refusal(path, error) from None
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -118,16 +118,10 @@ class Kubelet:
 
     async def tunnel(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Join a client's WebSocket to the kubelet's, message by message, until either side closes."""
-        import aiohttp
-
-        offered = tuple(scope.get("subprotocols") or ())
         try:
-            backend = await self._session.ws_connect(self._url + path, protocols=offered, max_msg_size=0)
-        except aiohttp.WSServerHandshakeError as error:
-            await _refuse(send, receive, await self._refusal(path, error))
-            return
-        except (aiohttp.ClientError, TimeoutError) as error:
-            await _refuse(send, receive, self._unreachable(error))
+            backend = await self.connect(path, *(scope.get("subprotocols") or ()))
+        except ApiError as error:
+            await _refuse(send, receive, error)
             return
         await receive()  # websocket.connect
         await send({"type": "websocket.accept", "subprotocol": backend.protocol})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from apiserver.request import Answer, Receive, Request, Scope, Send, Upgrade
@@ -43,45 +44,37 @@ _OUTGOING = (channels.STDOUT, channels.STDERR, channels.ERROR)
 async def joined_port_forward(kubelet: Kubelet, path: str, request: Request) -> Answer:
     """The client's connection, byte for byte, is what the kubelet finds in its WebSocket."""
     head = _switching(request, _PORT_FORWARD)
-    backend = await kubelet.connect(path, channels.SPDY_TUNNEL)
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        reader, writer = await _taken_over(scope, head, backend)
-
-        async def upstream() -> None:
-            while data := await reader.read(_READ_BYTES):
-                await backend.send_bytes(data)
-
-        async def downstream() -> None:
-            async for message in backend:
-                writer.write(message.data)
-                await writer.drain()
-
-        try:
-            await _until_one_ends(upstream(), downstream())
-        finally:
-            await _close(writer, backend)
-
-    return Upgrade(serve)
+    return _taking_over(head, await kubelet.connect(path, channels.SPDY_TUNNEL), _PortForward)
 
 
 async def joined_exec(kubelet: Kubelet, path: str, request: Request) -> Answer:
     """The client's streams are the channels of the kubelet's WebSocket."""
     head = _switching(request, channels.V4)
-    backend = await kubelet.connect(path, channels.V5)
     wanted = {"error", *(name for name in ("stdin", "stdout", "stderr") if request.flag(name))}
     if request.flag("tty"):
         wanted = wanted - {"stderr"} | {"resize"}
+    command = partial(_Command, wanted={_CHANNELS[name] for name in wanted})
+    return _taking_over(head, await kubelet.connect(path, channels.V5), command)
 
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        reader, writer = await _taken_over(scope, head, backend)
-        command = _Command(reader, writer, backend, {_CHANNELS[name] for name in wanted})
-        try:
-            await _until_one_ends(command.upstream(), command.downstream())
-        finally:
-            await _close(writer, backend)
 
-    return Upgrade(serve)
+class _PortForward:
+    """Bytes on both legs."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, backend: aiohttp.ClientWebSocketResponse
+    ) -> None:
+        self._reader, self._writer, self._backend = reader, writer, backend
+
+    async def upstream(self) -> None:
+        """What the client says, until it is gone."""
+        while data := await self._reader.read(_READ_BYTES):
+            await self._backend.send_bytes(data)
+
+    async def downstream(self) -> None:
+        """What the kubelet says."""
+        async for message in self._backend:
+            self._writer.write(message.data)
+            await self._writer.drain()
 
 
 class _Command:
@@ -156,16 +149,27 @@ def _words(values: Iterable[bytes]) -> Iterable[str]:
     return (word.strip() for value in values for word in value.decode("latin-1").split(","))
 
 
-async def _taken_over(
-    scope: Scope, head: bytes, backend: aiohttp.ClientWebSocketResponse
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """The client's connection, for ourselves; if it has left meanwhile, the kubelet's is closed too."""
-    try:
-        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] = scope["extensions"]["take_over"](head)
-    except ConnectionError:
-        await backend.close()
-        raise
-    return streams
+Legs = Callable[
+    [asyncio.StreamReader, asyncio.StreamWriter, "aiohttp.ClientWebSocketResponse"], "_PortForward | _Command"
+]
+
+
+def _taking_over(head: bytes, backend: aiohttp.ClientWebSocketResponse, legs: Legs) -> Upgrade:
+    """The client's connection, for ourselves; in the end, or if it has left already, the kubelet's is closed too."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            reader, writer = scope["extensions"]["take_over"](head)
+        except ConnectionError:
+            await backend.close()
+            raise
+        both = legs(reader, writer, backend)
+        try:
+            await _until_one_ends(both.upstream(), both.downstream())
+        finally:
+            await _close(writer, backend)
+
+    return Upgrade(serve)
 
 
 async def _until_one_ends(*directions: Awaitable[None]) -> None:

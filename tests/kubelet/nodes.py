@@ -10,15 +10,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+import aiohttp
 
 import wherry.api.kinds  # noqa: F401  # registers every kind
+from kubelet.cleanup import remove_everything
 from kubelet.host import Settings
 from kubelet.resources.gpus import Gpus
 from kubelet.runner import Kubelet
 from kubelet.runtime.base import Runtime
+from kubelet.runtime.docker import Docker
 from kubelet.runtime.fake import FakeRuntime
+from kubelet.server import Server
 from tests.apiserver.local_api import running_api
-from tests.kubelet.docker_engine import TEST_IMAGE
+from tests.kubelet.docker_engine import TEST_IMAGE, require_docker
 from tests.kubelet.local_transport import LocalTransport
 from wherry.api.core.pod import ContainerStatus, Pod
 from wherry.api.events.event import Event
@@ -128,3 +134,27 @@ def waits_for(pod: Pod, name: str = "app") -> str:
     """Why a container waits; empty if it does not."""
     waiting = status(pod, name).state.waiting
     return waiting.reason if waiting else ""
+
+
+@asynccontextmanager
+async def a_node_on_docker(folder: Path, container: Json) -> AsyncIterator[NodeUnderTest]:
+    """A node on real Docker with one pod `web` that is ready; nothing of it is left afterwards."""
+    require_docker()
+    docker = Docker(f"test-{uuid4().hex[:8]}", "n1")
+    async with a_node(folder, docker) as node:
+        await node.create(a_manifest("web", container))
+        await node.until("web", lambda pod: pod.status.ready)
+        yield node
+    await remove_everything(docker, folder)
+    await docker.close()
+
+
+@asynccontextmanager
+async def served(node: NodeUnderTest) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of the kubelet's port, without TLS."""
+    assert node.kubelet is not None
+    server = Server(node.kubelet)
+    await server.start("127.0.0.1", 0, None)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
+        yield session
+    await server.stop()

@@ -2,16 +2,11 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
 import aiohttp
 import pytest
 
-from kubelet.cleanup import remove_everything
-from kubelet.runtime.docker import Docker
-from kubelet.server import Server
-from tests.kubelet.docker_engine import require_docker
-from tests.kubelet.nodes import NodeUnderTest, a_container, a_manifest, a_node
+from tests.kubelet.nodes import a_container, a_node_on_docker, served
 from wherry.machinery import channels
 from wherry.machinery.spdy import Data, Opened, Spdy
 
@@ -22,25 +17,12 @@ PATH = "/portForward/default/web"
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeUnderTest]:
-    require_docker()
-    docker = Docker(f"test-{uuid4().hex[:8]}", "n1")
-    async with a_node(tmp_path / "node", docker) as node:
-        await node.create(a_manifest("web", a_container(script=SCRIPT, readinessProbe=READY)))
-        await node.until("web", lambda pod: pod.status.ready)
-        yield node
-    await remove_everything(docker, tmp_path / "node")
-    await docker.close()
-
-
-@pytest.fixture
-async def client(node: NodeUnderTest) -> AsyncIterator[aiohttp.ClientSession]:
-    assert node.kubelet is not None
-    server = Server(node.kubelet)
-    await server.start("127.0.0.1", 0, None)
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
-        yield session
-    await server.stop()
+async def client(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
+    async with (
+        a_node_on_docker(tmp_path / "node", a_container(script=SCRIPT, readinessProbe=READY)) as node,
+        served(node) as client,
+    ):
+        yield client
 
 
 class Tunnel:
