@@ -194,6 +194,7 @@ async def serve(options: Options) -> int:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await server.kubelets.close()
+    await server.forwarding.close()
     await store.close()
     return status
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from apiserver.proxying.upgrades import relay_websocket
 from apiserver.request import Receive, Scope, Send
 from wherry.api.core.node import Node
 from wherry.machinery.errors import ApiError, BadRequest, InternalError, from_status
@@ -54,7 +54,8 @@ class Kubelets:
             # Questions that come again every few seconds keep their connection: a handshake costs more than they do.
             lasting = aiohttp.TCPConnector(limit=0, ssl=self._tls, keepalive_timeout=_KEPT_SECONDS)
             self._lasting = aiohttp.ClientSession(connector=lasting, timeout=timeout)
-        return Kubelet(self._session, self._lasting or self._session, f"https://{address}:{port}", node_name)
+        url = f"https://{address}:{port}"
+        return Kubelet(self._session, self._lasting or self._session, url, node_name, self._tls)
 
     async def close(self) -> None:
         """Let go of every connection."""
@@ -66,15 +67,18 @@ class Kubelets:
 class Kubelet:
     """One node's kubelet."""
 
-    def __init__(self, session: aiohttp.ClientSession, lasting: aiohttp.ClientSession, url: str, node: str) -> None:
-        self._session, self._lasting, self._url, self._node = session, lasting, url, node
+    def __init__(
+        self, session: aiohttp.ClientSession, lasting: aiohttp.ClientSession, url: str, node: str, tls: ssl.SSLContext
+    ) -> None:
+        self._session, self._lasting, self._node = session, lasting, node
+        self.url, self.tls = url, tls
 
     async def read(self, path: str) -> bytes:
         """The body of a short GET, whole; raises what the kubelet answers instead."""
         import aiohttp
 
         try:
-            async with self._lasting.get(self._url + path) as response:
+            async with self._lasting.get(self.url + path) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from None
@@ -87,7 +91,7 @@ class Kubelet:
         import aiohttp
 
         try:
-            response = await self._session.get(self._url + path)
+            response = await self._session.get(self.url + path)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from None
         if response.status >= 400:
@@ -110,7 +114,7 @@ class Kubelet:
         import aiohttp
 
         try:
-            return await self._session.ws_connect(self._url + path, protocols=protocols, max_msg_size=0)
+            return await self._session.ws_connect(self.url + path, protocols=protocols, max_msg_size=0)
         except aiohttp.WSServerHandshakeError as error:
             raise await self._refusal(path, error) from None
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -123,37 +127,7 @@ class Kubelet:
         except ApiError as error:
             await _refuse(send, receive, error)
             return
-        await receive()  # websocket.connect
-        await send({"type": "websocket.accept", "subprotocol": backend.protocol})
-        upstream = asyncio.ensure_future(_client_to_kubelet(receive, backend))
-        try:
-            await _kubelet_to_client(backend, send)
-        finally:
-            upstream.cancel()
-            await backend.close()
-
-
-async def _client_to_kubelet(receive: Receive, backend: aiohttp.ClientWebSocketResponse) -> None:
-    while True:
-        message = await receive()
-        if message["type"] != "websocket.receive":
-            await backend.close()
-            return
-        if message.get("bytes") is not None:
-            await backend.send_bytes(message["bytes"])
-        else:
-            await backend.send_str(message["text"])
-
-
-async def _kubelet_to_client(backend: aiohttp.ClientWebSocketResponse, send: Send) -> None:
-    import aiohttp
-
-    async for message in backend:
-        if message.type == aiohttp.WSMsgType.BINARY:
-            await send({"type": "websocket.send", "bytes": message.data})
-        elif message.type == aiohttp.WSMsgType.TEXT:
-            await send({"type": "websocket.send", "text": message.data})
-    await send({"type": "websocket.close", "code": backend.close_code or 1000})
+        await relay_websocket(backend, receive, send)
 
 
 async def _refuse(send: Send, receive: Receive, error: ApiError) -> None:

@@ -17,6 +17,7 @@ from apiserver.access.tokens import TokenIssuer
 from apiserver.admission import Admission
 from apiserver.kubelets import Kubelets
 from apiserver.metrics.gathering import Gathering
+from apiserver.proxying.forwarding import Forwarding
 from apiserver.reading.conversion import stored_class
 from apiserver.reading.watch_cache import WatchCache
 from apiserver.reading.watchers import Watcher
@@ -88,6 +89,7 @@ class Server:
         self.authorizer = Authorizer(self.cache)
         self.tokens = TokenIssuer(self.cache, settings.service_account_key, settings.issuer, settings.audiences)
         self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)
+        self.forwarding = Forwarding()
         self.usage = Gathering(self)
         self.allocations = Allocations(self.cache, settings.service_cidr, self.random)
         self.admission = Admission(self, settings.disabled_admission)

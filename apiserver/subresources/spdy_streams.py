@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from apiserver.proxying.upgrades import until_one_ends
 from apiserver.request import Answer, Receive, Request, Scope, Send, Upgrade
 from wherry.machinery import channels
 from wherry.machinery.errors import Forbidden
@@ -165,24 +166,11 @@ def _taking_over(head: bytes, backend: aiohttp.ClientWebSocketResponse, legs: Le
             raise
         both = legs(reader, writer, backend)
         try:
-            await _until_one_ends(both.upstream(), both.downstream())
+            await until_one_ends(both.upstream(), both.downstream(), expected=(OSError, SpdyError))
         finally:
             await _close(writer, backend)
 
     return Upgrade(serve)
-
-
-async def _until_one_ends(*directions: Awaitable[None]) -> None:
-    """Both directions at once; a client or a kubelet that goes away, or says what nobody understands, ends them."""
-    tasks = [asyncio.ensure_future(direction) for direction in directions]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Exception) and not isinstance(ended, ConnectionError | TimeoutError | SpdyError):
-                raise ended
 
 
 async def _close(writer: asyncio.StreamWriter, backend: aiohttp.ClientWebSocketResponse) -> None:

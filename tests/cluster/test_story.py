@@ -145,6 +145,15 @@ def test_an_old_client_that_speaks_no_protocol_of_ours_is_refused(shop: Shop) ->
         assert client.head.startswith(b"HTTP/1.1 403 ")
 
 
+def test_pods_services_and_nodes_answer_through_the_api_server(shop: Shop) -> None:
+    space, pod = f"/api/v1/namespaces/{shop.namespace}", shop.names()[0]
+    node = shop.kubectl("get", "pod", pod, "-o", "jsonpath={.spec.nodeName}")
+
+    assert "version 1" in shop.kubectl("get", "--raw", f"{space}/pods/{pod}:8080/proxy/")
+    assert "version 1" in shop.kubectl("get", "--raw", f"{space}/services/http:web:80/proxy/")
+    assert shop.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/healthz") == "ok"
+
+
 def test_a_deployment_scales(shop: Shop) -> None:
     shop.kubectl("scale", "deploy/web", "--replicas=5")
     shop.rolled_out()

@@ -25,11 +25,11 @@ class ClusterKeys:
         self.sign("admin", "system:masters")
         self._write_key("sa", ec.generate_private_key(ec.SECP256R1()))
 
-    def sign(self, name: str, *groups: str) -> None:
-        """NAME.crt and NAME.key for a user, or for a server on this machine."""
+    def sign(self, name: str, *groups: str, hosts: tuple[str, ...] = ()) -> None:
+        """NAME.crt and NAME.key for a user, or for a server on this machine that goes by these names too."""
         key = ec.generate_private_key(ec.SECP256R1())
         self._write_key(name, key)
-        self._write(name, _name(name, *groups), key)
+        self._write(name, _name(name, *groups), key, hosts=hosts)
 
     def client_context(self, name: str = "admin") -> ssl.SSLContext:
         """TLS as that user; `name` empty brings no certificate."""
@@ -43,10 +43,17 @@ class ClusterKeys:
         (self.folder / f"{name}.key").write_bytes(key.private_bytes(encoding, form, serialization.NoEncryption()))
 
     def _write(
-        self, file: str, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, is_authority: bool = False
+        self,
+        file: str,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        is_authority: bool = False,
+        hosts: tuple[str, ...] = (),
     ) -> None:
         now = datetime.now(UTC)
-        places = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+        places: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        places += [x509.DNSName(host) for host in ("localhost", *hosts)]
         authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
             x509.CertificateBuilder(subject_name=subject, issuer_name=self._name, public_key=key.public_key())
