@@ -13,6 +13,7 @@ _FOLDERS = {
     "endpoints": "services/endpoints",
     "leases.coordination.k8s.io": "leases",
     "events.events.k8s.io": "events",
+    "ingresses.networking.k8s.io": "ingress",
 }
 
 

@@ -164,7 +164,7 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
     # What the scheduler does about volumes before it binds a pod.
     "system:volume-scheduler": [
         _rule([*READ, "patch", "update"], "persistentvolumes persistentvolumeclaims"),
-        _rule(READ, "storageclasses", "storage.k8s.io"),
+        _rule(READ, "storageclasses csinodes csidrivers csistoragecapacities volumeattachments", "storage.k8s.io"),
     ],
     # Controllers delete what belongs to whatever is gone, and empty namespaces: they need every kind, but no more
     # verbs.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from apiserver import discovery, probes, resources
 from apiserver.metrics import serving as metrics
+from apiserver.reading import components
 from apiserver.request import Answer, Request, Response, Upgrade
 from apiserver.subresources import find_subresource
 from apiserver.subresources.binding import bind_by_body
@@ -36,6 +37,8 @@ async def dispatch(server: Server, request: Request, proceed: Proceed) -> Answer
         raise NotFound("the server could not find the requested resource", {})
     if metrics.is_measured(cls):
         return await metrics.serve(server, request, cls)
+    if components.is_component(cls):
+        return await components.serve(server, request)
     if cls is Binding and request.verb == "create" and target.namespace:
         return await bind_by_body(server, request)
     if not target.subresource:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 ADMISSION = "admissionregistration.k8s.io/v1"
+NETWORKING = "networking.k8s.io/v1"
+STORAGE = "storage.k8s.io/v1"
 CONDITION = {
     "type": "Odd",
     "status": "True",
@@ -23,6 +25,8 @@ WEBHOOK = {
 }
 MATCH = {"matchConstraints": {"resourceRules": [RULE]}}
 PARAMS = {"name": "limits", "namespace": "default", "parameterNotFoundAction": "Deny"}
+TO_WEB = {"backend": {"service": {"name": "web", "port": {"number": 80}}}}
+BLOCK = {"cidr": "10.0.0.0/8", "except": ["10.9.0.0/16"]}
 
 
 class Sample(NamedTuple):
@@ -33,6 +37,7 @@ class Sample(NamedTuple):
     status: dict[str, Any] = {}
     short: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    name: str = "thing"
 
 
 EXTENSIONS = ("api-extensions",)
@@ -65,5 +70,53 @@ SAMPLES: dict[str, Sample] = {
     ),
     f"{ADMISSION} MutatingAdmissionPolicyBinding": Sample(
         {"spec": {"policyName": "p"}}, ["p", "<unset>", "0s"], categories=EXTENSIONS
+    ),
+    f"{NETWORKING} Ingress": Sample(
+        {
+            "spec": {
+                "rules": [{"host": "shop.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", **TO_WEB}]}}],
+                "tls": [{"hosts": ["shop.example"], "secretName": "shop"}],
+            }
+        },
+        ["<none>", "shop.example", "", "80, 443", "0s"],
+        {"loadBalancer": {"ingress": [{"ip": "10.0.0.7"}]}},
+        short=("ing",),
+    ),
+    f"{NETWORKING} IngressClass": Sample(
+        {"spec": {"controller": "example.com/ingress", "parameters": {"kind": "ConfigMap", "name": "x"}}},
+        ["example.com/ingress", "ConfigMap/x", "0s"],
+    ),
+    f"{NETWORKING} NetworkPolicy": Sample(
+        {"spec": {"podSelector": {"matchLabels": {"app": "x"}}, "egress": [{"to": [{"ipBlock": BLOCK}]}]}},
+        ["app=x", "0s"],
+        short=("netpol",),
+    ),
+    f"{NETWORKING} ServiceCIDR": Sample({"spec": {"cidrs": ["10.7.0.0/24"]}}, ["10.7.0.0/24", "0s"], CONDITIONS),
+    f"{NETWORKING} IPAddress": Sample(
+        {"spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "web"}}},
+        ["services/default/web", "0s"],
+        short=("ip",),
+        name="10.7.0.9",
+    ),
+    "v1 PodTemplate": Sample(
+        {"template": {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}},
+        ["c", "i", "app=x"],
+    ),
+    "node.k8s.io/v1 RuntimeClass": Sample(
+        {"handler": "runc", "overhead": {"podFixed": {"cpu": "10m"}}, "scheduling": {"nodeSelector": {"a": "b"}}},
+        ["runc", "0s"],
+    ),
+    f"{STORAGE} CSIDriver": Sample({"spec": {}}, [True, False, False, "<unset>", False, "Persistent", "0s"]),
+    f"{STORAGE} CSINode": Sample({"spec": {"drivers": [{"name": "d.example", "nodeID": "n"}]}}, [1, "0s"]),
+    f"{STORAGE} CSIStorageCapacity": Sample(
+        {"storageClassName": "fast", "capacity": "1Gi", "nodeTopology": {}}, ["2026-11-22T12:00:00Z"]
+    ),
+    f"{STORAGE} VolumeAttachment": Sample(
+        {"spec": {"attacher": "d.example", "nodeName": "n1", "source": {"persistentVolumeName": "v"}}},
+        ["d.example", "v", "n1", False, "0s"],
+        {"attached": True, "attachmentMetadata": {"device": "/dev/x"}},
+    ),
+    f"{STORAGE} VolumeAttributesClass": Sample(
+        {"driverName": "d.example", "parameters": {"iops": "9"}}, ["d.example", "0s"], short=("vac",)
     ),
 }

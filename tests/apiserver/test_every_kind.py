@@ -23,9 +23,10 @@ class Place:
         assert found is not None
         self.cls: type[Resource] = found
         self.path = found.kind.path("default")
+        self.one = f"{self.path}/{self.sample.name}"
 
-    def an_object(self, name: str = "thing") -> Object:
-        metadata = {"name": name, "labels": {"app": "x"}}
+    def an_object(self) -> Object:
+        metadata = {"name": self.sample.name, "labels": {"app": "x"}}
         return {"apiVersion": self.api_version, "kind": self.name, "metadata": metadata, **self.sample.fields}
 
 
@@ -42,42 +43,40 @@ def place(request) -> Place:
 
 async def test_it_is_created_changed_listed_and_deleted(place: Place, api: Api):
     made = await api.made(place.path, place.an_object())
-    await api.patch(f"{place.path}/thing", {"metadata": {"annotations": {"x/y": "z"}}})
-    newest = (await api.get(f"{place.path}/thing")).json
+    await api.patch(place.one, {"metadata": {"annotations": {"x/y": "z"}}})
+    newest = (await api.get(place.one)).json
 
-    replaced = await api.put(
-        f"{place.path}/thing", {**newest, "metadata": {**newest["metadata"], "labels": {"a": "b"}}}
-    )
-    late = await api.put(f"{place.path}/thing", made)
+    replaced = await api.put(place.one, {**newest, "metadata": {**newest["metadata"], "labels": {"a": "b"}}})
+    late = await api.put(place.one, made)
     listed = (await api.get(place.path, query={"labelSelector": "a=b"})).json
-    gone = [await api.delete(f"{place.path}/thing"), await api.get(f"{place.path}/thing")]
+    gone = [await api.delete(place.one), await api.get(place.one)]
 
     assert made.items() >= {"kind": place.name, "apiVersion": place.api_version}.items()
     assert newest["metadata"]["annotations"] == {"x/y": "z"}
     assert (replaced.status, late.status) == (200, 409)
-    assert [item["metadata"]["name"] for item in listed["items"]] == ["thing"]
+    assert [item["metadata"]["name"] for item in listed["items"]] == [place.sample.name]
     assert [answer.status for answer in gone] == [200, 404]
 
 
 async def test_it_shows_as_a_row(place: Place, api: Api):
     await api.made(place.path, place.an_object())
 
-    answer = await api.get(f"{place.path}/thing", headers={"accept": TABLE})
+    answer = await api.get(place.one, headers={"accept": TABLE})
 
     [row] = answer.json["rows"]
-    assert row["cells"] == ["thing", *place.sample.cells]
+    assert row["cells"] == [place.sample.name, *place.sample.cells]
 
 
 async def test_watching_tells_of_its_life_and_collections_go_at_once(place: Place, api: Api):
     start = (await api.get(place.path)).json["metadata"]["resourceVersion"]
     async with api.watch(place.path, resourceVersion=start, labelSelector="app=x") as stream:
         await api.made(place.path, place.an_object())
-        await api.patch(f"{place.path}/thing", {"metadata": {"annotations": {"x/y": "z"}}})
+        await api.patch(place.one, {"metadata": {"annotations": {"x/y": "z"}}})
         await api.delete(place.path, query={"labelSelector": "app=x"})
 
         events = await stream.take(3)
 
-    assert events == [("ADDED", "thing"), ("MODIFIED", "thing"), ("DELETED", "thing")]
+    assert events == [(event, place.sample.name) for event in ("ADDED", "MODIFIED", "DELETED")]
 
 
 @pytest.mark.parametrize("kind", [kind for kind, sample in SAMPLES.items() if sample.status])
@@ -85,8 +84,8 @@ async def test_its_status_is_written_on_its_own(kind: str, api: Api):
     place = Place(kind)
     made = await api.made(place.path, {**place.an_object(), "status": place.sample.status})
 
-    reported = await api.patch(f"{place.path}/thing/status", {"spec": None, "status": place.sample.status})
-    replaced = await api.put(f"{place.path}/thing", place.an_object() | {"metadata": reported.json["metadata"]})
+    reported = await api.patch(f"{place.one}/status", {"spec": None, "status": place.sample.status})
+    replaced = await api.put(place.one, place.an_object() | {"metadata": reported.json["metadata"]})
 
     assert made.get("status", {}) != place.sample.status
     assert reported.json["status"].items() >= place.sample.status.items()

@@ -97,6 +97,7 @@ _c_identifier = _Rule(
 _http_header = _Rule(
     "[-A-Za-z0-9]+", "a valid HTTP header must consist of alphanumeric characters or '-'", "X-Header-Name"
 )
+_url_path = _Rule(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", "Invalid path")
 _percent = _Rule("[0-9]+%", "a valid percent string must be a numeric string followed by an ending '%'", "1%", "93%")
 
 
@@ -169,6 +170,11 @@ def c_identifier(value: str) -> list[str]:
 def http_header(value: str) -> list[str]:
     """Headers of HTTP probes."""
     return _http_header.errors(value)
+
+
+def url_path(value: str) -> list[str]:
+    """The path of a name such as `example.com/ingress`."""
+    return _url_path.errors(value)
 
 
 def percent(value: str) -> list[str]:

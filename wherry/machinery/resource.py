@@ -128,7 +128,7 @@ class Resource(View, metaclass=_ResourceMeta):
     create_on_update: ClassVar[bool] = False
     # DELETE answers with the object instead of a Status.
     delete_returns_object: ClassVar[bool] = False
-    # "subdomain", "label", "service" (DNS-1035) or "path": which names are legal.
+    # "subdomain", "label", "service" (DNS-1035), "path" or "ip": which names are legal.
     name_rule: ClassVar[str] = "subdomain"
     # The metadata that a write through `/status` leaves as it is; it takes the rest along.
     kept_by_status_writes: ClassVar[tuple[str, ...]] = ()

@@ -31,11 +31,21 @@ NO_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 MAX_INT32 = 2**31 - 1
 MAX_ANNOTATION_BYTES = 256 * 1024
 
+
+def _address_problems(value: str) -> list[str]:
+    """Names that are IP addresses, each in its one canonical form."""
+    ip = parse_ip(value)
+    if ip is None:
+        return [NO_IP]
+    return [] if str(ip) == value else [f'must be in canonical form ("{ip}")']
+
+
 NAME_RULES: dict[str, NameRule] = {
     "subdomain": names.dns1123_subdomain,
     "label": names.dns1123_label,
     "service": names.dns1035_label,
     "path": names.path_segment,
+    "ip": _address_problems,
 }
 _OWN_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 

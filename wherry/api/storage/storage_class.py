@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from wherry.api.filling import fill_empty
 from wherry.machinery import names
@@ -54,20 +54,12 @@ class StorageClass(Resource, group="storage.k8s.io", version="v1", scope="Cluste
         else:
             for problem in names.qualified_name(self.provisioner.lower()):
                 yield invalid("provisioner", self.provisioner, problem)
-        yield from self._check_parameters()
+        yield from check_parameters(self.parameters)
         if self.reclaim_policy not in RECLAIM_POLICIES:
             yield not_supported("reclaimPolicy", self.reclaim_policy, RECLAIM_POLICIES)
         yield from one_of("volumeBindingMode", self.volume_binding_mode, BINDING_MODES)
         if old is not None:
             yield from self._check_update(old)
-
-    def _check_parameters(self) -> Iterator[FieldError]:
-        if len(self.parameters) > MAX_PARAMETERS:
-            yield too_long("parameters", MAX_PARAMETERS)
-        if "" in self.parameters:
-            yield invalid("parameters", "", "field can not be empty.")
-        if sum(len(key) + len(value) for key, value in self.parameters.items()) > MAX_PARAMETER_BYTES:
-            yield too_long("parameters", MAX_PARAMETER_BYTES)
 
     def _check_update(self, old: StorageClass) -> Iterator[FieldError]:
         for field, now, before in (
@@ -78,6 +70,16 @@ class StorageClass(Resource, group="storage.k8s.io", version="v1", scope="Cluste
             if now != before:
                 yield forbidden(field, f"updates to {field} are forbidden.")
         yield from unchanged("volumeBindingMode", self.volume_binding_mode, old.volume_binding_mode)
+
+
+def check_parameters(parameters: Mapping[str, str]) -> Iterator[FieldError]:
+    """Not too many, not too long, and each with a name."""
+    if len(parameters) > MAX_PARAMETERS:
+        yield too_long("parameters", MAX_PARAMETERS)
+    if "" in parameters:
+        yield invalid("parameters", "", "field can not be empty.")
+    if sum(len(key) + len(value) for key, value in parameters.items()) > MAX_PARAMETER_BYTES:
+        yield too_long("parameters", MAX_PARAMETER_BYTES)
 
 
 def default_class(classes: Iterable[StorageClass]) -> StorageClass | None:

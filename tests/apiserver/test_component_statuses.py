@@ -1,0 +1,39 @@
+"""`kubectl get componentstatuses`: who of the control plane shows signs of life."""
+
+from datetime import UTC, datetime, timedelta
+
+from tests.apiserver.local_api import TABLE, Api, running_api
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+
+
+async def a_lease(api: Api, name: str, age: int) -> None:
+    renewed = (NOW - timedelta(seconds=age)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+    spec = {"holderIdentity": "me", "leaseDurationSeconds": 15, "renewTime": renewed}
+    await api.made(LEASES, {"metadata": {"name": name}, "spec": spec})
+
+
+async def test_a_component_is_healthy_while_it_renews_its_lease():
+    async with running_api(now=lambda: NOW) as api:
+        await a_lease(api, "kube-scheduler", age=2)
+        await a_lease(api, "kube-controller-manager", age=40)
+
+        answer = await api.get("/api/v1/componentstatuses", headers={"accept": TABLE})
+
+    assert [row["cells"] for row in answer.json["rows"]] == [
+        ["scheduler", "Healthy", "ok", ""],
+        ["controller-manager", "Unhealthy", "", "Lease kube-controller-manager was last renewed 40s ago"],
+        ["etcd-0", "Healthy", "ok", ""],
+    ]
+
+
+async def test_one_is_read_with_a_warning_and_none_is_written():
+    async with running_api(now=lambda: NOW) as api:
+        one = await api.get("/api/v1/componentstatuses/etcd-0")
+        missing = await api.get("/api/v1/componentstatuses/x")
+        written = await api.post("/api/v1/componentstatuses", {"metadata": {"name": "x"}})
+
+    assert one.json["conditions"] == [{"type": "Healthy", "status": "True", "message": "ok"}]
+    assert one.all("warning") == ['299 - "v1 ComponentStatus is deprecated in v1.19+"']
+    assert (missing.status, written.status) == (404, 405)
