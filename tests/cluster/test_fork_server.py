@@ -1,27 +1,64 @@
-"""The fork server by itself: what it does when the system lets it fork no more."""
+"""The fork server by itself: in what order it starts things, and what it does when the system lets it fork no more."""
 
 import errno
 import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from wherry.cluster.supervision.fork_server import ForkServer
 
+# What comes first needs no imports; what comes last waits for somebody to open its gate.
+SERVER = """
+import socket
+from wherry.cluster.supervision.fork_server import ForkServer
+ForkServer(socket.socket(fileno=0), {"timeit": (), "calendar": ("gated",)}).serve()
+"""
+
 
 def test_a_fork_that_fails_is_told_and_ends_nobody(monkeypatch: pytest.MonkeyPatch):
     ours, theirs = socket.socketpair()
     monkeypatch.setattr(os, "fork", no_more_processes)
-    request = msgspec.json.encode({"module": "timeit", "options": [], "log": "/dev/null", "name": "x"}) + b"\n"
 
     with ours, theirs:
-        ours.sendall(request + request)
+        ours.sendall(asked_for("timeit") * 2)
         ours.shutdown(socket.SHUT_WR)
-        ForkServer(theirs).serve()
+        ForkServer(theirs, preloaded={}).serve()
         told = ours.recv(4096).splitlines()
 
     assert [msgspec.json.decode(line) for line in told] == [{"failed": errno.EAGAIN}] * 2
+
+
+def test_what_comes_first_starts_before_the_rest_is_imported(tmp_path: Path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    (tmp_path / "gated.py").write_text(f"print(open({str(gate)!r}).read())")
+    ours, theirs = socket.socketpair()
+
+    with ours, theirs, subprocess.Popen([sys.executable, "-c", SERVER], stdin=theirs, cwd=tmp_path) as server:
+        ours.sendall(asked_for("calendar") + asked_for("timeit"))
+        first = answer(ours)
+        gate.write_text("open")
+        second = answer(ours)
+        server.kill()
+
+    assert (first.keys(), second.keys()) == ({"started"}, {"started"})
+
+
+def asked_for(module: str) -> bytes:
+    request = {"module": module, "options": [], "log": "/dev/null", "name": "x"}
+    return msgspec.json.encode(request) + b"\n"
+
+
+def answer(server: socket.socket) -> dict[str, Any]:
+    """The next line it says, of which each comes by itself here."""
+    answered: dict[str, Any] = msgspec.json.decode(server.recv(4096))
+    return answered
 
 
 def no_more_processes() -> int:

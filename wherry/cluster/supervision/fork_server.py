@@ -4,7 +4,7 @@
 
 It reads one request a line, `{"module", "options", "log", "name"}`, answers `{"started": pid}` or `{"failed":
 errno}`, and when a process has ended `{"ended": pid, "exit_code": n}` (negative: the signal that ended it). It ends
-with the socket, and so does what it started.
+with the socket, and so does what it started. The API server does not wait for what only the others import.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,26 +25,28 @@ import msgspec
 
 from wherry.cluster.supervision.process_id import end_with_parent, rename
 
-# A module that is missing here costs its component the time to import it, and nothing else. None of them may start a
-# thread or ask for an event loop when it is imported: only one thread survives a fork.
-_PRELOADED = (
-    *("wherry.api.kinds", "wherry.client.runner", "wherry.client.kubeconfig", "wherry.client.leader"),
-    *("apiserver.app", "apiserver.server", "apiserver.protocols", "apiserver.storage.sqlite", "uvicorn", "uvloop"),
-    *("kubelet.runner", "kubelet.runtime.docker", "kubelet.server"),
-    *("controllers.assembly", "scheduler.runner", "kubeproxy.command"),
-)
+# What each component imports, in the order in which they start. A module that is missing here costs its component the
+# time to import it, and nothing else. None of them may start a thread or ask for an event loop when it is imported:
+# only one thread survives a fork.
+_PRELOADED = {
+    "apiserver": (
+        *("wherry.api.kinds", "apiserver.app", "apiserver.server", "apiserver.protocols", "apiserver.storage.sqlite"),
+        *("uvicorn", "uvloop"),
+    ),
+    "kubelet": ("wherry.client.runner", "kubelet.runner", "kubelet.runtime.docker", "kubelet.server"),
+    "controllers": ("wherry.client.leader", "controllers.assembly"),
+    "scheduler": ("scheduler.runner",),
+    "kubeproxy": ("kubeproxy.command",),
+}
 
 
 def main() -> None:
     """Serve until the supervisor is gone."""
     # numpy would start a thread per core, which no component has any use for.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    for module in _PRELOADED:
-        importlib.import_module(module)
-    # What was imported stays: a collection that looked at it in a child would copy every page.
-    gc.collect()
-    gc.freeze()
-    server = ForkServer(socket.socket(fileno=os.dup(0)))
+    # What was imported stays: a collection that looked at it, here or in a child, would copy every page.
+    gc.disable()
+    server = ForkServer(socket.socket(fileno=os.dup(0)), _PRELOADED)
     server.heed_signals()
     server.serve()
 
@@ -52,8 +54,9 @@ def main() -> None:
 class ForkServer:
     """See the module."""
 
-    def __init__(self, supervisor: socket.socket) -> None:
+    def __init__(self, supervisor: socket.socket, preloaded: Mapping[str, tuple[str, ...]]) -> None:
         self._supervisor = supervisor
+        self._preloaded = preloaded
         self._pid = os.getpid()
         self._running: set[int] = set()
         self._woken, self._wake = os.pipe()
@@ -66,34 +69,49 @@ class ForkServer:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def serve(self) -> None:
-        """Fork on request, until the socket ends."""
-        for request in self._requests():
-            try:
-                pid = os.fork()
-            except OSError as error:  # too many processes, or too little memory: only this one suffers
-                self._say({"failed": error.errno or 0})
-                continue
-            if not pid:
-                self._become(request)
-            self._running.add(pid)
-            self._say({"started": pid})
+        """Fork on request, until the socket ends; import meanwhile what is not there yet."""
+        missing = list(self._preloaded)
+        waiting: list[dict[str, Any]] = []
+        for requests in self._requests(is_busy=lambda: bool(missing or waiting)):
+            waiting.extend(requests)
+            for request in tuple(waiting):
+                if not missing or request["module"] in self._preloaded.keys() - missing:
+                    waiting.remove(request)
+                    self._fork(request)
+            if missing:
+                for module in self._preloaded[missing[0]]:
+                    importlib.import_module(module)
+                gc.freeze()
+                del missing[0]
         for pid in self._running:
             os.kill(pid, signal.SIGTERM)
 
-    def _requests(self) -> Iterator[dict[str, Any]]:
-        """Requests as they come; what ended meanwhile is told."""
+    def _requests(self, is_busy: Callable[[], bool]) -> Iterator[list[dict[str, Any]]]:
+        """Requests as they come, none where the server is busy; what ended meanwhile is told."""
         unread = b""
         while True:
-            readable, _, _ = select.select((self._supervisor.fileno(), self._woken), (), ())
+            readable, _, _ = select.select((self._supervisor.fileno(), self._woken), (), (), 0 if is_busy() else None)
             if self._woken in readable:
                 os.read(self._woken, 512)
                 self._tell_ends()
+            lines: list[bytes] = []
             if self._supervisor.fileno() in readable:
                 received = self._supervisor.recv(65536)
                 if not received:
                     return
                 *lines, unread = (unread + received).split(b"\n")
-                yield from map(msgspec.json.decode, lines)
+            yield [msgspec.json.decode(line) for line in lines]
+
+    def _fork(self, request: dict[str, Any]) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes, or too little memory: only this one suffers
+            self._say({"failed": error.errno or 0})
+            return
+        if not pid:
+            self._become(request)
+        self._running.add(pid)
+        self._say({"started": pid})
 
     def _tell_ends(self) -> None:
         for pid in tuple(self._running):
@@ -111,6 +129,7 @@ class ForkServer:
         try:
             self._let_go(Path(request["log"]))
             rename(request["name"])
+            gc.enable()
             sys.argv = [request["module"], *request["options"]]
             runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
             code = 0
