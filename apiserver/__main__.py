@@ -195,6 +195,7 @@ async def serve(options: Options) -> int:
     await asyncio.gather(running, return_exceptions=True)
     await server.kubelets.close()
     await server.forwarding.close()
+    await server.callouts.close()
     await store.close()
     return status
 

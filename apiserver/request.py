@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -62,6 +62,7 @@ class Request:
     verb: str = ""
     user: User = ANONYMOUS
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)  # for the audit log
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive) -> Request:
@@ -146,6 +147,16 @@ Answer = Response | Stream | Upgrade
 def json_response(value: Any, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Response:
     """A JSON answer."""
     return Response(status, orjson.dumps(value), headers=headers)
+
+
+def warning_headers(warnings: Iterable[str]) -> tuple[tuple[bytes, bytes], ...]:
+    """Warnings as kubectl prints them. Kubernetes: net.NewWarningHeader."""
+    return tuple((b"warning", _warning(text)) for text in warnings)
+
+
+def _warning(text: str) -> bytes:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
+    return f'299 - "{escaped}"'.encode("latin-1", "replace")
 
 
 def split_path(path: str) -> list[str]:

@@ -15,7 +15,7 @@ from apiserver.reading.listing import list_objects, selection_of, version_of, wa
 from apiserver.reading.negotiation import Representation, negotiate
 from apiserver.reading.representation import many, one
 from apiserver.reading.watching import watch_objects
-from apiserver.request import Answer, Request, Response, Target
+from apiserver.request import Answer, Request, Response, Target, warning_headers
 from apiserver.steps.authorization import attributes_of, refusal
 from apiserver.writing.decoding import PROTOBUF, YAML, accept, check_kind, media_type_of, parse, source_of
 from apiserver.writing.deletion import DeleteOptions
@@ -69,7 +69,17 @@ def write_of(request: Request, cls: type[Resource], operation: str) -> Write:
         raise invalid_object(f"{options}Options.meta.k8s.io", "", errors)
     subresource = target.subresource
     return Write(
-        cls, operation, target.namespace, target.name, request.user, subresource, bool(dry_run), request.warnings
+        cls,
+        operation,
+        target.namespace,
+        target.name,
+        request.user,
+        subresource,
+        bool(dry_run),
+        request.warnings,
+        request.annotations,
+        request.query,
+        request.method == "PATCH",
     )
 
 
@@ -101,8 +111,7 @@ def respond(server: Server, request: Request, cls: type[Resource], whole: bytes,
     """One object in the wanted form, with the warnings that came up."""
     form = form_of(request, cls)
     body = one(cls, whole_to_client(whole, cls), form, server.now(), request.first("includeObject"))
-    headers = tuple((b"warning", _warning(text)) for text in request.warnings)
-    return written(request, form, body, status, headers)
+    return written(request, form, body, status, warning_headers(request.warnings))
 
 
 def written(
@@ -125,11 +134,6 @@ def _is_pretty(request: Request) -> bool:
     if "pretty" in request.query:
         return request.flag("pretty")
     return request.headers.get(b"user-agent", b"").startswith((b"curl", b"Wget", b"Mozilla/5.0"))
-
-
-def _warning(text: str) -> bytes:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
-    return f'299 - "{escaped}"'.encode("latin-1", "replace")
 
 
 async def get(server: Server, request: Request, cls: type[Resource]) -> Answer:
@@ -257,7 +261,7 @@ async def delete(server: Server, request: Request, cls: type[Resource]) -> Answe
     details = {"name": write.name, "group": cls.kind.group, "kind": cls.kind.plural, "uid": uid}
     status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
     status["details"] = {key: value for key, value in details.items() if value}
-    return Response(200, orjson.dumps(status))
+    return Response(200, orjson.dumps(status), headers=warning_headers(request.warnings))
 
 
 async def delete_collection(server: Server, request: Request, cls: type[Resource]) -> Answer:

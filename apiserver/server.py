@@ -17,6 +17,7 @@ from apiserver.access.tokens import TokenIssuer
 from apiserver.admission import Admission
 from apiserver.kubelets import Kubelets
 from apiserver.metrics.gathering import Gathering
+from apiserver.proxying.callouts import Callouts
 from apiserver.proxying.forwarding import Forwarding
 from apiserver.reading.conversion import stored_class
 from apiserver.reading.watch_cache import WatchCache
@@ -90,6 +91,7 @@ class Server:
         self.tokens = TokenIssuer(self.cache, settings.service_account_key, settings.issuer, settings.audiences)
         self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)
         self.forwarding = Forwarding()
+        self.callouts = Callouts(self)
         self.usage = Gathering(self)
         self.allocations = Allocations(self.cache, settings.service_cidr, self.random)
         self.admission = Admission(self, settings.disabled_admission)

@@ -15,7 +15,10 @@ Draft = dict[str, Any]
 
 
 class AdmissionPlugin:
-    """One rule. `kinds` are resources such as `pods`; empty means every kind. `old` is None at creation."""
+    """One rule. `kinds` are resources such as `pods`; empty means every kind. `old` is None at creation.
+
+    At a deletion draft and old are the same; at a connection (CONNECT) the draft is its options.
+    """
 
     kinds: ClassVar[tuple[str, ...]] = ()
     operations: ClassVar[tuple[str, ...]] = ("CREATE", "UPDATE")
@@ -54,8 +57,14 @@ class Admission:
 
     async def mutate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         """Let every plugin that changes such objects do so."""
-        for plugin in self._concerned(self._mutating, "mutate", write):
+        plugins = self._concerned(self._mutating, "mutate", write)
+        write.rounds = None
+        for plugin in plugins:
             await plugin.mutate(draft, old, write)
+        if write.rounds is not None and write.rounds.has_changed:
+            write.rounds.is_second = True
+            for plugin in plugins:
+                await plugin.mutate(draft, old, write)
 
     async def validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         """Ask every plugin that judges such objects."""

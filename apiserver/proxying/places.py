@@ -100,15 +100,18 @@ async def place_of_service(server: Server, target: Target) -> Place:
     return place_behind(server, service, wanted)
 
 
-def place_behind(server: Server, service: Service, wanted: Asked) -> Place:
-    """One of the ready pods behind a service; the port is one of the service's, by number or by name."""
+def place_behind(server: Server, service: Service, wanted: Asked, *, only_pods: bool = True) -> Place:
+    """One of the ready pods behind a service; the port is one of the service's, by number or by name.
+
+    Users may write endpoints by hand. Unless `only_pods`, whatever they lead to is asked.
+    """
     port, namespace = wanted.port, service.metadata.namespace
     if port.isdigit():
         names = [each.name for each in service.spec.ports if each.port == int(port)]
         if not names:
             raise Unavailable(f'no service port {port} found for service "{wanted.name}"')
         port = names[0]
-    found = list(_answering(server, namespace, wanted.name, port))
+    found = list(_answering(server, namespace, wanted.name, port, only_pods))
     if not found:
         asked_for = ":".join(wanted) if wanted.scheme else ":".join(part for part in wanted if part)
         raise Unavailable(f'no endpoints available for service "{asked_for}"')
@@ -117,21 +120,25 @@ def place_behind(server: Server, service: Service, wanted: Asked) -> Place:
     return place_at(wanted.scheme, address, number)
 
 
-def _answering(server: Server, namespace: str, service: str, port_name: str) -> Iterator[tuple[str, int]]:
+def _answering(
+    server: Server, namespace: str, service: str, port_name: str, only_pods: bool
+) -> Iterator[tuple[str, int]]:
     for stored in server.cache.of(EndpointSlice).objects(namespace):
         if stored.labels.get(SERVICE_NAME) != service:
             continue
         listed = EndpointSlice.read(stored.item)
         numbers = [port.port for port in listed.ports if port.name == port_name and port.port]
         for endpoint in listed.endpoints if numbers else ():
-            if endpoint.conditions.ready is not False and _is_a_pod_there(server, namespace, endpoint):
+            if endpoint.conditions.ready is False or not endpoint.addresses:
+                continue
+            if not only_pods or _is_a_pod_there(server, namespace, endpoint):
                 yield endpoint.addresses[0], numbers[0]
 
 
 def _is_a_pod_there(server: Server, namespace: str, endpoint: Endpoint) -> bool:
     """Whether the address is really that pod's: endpoints can be written by hand, and must not lead elsewhere."""
     ref = endpoint.target_ref
-    if ref is None or not endpoint.addresses or (ref.namespace or namespace) != namespace:
+    if ref is None or (ref.namespace or namespace) != namespace:
         return False
     stored = server.cache.of(Pod).get(namespace, ref.name)
     if stored is None:

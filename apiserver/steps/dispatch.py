@@ -12,6 +12,7 @@ from apiserver.reading import components
 from apiserver.request import Answer, Request, Response, Upgrade
 from apiserver.subresources import find_subresource
 from apiserver.subresources.binding import bind_by_body
+from apiserver.webhooks.connections import CONNECTIONS, admit_connection
 from wherry.api.core.binding import Binding
 from wherry.machinery.errors import NotFound
 from wherry.machinery.resource import kind_at
@@ -48,4 +49,6 @@ async def dispatch(server: Server, request: Request, proceed: Proceed) -> Answer
         raise NotFound("the server could not find the requested resource", {})
     if request.scope["type"] == "http" and request.verb not in found.verbs and request.method not in found.methods:
         raise resources.method_not_allowed()
+    if found.name in CONNECTIONS:
+        await admit_connection(server, request, cls, found)
     return await found.serve(server, request, cls)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from apiserver.request import Answer, Request, Response, json_response, too_large
+from apiserver.request import Answer, Request, Response, json_response, too_large, warning_headers
 from apiserver.storage.store import Compacted, FutureRevision, StoreUnavailable
 from apiserver.storage.store import TooLarge as ValueTooLarge
 from wherry.machinery.errors import ApiError, Expired, InternalError, Unauthorized, Unavailable
@@ -24,7 +24,8 @@ async def panics_become_500(server: Server, request: Request, proceed: Proceed) 
     try:
         return await proceed(server, request)
     except ApiError as error:
-        return status_response(error)
+        answer = status_response(error)
+        return answer._replace(headers=(*answer.headers, *warning_headers(request.warnings)))
     except Compacted:
         return status_response(Expired("The resourceVersion for the provided list is too old."))
     except ValueTooLarge:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from apiserver import resources
+from apiserver.matching.attributes import Facet, Names
 from apiserver.request import Answer, Request, json_response
 from apiserver.subresources.base import subresource
 from apiserver.writing.rest import Write
@@ -59,8 +60,13 @@ async def _bind(server: Server, draft: Draft, write: Write) -> Answer:
         status["conditions"] = [*others, {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}]
         return pod
 
+    write.facet = Facet("binding", "CREATE", Names("", "v1", "Binding"), lambda _: draft, _leave)
     await server.rest(Pod).update(bound, write)
     return json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+
+
+def _leave(pod: Draft, binding: Draft) -> None:
+    """Whatever a webhook makes of a binding, it is the scheduler's decision that counts."""
 
 
 def _check_bindable(pod: Draft, name: str, uid: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from apiserver import resources
+from apiserver.matching.attributes import Facet, Names
 from apiserver.request import SERVER_ITSELF, Answer, Request, json_response
 from apiserver.subresources.base import subresource
 from apiserver.writing.deletion import DeleteOptions
@@ -35,8 +36,13 @@ async def eviction(server: Server, request: Request, cls: type[Resource]) -> Ans
     if not pod.is_finished and pod.metadata.deleted_at is None and pod.status.phase != "Pending":
         await _spend_budget(server, pod, dry_run=write.dry_run)
     write.subresource = ""
+    write.facet = Facet("eviction", "CREATE", Names("policy", "v1", "Eviction"), lambda _: draft, _leave)
     await server.rest(cls).delete(options, write)
     return json_response(_SUCCESS, 201)
+
+
+def _leave(pod: Draft, eviction: Draft) -> None:
+    """A pod is evicted as was asked, or not at all."""
 
 
 async def _spend_budget(server: Server, pod: Pod, *, dry_run: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver import resources
+from apiserver.matching.attributes import Facet, Names
 from apiserver.request import Answer, Request, Response
 from apiserver.subresources.base import subresource
 from apiserver.writing.patching import patch_function
@@ -47,7 +48,7 @@ async def scale(server: Server, request: Request, cls: type[Resource]) -> Answer
         stored = await server.rest(cls).get(target.namespace, target.name)
         return _respond(server, request, stored.draft(cls.kind))
     write = resources.write_of(request, cls, "UPDATE")
-    write.subresource = ""
+    write.subresource, write.facet = "", _FACET
     if request.verb == "patch":
         change = await patch_function(request, Scale)
     else:
@@ -71,6 +72,13 @@ async def scale(server: Server, request: Request, cls: type[Resource]) -> Answer
         return parent
 
     return _respond(server, request, orjson.loads(await server.rest(cls).update(scaled, write)))
+
+
+def _set(parent: Draft, scale: Draft) -> None:
+    parent.setdefault("spec", {})["replicas"] = (scale.get("spec") or {}).get("replicas", 0)
+
+
+_FACET = Facet("scale", "UPDATE", Names("autoscaling", "v1", "Scale"), scale_of, _set)
 
 
 def _respond(server: Server, request: Request, parent: Draft) -> Response:

@@ -75,7 +75,7 @@ def container_of(pod: Pod, wanted: str) -> str:
     raise BadRequest(text + (f" or one of the init containers: [{inits}]" if inits else ""))
 
 
-@subresource("pods/exec", verbs=("create", "get"), methods=("GET", "POST"))
+@subresource("pods/exec", verbs=("create", "get"), kind=("", "v1", "PodExecOptions"), methods=("GET", "POST"))
 async def exec_(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """Run a command in a container, over a WebSocket."""
     if not request.first("command"):
@@ -83,13 +83,15 @@ async def exec_(server: Server, request: Request, cls: type[Resource]) -> Answer
     return await _tunnel(server, request, cls, "exec")
 
 
-@subresource("pods/attach", verbs=("create", "get"), methods=("GET", "POST"))
+@subresource("pods/attach", verbs=("create", "get"), kind=("", "v1", "PodAttachOptions"), methods=("GET", "POST"))
 async def attach(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """Join a container's own streams, over a WebSocket."""
     return await _tunnel(server, request, cls, "attach")
 
 
-@subresource("pods/portforward", verbs=("create", "get"), methods=("GET", "POST"))
+@subresource(
+    "pods/portforward", verbs=("create", "get"), kind=("", "v1", "PodPortForwardOptions"), methods=("GET", "POST")
+)
 async def port_forward(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """Connections of the client's to ports of a pod, over a WebSocket."""
     target = resources.target_of(request)

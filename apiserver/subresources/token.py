@@ -8,6 +8,7 @@ import orjson
 
 from apiserver import resources
 from apiserver.access.tokens import DEFAULT_SECONDS, Bound
+from apiserver.matching.attributes import Facet, Names
 from apiserver.request import Answer, Request
 from apiserver.subresources.base import subresource
 from wherry.api.authentication.token_request import TokenRequest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from apiserver.server import Server
 
 Draft = dict[str, Any]
+_KIND = Names("authentication.k8s.io", "v1", "TokenRequest")
 MIN_SECONDS, MAX_SECONDS = 600, 2**32
 _BINDABLE: dict[str, type[Resource]] = {"Pod": Pod, "Secret": Secret}
 
@@ -32,6 +34,7 @@ async def token(server: Server, request: Request, cls: type[Resource]) -> Answer
     """POST: issue a token, bound to an object if one is named."""
     write = resources.write_of(request, cls, "CREATE")
     draft = await resources.read_draft(request, TokenRequest)
+    write.facet = Facet("token", "CREATE", _KIND, lambda _: draft, lambda _, changed: draft.update(changed))
     spec = draft.setdefault("spec", {})
     seconds = spec.setdefault("expirationSeconds", DEFAULT_SECONDS)
     errors: list[FieldError] = []
@@ -46,6 +49,8 @@ async def token(server: Server, request: Request, cls: type[Resource]) -> Answer
     bound = await _bound(server, spec.get("boundObjectRef"), write.namespace, write.name)
     audiences = spec.get("audiences") or []
     spec["audiences"] = audiences or list(server.tokens.audiences)
+    await server.admission.mutate(draft, None, write)
+    await server.admission.validate(draft, None, write)
     signed, expires = server.tokens.issue(account, server.now(), seconds, audiences, bound)
     draft["metadata"] = {"name": write.name, "namespace": write.namespace}
     draft["metadata"]["creationTimestamp"] = time_text(server.now())

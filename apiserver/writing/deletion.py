@@ -58,6 +58,13 @@ class DeleteOptions:
         uid, version = preconditions.get("uid") or "", preconditions.get("resourceVersion") or ""
         return cls(grace, uid, version, policy or "", bool(dry_run))
 
+    def to_json(self) -> Draft:
+        """As it was asked for, for webhooks and policies."""
+        preconditions = {"uid": self.uid, "resourceVersion": self.resource_version}
+        given: Draft = {"gracePeriodSeconds": self.grace_seconds, "propagationPolicy": self.propagation or None}
+        given["preconditions"] = {key: value for key, value in preconditions.items() if value} or None
+        return {key: value for key, value in given.items() if value is not None}
+
     def holds_for(self, draft: Draft) -> bool:
         """Whether the preconditions are met."""
         metadata = draft["metadata"]

@@ -8,13 +8,14 @@ Kubernetes: registry/generic/registry.Store.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from apiserver import keys
+from apiserver.matching.attributes import Facet
 from apiserver.reading.stored import Stored, encode, with_revision
 from apiserver.request import User
 from apiserver.storage.store import Conflict as StaleWrite
@@ -27,6 +28,7 @@ from wherry.machinery.resource import Resource
 from wherry.machinery.validation import validate_metadata
 
 if TYPE_CHECKING:
+    from apiserver.admission.rounds import Rounds
     from apiserver.server import Server
 
 Draft = dict[str, Any]
@@ -43,13 +45,21 @@ class Write:
     """Who writes what, and how: passed to admission with every draft."""
 
     cls: type[Resource]
-    operation: str  # CREATE, UPDATE or DELETE
+    operation: str  # CREATE, UPDATE, DELETE or CONNECT
     namespace: str
     name: str
     user: User
     subresource: str = ""
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
+    # For the audit log.
+    annotations: dict[str, str] = field(default_factory=dict)
+    # What the request asked for besides, as it was sent: webhooks are told.
+    query: Mapping[str, list[str]] = field(default_factory=dict)
+    is_patch: bool = False
+    deletion: DeleteOptions | None = None
+    facet: Facet | None = None
+    rounds: Rounds | None = None  # of mutating admission, once somebody was asked
 
 
 @dataclass(slots=True)
@@ -173,14 +183,10 @@ class Rest:
 
     async def _replace(self, wanted: Draft, current: Current, write: Write) -> bytes:
         old = current.draft
-        metadata = wanted["metadata"]
-        metadata["name"] = write.name
-        drafts.set_namespace(metadata, self.cls, write.namespace)
-        if write.subresource == "status":
-            wanted = drafts.status_only(wanted, old, self.cls)
-        elif write.subresource not in DECIDED_HERE:
-            drafts.carry_over(wanted, old, self.cls)
+        wanted = self._as_far_as_allowed(wanted, old, write)
         await self.server.admission.mutate(wanted, old, write)
+        if write.rounds is not None and write.rounds.has_changed:
+            wanted = self._as_far_as_allowed(wanted, old, write)
         with self.server.allocations.reserve(self.cls, wanted, old, dry_run=write.dry_run) as reserved:
             self._validate(wanted, None if write.subresource in DECIDED_HERE else old, write)
             await self.server.admission.validate(wanted, old, write)
@@ -196,6 +202,17 @@ class Rest:
                 entry = await self.server.store.put(key, value, expected=current.revision)
                 reserved.keep()
         return with_revision(value, self.kind, entry.revision)
+
+    def _as_far_as_allowed(self, wanted: Draft, old: Draft, write: Write) -> Draft:
+        """The wanted draft with everything as it was that this write may not change."""
+        metadata = wanted["metadata"]
+        metadata["name"] = write.name
+        drafts.set_namespace(metadata, self.cls, write.namespace)
+        if write.subresource == "status":
+            return drafts.status_only(wanted, old, self.cls)
+        if write.subresource not in DECIDED_HERE:
+            drafts.carry_over(wanted, old, self.cls)
+        return wanted
 
     def _validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         """Raise `Invalid` with every broken rule. Without `old` the draft is judged as a new object."""
@@ -225,11 +242,13 @@ class Rest:
 
         Returns its last JSON and whether it is gone for good.
         """
+        write.deletion = options
         for attempt in range(TRIES):
             current = await self.current(write.namespace, write.name, from_store=attempt > 0)
             if not options.holds_for(current.draft) and attempt == 0:
                 current = await self.current(write.namespace, write.name, from_store=True)
             options.check(current.draft, self.kind)
+            await self.server.admission.mutate(current.draft, current.draft, write)
             await self.server.admission.validate(current.draft, current.draft, write)
             pending = begin_deletion(current.draft, self.cls, options, self.server.now())
             key = keys.key(self.kind, write.namespace, write.name)

@@ -115,7 +115,8 @@ async def have_ready_pod(api: Api, name: str, address: str, *ports: dict[str, An
 async def have_service(api: Api, name: str, pod: str, address: str, **ports: int) -> None:
     """A service on port 80 (and 81 ...) with that pod behind it, at the given ports by name."""
     listed = [
-        {"name": port, "port": 80 + index, "targetPort": number} for index, (port, number) in enumerate(ports.items())
+        {"name": port, "port": 443 if port == "https" else 80 + index, "targetPort": number}
+        for index, (port, number) in enumerate(ports.items())
     ]
     await api.made(
         f"{CORE}/services", {"metadata": {"name": name}, "spec": {"selector": {"app": pod}, "ports": listed}}

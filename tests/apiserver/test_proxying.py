@@ -134,7 +134,7 @@ async def test_a_head_has_no_body_and_a_root_without_slash_is_redirected(shop: S
         assert (await answer.json())["path"] == "/"
 
 
-@pytest.mark.parametrize("name", ["web:http", "web:80", "http:web:http", "https:web:https", "https:web:81"])
+@pytest.mark.parametrize("name", ["web:http", "web:80", "http:web:http", "https:web:https", "https:web:443"])
 async def test_a_service_is_named_in_every_form_also_by_kubectl(shop: Shop, name: str):
     told = await shop.served.kubectl("get", "--raw", f"{CORE}/services/{name}/proxy/health")
 

@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 
 QUANTITY, IP, CIDR, URL = "kubernetes.Quantity", "net.IP", "net.CIDR", "kubernetes.URL"
 SEMVER = "kubernetes.Semver"
-OPAQUE = (QUANTITY, IP, CIDR, URL, SEMVER)
+_AUTHORIZATION = "kubernetes.authorization."
+AUTHORIZER, DECISION = _AUTHORIZATION + "Authorizer", _AUTHORIZATION + "Decision"
+PATH_CHECK, GROUP_CHECK, RESOURCE_CHECK = (_AUTHORIZATION + f"{name}Check" for name in ("Path", "Group", "Resource"))
+OPAQUE = (QUANTITY, IP, CIDR, URL, SEMVER, AUTHORIZER, DECISION, PATH_CHECK, GROUP_CHECK, RESOURCE_CHECK)
 
 
 class Function(NamedTuple):
