@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from scheduler.answers import Answers
+from scheduler.cycle.answers import Answers
 from scheduler.framework import Plugin, load_plugins
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot

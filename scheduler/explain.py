@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scheduler.decision import Decision, Refusal
+from scheduler.cycle.decision import Decision, Refusal
 from wherry.machinery.quantity import Format, Quantity
 
 _BYTES = ("memory", "ephemeral-storage", "hugepages-")

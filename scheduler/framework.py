@@ -40,7 +40,8 @@ class Verdict(NamedTuple):
     """Where a pod may go (`mask`), and why not elsewhere, in the words of `kubectl describe pod`.
 
     A refusal for want of something adds the numbers: how much is `wanted`, and how much each node has `free`. One
-    that is about the pod, whatever the node, says so: then no nodes are counted, as after Kubernetes' PreFilter.
+    that is about the pod, whatever the node, says so: then no nodes are counted, as after Kubernetes' PreFilter. Where
+    evicting others from the node could lift a refusal, it `may_yield`; Kubernetes calls all others unresolvable.
     """
 
     mask: Mask
@@ -48,6 +49,7 @@ class Verdict(NamedTuple):
     wanted: int = 0
     free: IntArray | None = None
     is_about_pod: bool = False
+    may_yield: Mask | bool = False
 
 
 class PluginArgs(BaseModel):
@@ -119,11 +121,11 @@ def normalize_to_highest(scores: FloatArray, *, reverse: bool = False) -> FloatA
     return HIGHEST_SCORE - scaled if reverse else scaled
 
 
-def in_turn(checks: Iterable[tuple[Mask, str]], nodes: Columns) -> Iterator[Verdict]:
-    """A verdict for each check over all nodes; where several refuse, a node counts under the first."""
+def in_turn(checks: Iterable[tuple[Mask, str, bool]], nodes: Columns) -> Iterator[Verdict]:
+    """A verdict for each check (where, why not elsewhere, may that yield); a node counts under the first refusal."""
     refused: Mask | None = None
-    for mask, reason in checks:
-        yield Verdict(nodes.here(mask if refused is None else mask | refused), reason)
+    for mask, reason, may_yield in checks:
+        yield Verdict(nodes.here(mask if refused is None else mask | refused), reason, may_yield=may_yield)
         refused = ~mask if refused is None else refused | ~mask
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import structlog
 
-from scheduler.writes import unschedulable
+from scheduler.pods import PodView
+from scheduler.writes import News, status_patch
 from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.events import EventRecorder
@@ -31,21 +32,35 @@ class Reporter:
         self._client, self._may_act = client, may_act
         self._recorder = EventRecorder(client, component)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._latest: dict[str, tuple[Pod, str]] = {}
+        self._latest: dict[str, tuple[Pod, News]] = {}
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
 
-    def found_no_node(self, pod: Pod, message: str) -> None:
-        """Tell that a pod could not be scheduled."""
+    def found_no_node(self, pod: Pod, message: str, nominated: str | None = None) -> None:
+        """Tell that a pod could not be scheduled, and, unless that stays as it is, which node it is nominated for."""
         self._events.put_nowait(Event(pod, "FailedScheduling", message, "Warning", "Scheduling"))
-        if pod.metadata.uid not in self._latest:
-            self._waiting.put_nowait(pod.metadata.uid)
-        self._latest[pod.metadata.uid] = (pod, message)
+        self._write_soon(pod, News(message, nominated))
+
+    def nominated(self, pod: Pod, node: str) -> None:
+        """Tell which node a pod is nominated for; empty: for none."""
+        self._write_soon(pod, News(nominated=node))
+
+    def preempted(self, victim: PodView, preemptor: PodView, node: str) -> None:
+        """Tell that a pod makes way for another."""
+        message = f"Preempted by pod {preemptor.uid} on node {node}"
+        self._events.put_nowait(Event(victim.pod, "Preempted", message, action="Preempting"))
 
     def assigned(self, pod: Pod, node: str) -> None:
         """Tell that a pod has its node."""
         self._latest.pop(pod.metadata.uid, None)
         message = f"Successfully assigned {pod.key} to {node}"
         self._events.put_nowait(Event(pod, "Scheduled", message, action="Binding"))
+
+    def _write_soon(self, pod: Pod, news: News) -> None:
+        uid = pod.metadata.uid
+        earlier = self._latest.get(uid)
+        if earlier is None:
+            self._waiting.put_nowait(uid)
+        self._latest[uid] = (pod, news.after(earlier[1]) if earlier else news)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -71,8 +86,8 @@ class Reporter:
             if latest is not None and self._may_act():
                 await self._write(*latest)
 
-    async def _write(self, pod: Pod, message: str) -> None:
-        patch = unschedulable(pod, message, clock.now())
+    async def _write(self, pod: Pod, news: News) -> None:
+        patch = status_patch(pod, news, clock.now())
         if patch is None:
             return
         metadata = pod.metadata

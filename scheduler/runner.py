@@ -16,11 +16,11 @@ from typing import Any
 
 import structlog
 
-from scheduler.answers import Answers
 from scheduler.binder import Binder, Bound
-from scheduler.decision import Decision
+from scheduler.chooser import Chooser, Outcome
 from scheduler.framework import Plugin
 from scheduler.pods import PodView
+from scheduler.preemption.preemptor import Preemptor
 from scheduler.queue import Queue
 from scheduler.reporter import Reporter
 from scheduler.snapshot import Snapshot
@@ -53,10 +53,11 @@ class Scheduler:
         self.namespaces = Informer(client, Namespace)
         self._may_act = may_act
         seed = clock.randomness().getrandbits(32)
-        self._answers = {name: Answers(self.snapshot, plugins, seed) for name, plugins in profiles.items()}
         self._binder = Binder(client, self._bound, may_act)
         self._volumes = VolumeBinder(client, self._binder.bind, self._bound)
         self._reporter = Reporter(client, next(iter(profiles)), may_act)
+        self._preemptor = Preemptor(client, self.snapshot, self._reporter, lambda pod: self._wake(pod.pod, None))
+        self._chooser = Chooser(self.snapshot, profiles, self._preemptor, seed)
         self._woken = asyncio.Event()
         self.pods.subscribe(self._pod_changed)
         self.nodes.subscribe(self._node_changed)
@@ -67,12 +68,14 @@ class Scheduler:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            informers: tuple[Informer[Any], ...] = (self.nodes, self.namespaces, self.pods, *self._volumes.informers)
+            informers: tuple[Informer[Any], ...] = (self.nodes, self.namespaces, self.pods, self._preemptor.budgets)
+            informers = (*informers, *self._volumes.informers)
             for informer in informers:
                 group.create_task(informer.run(), name=f"informer {informer.kind.kind.plural}")
             group.create_task(self._binder.run(), name="binder")
             group.create_task(self._volumes.run(), name="volumes")
             group.create_task(self._reporter.run(), name="reporter")
+            group.create_task(self._preemptor.run(), name="preemptor")
             # A plan on half of the pods would give away the room of the other half.
             for informer in informers:
                 await informer.synced()
@@ -101,14 +104,12 @@ class Scheduler:
 
     async def _place(self, pod: PodView) -> None:
         pod = self._volumes.lookup.view(pod)
-        answers = self._answers[pod.spec.scheduler_name]
-        choice = answers.on_named_node(pod)
+        outcome = self._chooser.choose(pod)
+        choice = outcome.choice
         if choice is None:
-            answer = answers.to(pod)
-            choice = answer.best()
-            if choice is None:
-                self._refuse(pod, answer.decision(pod))
-                return
+            self._refuse(pod, outcome)
+            return
+        self._preemptor.withdraw(pod, goes_to=choice.node)
         self.snapshot.place(pod, choice.node)
         log.info("plan", pod=pod.key, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
         node = self.nodes.get(choice.node)
@@ -117,10 +118,22 @@ class Scheduler:
         else:
             await self._binder.bind(pod, choice.node)
 
-    def _refuse(self, pod: PodView, decision: Decision) -> None:
-        log.info("plan", pod=pod.key, message=decision.message)
+    def _refuse(self, pod: PodView, outcome: Outcome) -> None:
+        _, decision, preemption = outcome
+        if decision is None:
+            return
+        message, nominated = decision.message, None
+        if preemption is not None and preemption.message:
+            message += f" preemption: {preemption.message}"
+        log.info("plan", pod=pod.key, message=message)
         self.queue.refused(pod, decision.rejected_by, self._now())
-        self._reporter.found_no_node(pod.pod, decision.message)
+        if preemption is not None and (preemption.victims or not preemption.node):
+            nominated = preemption.node
+        self._reporter.found_no_node(pod.pod, message, nominated)
+        if preemption is not None and preemption.victims:
+            self._preemptor.begin(pod, preemption)
+        elif nominated == "":
+            self._preemptor.withdraw(pod)
 
     def _bound(self, bound: Bound) -> None:
         pod, node, error = bound
@@ -147,6 +160,7 @@ class Scheduler:
         if seen is None:
             return
         uid = PodView(seen).uid
+        self._preemptor.pod_changed(change)
         if after is None or after.is_finished:
             self.queue.remove(uid)
             self.snapshot.remove(uid)
@@ -155,11 +169,15 @@ class Scheduler:
             self.snapshot.place(PodView(after), after.spec.node_name)
         elif after.metadata.deleted_at is not None:
             self.queue.remove(uid)
-        elif after.spec.scheduler_name in self._answers and self.snapshot.node_of(uid) is None:
+        elif after.spec.scheduler_name in self._chooser and self._is_unplaced(uid):
+            self._preemptor.follow(before, PodView(after))
             self.queue.add(PodView(after), self._now())
         if seen.spec.node_name or (before is not None and before.spec.node_name):
             self._wake(before, after)
         self._woken.set()
+
+    def _is_unplaced(self, uid: str) -> bool:
+        return self.snapshot.node_of(uid) is None or uid in self._preemptor.nominations
 
     def _node_changed(self, change: Change[Node]) -> None:
         before, after = change

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from scheduler.columns import Columns, Table
 from scheduler.columns.neighbours import Neighbours
+from scheduler.columns.ranks import Ranks
 from scheduler.pods import PodView
 from wherry.api.core.node import Node
 
@@ -50,7 +51,7 @@ class Snapshot:
     """Nodes and the pods placed on them, as columns."""
 
     def __init__(self) -> None:
-        self._table = Table(Neighbours(self._placed))
+        self._table = Table(Neighbours(self._placed), Ranks(self._placed))
         self._loads: dict[str, _Load] = {}
         self._node_of: dict[str, str] = {}
         # In the order of events. Rows added or removed start a new epoch: numbers of rows then mean something else.
@@ -137,6 +138,7 @@ class Snapshot:
         for port in pod.host_ports:
             self._table.count_port(node, port, sign)
         self._table.neighbours.count(pod, node, sign)
+        self._table.ranks.count(pod, node, sign)
         row = self._table.row_of.get(node)
         if row is not None:
             self._table.requested.set(row, load.requested)

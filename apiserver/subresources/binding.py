@@ -57,6 +57,7 @@ async def _bind(server: Server, draft: Draft, write: Write) -> Answer:
             pod["metadata"]["annotations"] = {**pod["metadata"].get("annotations", {}), **annotations}
         status = pod.setdefault("status", {})
         others = [each for each in status.get("conditions", []) if each.get("type") != "PodScheduled"]
+        status.pop("nominatedNodeName", None)  # it has been: what was promised is kept
         status["conditions"] = [*others, {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}]
         return pod
 

@@ -10,6 +10,7 @@ import numpy as np
 from scheduler.columns.arrays import AmountColumns, Mask
 from scheduler.columns.interned import Interned
 from scheduler.columns.neighbours import Neighbours
+from scheduler.columns.ranks import Ranks
 from scheduler.columns.tolerations import TaintKey
 from scheduler.pods.requests import amount
 from scheduler.pods.view import HostPort
@@ -22,7 +23,7 @@ MOST_LABEL_COLUMNS = 256
 class Table:
     """The arrays themselves, written by the snapshot: a row per node, in the order the nodes were first seen."""
 
-    def __init__(self, neighbours: Neighbours | None = None) -> None:
+    def __init__(self, neighbours: Neighbours | None = None, ranks: Ranks | None = None) -> None:
         self.row_of: dict[str, int] = {}
         self.names: tuple[str, ...] = ()
         self.allocatable, self.requested, self.estimated = AmountColumns(), AmountColumns(), AmountColumns()
@@ -30,7 +31,7 @@ class Table:
         self.name: Interned[str] = Interned()
         self.taints: Interned[tuple[TaintKey, ...]] = Interned()
         self.ports: dict[tuple[str, int], dict[str, dict[str, int]]] = {}
-        self.neighbours = neighbours or Neighbours()
+        self.neighbours, self.ranks = neighbours or Neighbours(), ranks or Ranks()
         self._labels: list[Mapping[str, str]] = []
         self._label_columns: dict[str, Interned[str | None]] = {}
 
@@ -39,7 +40,7 @@ class Table:
         row, name = len(self.names), node.metadata.name
         self.names = (*self.names, name)
         self.row_of[name] = row
-        self.neighbours.rows_changed(self.row_of)
+        self._rows_changed()
         for amounts in (self.allocatable, self.requested, self.estimated):
             amounts.append()
         self.unschedulable = np.append(self.unschedulable, False)
@@ -55,7 +56,7 @@ class Table:
         """Remove a node's row."""
         self.names = self.names[:row] + self.names[row + 1 :]
         self.row_of = {name: index for index, name in enumerate(self.names)}
-        self.neighbours.rows_changed(self.row_of)
+        self._rows_changed()
         self.unschedulable = np.delete(self.unschedulable, row)
         del self._labels[row]
         parts: list[Any] = [self.allocatable, self.requested, self.estimated, self.name, self.taints]
@@ -71,6 +72,10 @@ class Table:
         self._labels[row] = node.metadata.labels
         for key, column in self._label_columns.items():
             column.set(row, node.metadata.labels.get(key))
+
+    def _rows_changed(self) -> None:
+        self.neighbours.rows_changed(self.row_of)
+        self.ranks.rows_changed(self.row_of)
 
     def label(self, key: str) -> Interned[str | None]:
         """The column of one label, built when it is first asked for; None where a node lacks the label."""

@@ -91,6 +91,10 @@ class Columns:
         """What is left; negative where pods were placed past the scheduler."""
         return self.allocatable(resource) - self.requested(resource)
 
+    def evictable(self, resource: str, priority: int) -> IntArray:
+        """What pods of a lower priority than this hold of it; `pods` says how many they are."""
+        return self._table.ranks.held_below(priority, resource)[self._rows]
+
     @property
     def unschedulable(self) -> Mask:
         """Where somebody said `kubectl cordon`."""

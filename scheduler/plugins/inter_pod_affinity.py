@@ -49,11 +49,11 @@ class InterPodAffinity(Plugin):
         own = [(term, around.wanted(term)) for term in pod.terms if term.role is Role.AWAY]
         others = [(term, around.holders(term)) for term in around.asking(pod) if term.role is Role.AWAY]
         checks = (
-            (where_near(pod, nodes), NOT_NEAR),
-            (where_none(own, nodes), NOT_AWAY),
-            (where_none(others, nodes), NOT_WELCOME),
+            (where_near(pod, nodes), NOT_NEAR, False),
+            (where_none(own, nodes), NOT_AWAY, True),
+            (where_none(others, nodes), NOT_WELCOME, True),
         )
-        yield from in_turn(((mask, reason) for mask, reason in checks if mask is not None), nodes)
+        yield from in_turn(((mask, why, yields) for mask, why, yields in checks if mask is not None), nodes)
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray | None:
         around, args = nodes.neighbours, self.args

@@ -11,6 +11,8 @@ from scheduler.triggers import Added, Deleted
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 
+TAKEN = "node(s) didn't have free ports for the requested pod ports"
+
 
 class NodePorts(Plugin):
     """Keep pods off nodes where another pod has the host port they want."""
@@ -21,4 +23,4 @@ class NodePorts(Plugin):
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
         for port in pod.host_ports:
-            yield Verdict(nodes.has_free_port(port), "node(s) didn't have free ports for the requested pod ports")
+            yield Verdict(nodes.has_free_port(port), TAKEN, may_yield=True)

@@ -51,7 +51,8 @@ class NodeResourcesFit(Plugin):
         for resource, wanted in pod.requests.items():
             free = nodes.free(resource)
             reason = "Too many pods" if resource == "pods" else f"Insufficient {resource}"
-            yield Verdict(free >= wanted, reason, wanted, free)
+            could_ever = nodes.allocatable(resource) >= wanted
+            yield Verdict(free >= wanted, reason, wanted, free, may_yield=could_ever)
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray:
         packs = self.args.scoring_strategy.type == "MostAllocated"

@@ -68,11 +68,11 @@ class PodTopologySpread(Plugin):
         return np.where(scores == LEFT_OUT, 0.0, (most + least - scores) * (HIGHEST_SCORE / most))
 
 
-def _checks(pod: PodView, nodes: Columns) -> Iterator[tuple[Mask, str]]:
+def _checks(pod: PodView, nodes: Columns) -> Iterator[tuple[Mask, str, bool]]:
     required = [(each, nodes.domains(each.topology_key)) for each in pod.constraints if each.is_required]
     for constraint, domains in required:
         counted = included(constraint, pod, nodes) & np.logical_and.reduce([each.has for _, each in required])
         held = domains.summed(nodes.neighbours.selected(pod.group.namespace, constraint.selector) * counted)
         least = 0.0 if domains.number(counted) < constraint.min_domains else held[counted].min()
-        yield domains.has, NO_LABEL
-        yield held + constraint.selects_itself - least <= constraint.max_skew, NOT_MATCHED
+        yield domains.has, NO_LABEL, False
+        yield held + constraint.selects_itself - least <= constraint.max_skew, NOT_MATCHED, True

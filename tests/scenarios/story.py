@@ -35,8 +35,10 @@ def a_statefulset(name: str, image: str, replicas: int) -> dict[str, Any]:
     return deployment | {"kind": "StatefulSet", "spec": deployment["spec"] | claims}
 
 
-def template(name: str, image: str) -> dict[str, Any]:
-    container = {"name": image.partition(":")[0], "image": image}
+def template(name: str, image: str, cpu: str = "") -> dict[str, Any]:
+    container: dict[str, Any] = {"name": image.partition(":")[0], "image": image}
+    if cpu:
+        container["resources"] = {"requests": {"cpu": cpu}}
     return {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
 
 
@@ -50,6 +52,26 @@ class Story:
     async def create_deployment(self, name: str, image: str, replicas: int) -> None:
         self.transcript.command(f"kubectl create deployment {name} --image={image} --replicas={replicas}")
         await self.cluster.admin.create(a_deployment(name, image, replicas))
+        await self.cluster.settle()
+
+    async def create_priority_class(self, name: str, value: int) -> None:
+        self.transcript.command(f"kubectl create priorityclass {name} --value={value}")
+        manifest = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
+        await self.cluster.admin.create(manifest | {"value": value})
+        await self.cluster.settle()
+
+    async def run_pod(self, name: str, image: str, cpu: str, priority: str) -> None:
+        self.transcript.command(f"kubectl apply -f {name}.yaml   # a pod that wants {cpu} cpus, priority {priority}")
+        spec = {"priorityClassName": priority, **template(name, image, cpu)["spec"]}
+        metadata = {"name": name, "namespace": NAMESPACE}
+        await self.cluster.admin.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        await self.cluster.settle()
+
+    async def apply_deployment(self, name: str, image: str, replicas: int, cpu: str) -> None:
+        self.transcript.command(f"kubectl apply -f {name}.yaml   # {replicas} replicas of {image}, {cpu} cpus each")
+        deployment = a_deployment(name, image, replicas)
+        deployment["spec"]["template"] = template(name, image, cpu)
+        await self.cluster.admin.create(deployment)
         await self.cluster.settle()
 
     async def create_statefulset(self, name: str, image: str, replicas: int) -> None:

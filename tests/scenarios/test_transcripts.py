@@ -75,6 +75,19 @@ async def a_statefulsets_life(story: Story) -> None:
     await story.scale("db", 2, StatefulSet)
 
 
+async def an_urgent_pod(story: Story) -> None:
+    """An urgent pod finds every node full: the fewest and least important others make way for it.
+
+    The scheduler looks for the node where that costs least, promises the room to the pod, and tells the victims why
+    they go; they have their usual time to end. Only then is the pod bound. Whoever was replaced by their controller
+    waits in turn, and gets the room again when the urgent pod is done.
+    """
+    await story.create_priority_class("urgent", 1000)
+    await story.apply_deployment("web", "web:1", replicas=6, cpu="4")
+    await story.run_pod("training", "train:1", cpu="6", priority="urgent")
+    await story.delete_pod("training")
+
+
 def transcript_of(tell: Callable[[Story], Awaitable[None]]) -> str:
     async def play() -> str:
         async with SimulatedCluster(nodes=3) as cluster:
@@ -87,7 +100,7 @@ def transcript_of(tell: Callable[[Story], Awaitable[None]]) -> str:
 
 
 @pytest.mark.parametrize(
-    "tell", [a_deployments_life, a_nodes_death, a_rollout_gone_wrong_and_undone, a_statefulsets_life]
+    "tell", [a_deployments_life, a_nodes_death, a_rollout_gone_wrong_and_undone, a_statefulsets_life, an_urgent_pod]
 )
 def test_the_story_is_told_as_ever(tell: Callable[[Story], Awaitable[None]]):
     golden = Path(__file__).with_name(f"{tell.__name__}.txt")

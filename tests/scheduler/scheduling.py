@@ -5,9 +5,9 @@ from typing import Any
 
 from make import a_container, a_node, a_pod
 
-from scheduler.decision import Decision
+from scheduler.cycle.decision import Decision
+from scheduler.cycle.plan import plan
 from scheduler.framework import Plugin, load_plugins
-from scheduler.plan import plan
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 from wherry.api.core.node import Node

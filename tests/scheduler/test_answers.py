@@ -4,7 +4,7 @@ from collections import Counter
 
 from scheduling import a_container, a_node, a_view, all_plugins, snapshot_of
 
-from scheduler.answers import Answers
+from scheduler.cycle.answers import Answers
 from scheduler.framework import Plugin, normalize_to_highest
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot

@@ -6,9 +6,9 @@ from oracle import fits
 from oracle_around import affinity_score, fits_around
 from scheduling import a_node, a_view, all_plugins, snapshot_of
 
-from scheduler.answers import Answers
-from scheduler.panel import Panel
-from scheduler.plan import Answer
+from scheduler.cycle.answers import Answers
+from scheduler.cycle.panel import Panel
+from scheduler.cycle.plan import Answer
 
 PLUGINS = all_plugins()
 NAMESPACES = {"default": {"team": "x"}, "other": {}, "third": {"team": "y"}}

@@ -4,7 +4,7 @@ import pytest
 from scheduling import a_node, a_view, all_plugins, decide, fitting, snapshot_of
 from test_scores import scores_of
 
-from scheduler.plan import plan
+from scheduler.cycle.plan import plan
 from scheduler.plugins.inter_pod_affinity import InterPodAffinity, InterPodAffinityArgs
 
 WEB, DB = {"app": "web"}, {"app": "db"}

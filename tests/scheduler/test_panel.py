@@ -8,8 +8,8 @@ import pytest
 from scheduling import a_node, a_view
 
 from scheduler.columns import Columns
+from scheduler.cycle.panel import Panel, PluginMistake
 from scheduler.framework import Plugin, Verdict
-from scheduler.panel import Panel, PluginMistake
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 

@@ -3,8 +3,8 @@
 import pytest
 from scheduling import a_node, a_view, all_plugins, snapshot_of, tainted
 
-from scheduler.answers import Answers
-from scheduler.pinned import named_node
+from scheduler.cycle.answers import Answers
+from scheduler.cycle.pinned import named_node
 
 
 def by_name(*names: str, operator="In"):

@@ -32,6 +32,7 @@ def test_without_a_word_every_plugin_is_on_in_kubernetes_order(tmp_path):
         ("VolumeBinding", 1),
         ("PodTopologySpread", 2),
         ("InterPodAffinity", 2),
+        ("DefaultPreemption", 1),
     ]
 
 

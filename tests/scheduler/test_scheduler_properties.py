@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from oracle import fits, is_overcommitted
 from scheduling import a_container, a_node, a_view, all_plugins, snapshot_of
 
-from scheduler.answers import Answers
-from scheduler.panel import Panel
-from scheduler.plan import Answer, plan
+from scheduler.cycle.answers import Answers
+from scheduler.cycle.panel import Panel
+from scheduler.cycle.plan import Answer, plan
 
 PLUGINS = all_plugins()
 KEYS, VALUES = st.sampled_from(["a", "b"]), st.sampled_from(["1", "2", "x"])

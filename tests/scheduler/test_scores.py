@@ -3,8 +3,8 @@
 import pytest
 from scheduling import a_node, a_view, decide, gpu_node, snapshot_of, tainted
 
+from scheduler.cycle.plan import plan
 from scheduler.framework import Plugin
-from scheduler.plan import plan
 from scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs
 
 

@@ -10,7 +10,7 @@ from scheduling import a_view, all_plugins, snapshot_of
 from test_answers import place_all
 from test_scheduler_runner import placement, scheduling
 
-from scheduler.answers import Answers
+from scheduler.cycle.answers import Answers
 from wherry.sim.virtual_time import in_virtual_time
 
 WEB = {"app": "web"}

@@ -78,6 +78,8 @@ def _revision(revision: ControllerRevision) -> Iterator[str]:
 def _pod(pod: Pod) -> Iterator[str]:
     if pod.spec.node_name:
         yield f"on {pod.spec.node_name}"
+    elif pod.status.nominated_node_name:
+        yield f"promised to be on {pod.status.nominated_node_name}"
     if pod.status.phase != "Pending":
         yield pod.status.phase
     if pod.status.container_statuses:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,6 +27,12 @@ class Refusal:
     wanted: int = 0
     free: IntArray | None = None
     is_about_pod: bool = False
+    may_yield: Mask | None = None
+
+    @property
+    def resource(self) -> str:
+        """What the nodes lack, if the refusal has numbers."""
+        return "" if self.free is None else self.reason.rpartition(" ")[2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,4 +100,4 @@ def _counted(refusals: tuple[Refusal, ...], size: int) -> Iterator[Refusal]:
         nodes = refusal.nodes & ~earlier
         current = current | nodes
         if nodes.any():
-            yield Refusal(refusal.plugin, refusal.reason, nodes, refusal.wanted, refusal.free)
+            yield replace(refusal, nodes=nodes)

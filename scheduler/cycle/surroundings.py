@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from scheduler.columns import Columns
-from scheduler.decision import Decision
+from scheduler.cycle.decision import Decision
+from scheduler.cycle.panel import Panel
+from scheduler.cycle.plan import Answer, Choice
 from scheduler.framework import Plugin
-from scheduler.panel import Panel
-from scheduler.plan import Answer, Choice
 from scheduler.pods import PodView
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from scheduler.columns import Columns
-from scheduler.panel import Panel
-from scheduler.plan import Choice
+from scheduler.cycle.panel import Panel
+from scheduler.cycle.plan import Choice
 from scheduler.pods import PodView
 from wherry.api.core.pod.spec import NodeSelectorTerm
 
@@ -31,7 +31,12 @@ def _name_in(term: NodeSelectorTerm) -> str:
 
 def choice_of_one(pod: PodView, nodes: Columns, panel: Panel) -> Choice | None:
     """The named node if the pod fits there. None: it names none, or must be explained why it does not fit."""
-    row = nodes.row_of(named_node(pod))
+    return choice_at(named_node(pod), pod, nodes, panel)
+
+
+def choice_at(node: str, pod: PodView, nodes: Columns, panel: Panel) -> Choice | None:
+    """This node if the pod fits there."""
+    row = nodes.row_of(node)
     if row is None:
         return None
     look = panel.look(pod, nodes.at(np.array([row])))

@@ -28,7 +28,7 @@ class Panel:
     """Filters and scores in their order."""
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
-        self._plugins = plugins
+        self.plugins = plugins
         self._looking_around = [plugin for plugin in plugins if plugin.defines("looks_around")]
         self.filters = [plugin for plugin in plugins if plugin.defines("filter")]
         self.scorers = [plugin for plugin in plugins if plugin.defines("score") and plugin.weight]
@@ -43,7 +43,7 @@ class Panel:
 
     def without(self, plugins: Sequence[Plugin]) -> Panel:
         """All plugins but these."""
-        return Panel([plugin for plugin in self._plugins if plugin not in plugins])
+        return Panel([plugin for plugin in self.plugins if plugin not in plugins])
 
     def look(self, pod: PodView, window: Columns, among: Mask | None = None) -> Look:
         """Ask every plugin about every row of the window, of which others let the pod go `among` these."""

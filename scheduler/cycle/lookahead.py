@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from scheduler.columns import Columns, FloatArray
-from scheduler.panel import Look, Panel
+from scheduler.cycle.panel import Look, Panel
 from scheduler.pods import PodView
 
 IMPOSSIBLE = -np.inf

@@ -20,10 +20,10 @@ from typing import NamedTuple
 import numpy as np
 
 from scheduler.columns import ALL_ROWS, Columns, FloatArray, IntArray, Mask, Rows
-from scheduler.decision import Decision, PluginScores, Refusal
+from scheduler.cycle.decision import Decision, PluginScores, Refusal
+from scheduler.cycle.lookahead import IMPOSSIBLE, Lookahead
+from scheduler.cycle.panel import Look, Panel
 from scheduler.framework import Plugin, Verdict
-from scheduler.lookahead import IMPOSSIBLE, Lookahead
-from scheduler.panel import Look, Panel
 from scheduler.pods import PodView
 
 # Scores nearer than this count as equal, and the seed decides.
@@ -47,17 +47,24 @@ def plan(pod: PodView, nodes: Columns, plugins: Sequence[Plugin], seed: int = 0)
 class _Refused:
     """Where one plugin refuses for one reason, row by row."""
 
-    __slots__ = ("free", "is_about_pod", "rows", "wanted")
+    __slots__ = ("free", "is_about_pod", "may_yield", "rows", "wanted")
 
     def __init__(self, size: int, verdict: Verdict) -> None:
         self.rows: Mask = np.zeros(size, dtype=np.bool_)
+        self.may_yield: Mask = np.zeros(size, dtype=np.bool_)
         self.wanted, self.is_about_pod = verdict.wanted, verdict.is_about_pod
         self.free: IntArray | None = None if verdict.free is None else np.zeros(size, dtype=np.int64)
 
     def note(self, rows: Rows, verdict: Verdict) -> None:
         self.rows[rows] |= ~verdict.mask
+        self.may_yield[rows] = verdict.may_yield
         if self.free is not None and verdict.free is not None:
             self.free[rows] = verdict.free
+
+    def told(self, plugin: str, reason: str) -> Refusal:
+        """The same as a value."""
+        free = None if self.free is None else self.free.copy()
+        return Refusal(plugin, reason, self.rows.copy(), self.wanted, free, self.is_about_pod, self.may_yield.copy())
 
 
 class Answer:
@@ -162,9 +169,7 @@ class Answer:
             return replace(self._decision, pod=pod.key)
         choice = self.best()
         refusals = (
-            Refusal(plugin, reason, refused.rows.copy(), refused.wanted, _copy(refused.free), refused.is_about_pod)
-            for (plugin, reason), refused in self._refused.items()
-            if refused.rows.any()
+            refused.told(plugin, reason) for (plugin, reason), refused in self._refused.items() if refused.rows.any()
         )
         # A reason may turn up only when a row changes; the message goes by the order of the filters.
         position = {plugin.name: index for index, plugin in enumerate(self._panel.filters)}
@@ -204,7 +209,3 @@ class Answer:
             return
         self._compared = self._panel.compared_total(self._scores, self._feasible)
         self._totals = np.where(self._feasible, self._plain + self._compared, IMPOSSIBLE)
-
-
-def _copy(array: IntArray | None) -> IntArray | None:
-    return None if array is None else array.copy()

@@ -1,0 +1,77 @@
+"""Chooser: the cycle of one pod in the shell's hands: a node for it, or why there is none and who could make way.
+
+Room that is kept for other pods counts, unless the pod is more important than they. Where the pod heeds its neighbours
+it must fit with those who are not there yet, and without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from scheduler.cycle.answers import Answers
+from scheduler.cycle.decision import Decision
+from scheduler.cycle.pinned import choice_at
+from scheduler.cycle.plan import Choice, plan
+from scheduler.framework import Plugin
+from scheduler.pods import PodView
+from scheduler.preemption.plan import Preemption
+from scheduler.preemption.preemptor import Preemptor
+from scheduler.snapshot import Snapshot
+
+
+class Outcome(NamedTuple):
+    """A choice; or else the decision that says why there is none, and what it means for others."""
+
+    choice: Choice | None = None
+    decision: Decision | None = None
+    preemption: Preemption | None = None
+
+
+class Chooser:
+    """See the module."""
+
+    def __init__(
+        self, snapshot: Snapshot, profiles: Mapping[str, Sequence[Plugin]], preemptor: Preemptor, seed: int
+    ) -> None:
+        self._snapshot, self._preemptor = snapshot, preemptor
+        self._answers = {name: Answers(snapshot, plugins, seed) for name, plugins in profiles.items()}
+
+    def __contains__(self, scheduler_name: str) -> bool:
+        return scheduler_name in self._answers
+
+    def choose(self, pod: PodView) -> Outcome:
+        """What becomes of the pod on the nodes as they are now."""
+        nominations = self._preemptor.nominations
+        with nominations.making_way(pod) if nominations else nullcontext():
+            answers = self._answers[pod.spec.scheduler_name]
+            choice = self._at_nominated_node(pod, answers) or answers.on_named_node(pod)
+            if choice is not None:
+                return Outcome(choice)
+            answer = answers.to(pod)
+            choice = answer.best()
+            if choice is not None and not (nominations and answers.looking_around(pod)):
+                return Outcome(choice)
+            decision = answer.decision(pod)
+            if choice is not None:
+                decision = self._fits_either_way(pod, decision, answers)
+            if decision.winner:
+                return Outcome(Choice(decision.winner, 0.0, "", 0.0))
+            return Outcome(None, decision, self._preemptor.plan(pod, decision, answers.panel))
+
+    def _at_nominated_node(self, pod: PodView, answers: Answers) -> Choice | None:
+        node = self._preemptor.nominations.node_of(pod.uid) or pod.pod.status.nominated_node_name
+        return choice_at(node, pod, self._snapshot.columns, answers.panel) if node else None
+
+    def _fits_either_way(self, pod: PodView, with_them: Decision, answers: Answers) -> Decision:
+        with self._preemptor.nominations.ignored():
+            without = plan(pod, self._snapshot.columns, answers.panel.plugins)
+        both = with_them.feasible & without.feasible
+        if not both.any():
+            return replace(without, feasible=both, winner="", runner_up="")
+        best = int(np.where(both, with_them.totals, -np.inf).argmax())
+        return replace(with_them, feasible=both, winner=with_them.nodes[best], runner_up="")
