@@ -44,8 +44,8 @@ class Admission:
 
     def __init__(self, server: Server, disabled: Collection[str] = ()) -> None:
         package = importlib.import_module("apiserver.admission")
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"apiserver.admission.{module.name}")
+        for module in pkgutil.walk_packages(package.__path__, "apiserver.admission."):
+            importlib.import_module(module.name)
         known = {plugin.__name__: plugin for plugin in AdmissionPlugin.registry}
         for name in disabled:
             if known.pop(name, None) is None:

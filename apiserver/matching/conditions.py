@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from apiserver.matching.expressions import Known, compiled
+from apiserver.matching.known import Known
+from wherry.api.admission.expressions import compiled
 from wherry.api.admission.matching import MatchCondition
 from wherry.machinery.cel import Failure, Program
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiserver.matching.attributes import Attributes
 from apiserver.matching.conditions import Conditions
-from apiserver.matching.expressions import Known
+from apiserver.matching.known import Known
 from apiserver.matching.rules import is_exempt, matched
 from apiserver.matching.selectors import selects_namespace, selects_object
 from apiserver.request import SERVER_ITSELF

@@ -28,7 +28,7 @@ from wherry.machinery.resource import Resource
 from wherry.machinery.validation import validate_metadata
 
 if TYPE_CHECKING:
-    from apiserver.admission.rounds import Rounds
+    from apiserver.admission.dynamic.rounds import Rounds
     from apiserver.server import Server
 
 Draft = dict[str, Any]

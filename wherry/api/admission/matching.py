@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from wherry.api.admission.expressions import check_expression
 from wherry.api.meta import Selector
 from wherry.machinery import names
 from wherry.machinery.field_errors import FieldError, duplicate, invalid, not_supported, required, too_many
@@ -123,7 +124,7 @@ def _check_resources(resources: tuple[str, ...]) -> Iterator[FieldError]:
 
 
 def check_conditions(conditions: tuple[MatchCondition, ...]) -> Iterator[FieldError]:
-    """Every broken rule of match conditions; what is in an expression is judged by who compiles it."""
+    """Every broken rule of match conditions."""
     if len(conditions) > MAX_CONDITIONS:
         yield too_many("", len(conditions), MAX_CONDITIONS)
     yield from each("", conditions, _check_condition)
@@ -133,6 +134,8 @@ def check_conditions(conditions: tuple[MatchCondition, ...]) -> Iterator[FieldEr
 def _check_condition(condition: MatchCondition) -> Iterator[FieldError]:
     if not condition.expression.strip():
         yield required("expression")
+    else:
+        yield from check_expression("expression", condition.expression, "bool")
     if not condition.name:
         yield required("name")
     else:

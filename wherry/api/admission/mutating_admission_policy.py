@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wherry.api.admission.expressions import check_expression
 from wherry.api.admission.matching import DEFINITIONS, GROUP
 from wherry.api.admission.mutating_webhook_configuration import REINVOCATION_POLICIES
 from wherry.api.admission.policies import PARAM_KIND, PolicySpec, check_policy
@@ -76,5 +77,7 @@ def _check_mutation(mutation: Mutation) -> Iterator[FieldError]:
                 yield required(field, f"must be specified when patchType is {type}")
             elif not expression.expression.strip():
                 yield required(f"{field}.expression", "expression is not specified")
+            else:
+                yield from check_expression(f"{field}.expression", expression.expression, is_mutation=True)
         elif expression is not None and mutation.patch_type in PATCH_TYPES:
             yield invalid(field, "{}", f"must not be specified when patchType is {mutation.patch_type}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from wherry.api.admission.expressions import check_expression
 from wherry.api.admission.matching import (
     FAILURE_POLICIES,
     MatchCondition,
@@ -139,6 +140,8 @@ def _check_variable(variable: Variable) -> Iterator[FieldError]:
         yield invalid("name", variable.name, "name is not a valid CEL identifier")
     if not variable.expression.strip():
         yield required("expression", "expression is not specified")
+    else:
+        yield from check_expression("expression", variable.expression, is_mutation=True)
 
 
 def check_binding(spec: BindingSpec) -> Iterator[FieldError]:

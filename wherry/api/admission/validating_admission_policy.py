@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wherry.api.admission.expressions import check_expression
 from wherry.api.admission.matching import DEFINITIONS, GROUP, distinct, supported
 from wherry.api.admission.policies import PARAM_KIND, PolicySpec, check_policy
 from wherry.api.meta import Conditions
@@ -121,11 +122,15 @@ class ValidatingAdmissionPolicy(
             yield required("valueExpression", "valueExpression is not specified")
         elif len(expression) > MAX_AUDIT_EXPRESSION_BYTES:
             yield required("valueExpression", f"must not exceed {MAX_AUDIT_EXPRESSION_BYTES} bytes in length")
+        else:
+            yield from check_expression("valueExpression", annotation.value_expression, "string", "null")
 
 
 def _check_validation(validation: Validation) -> Iterator[FieldError]:
     if not validation.expression.strip():
         yield required("expression", "expression is not specified")
+    yield from check_expression("expression", validation.expression, "bool")
+    yield from check_expression("messageExpression", validation.message_expression, "string")
     if validation.message_expression and not validation.message_expression.strip():
         yield invalid("messageExpression", validation.message_expression, "must be non-empty if specified")
     message = validation.message.strip()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
-from apiserver.admission.rounds import Rounds
+from apiserver.admission.dynamic.rounds import Rounds
 from apiserver.matching.attributes import Attributes
 from apiserver.patch import PatchError
 from apiserver.patch.json_patch import json_patch

@@ -1,9 +1,10 @@
-"""The variable `authorizer` in expressions: may this user, or that account, do something?
+"""The variable `authorizer`: may this user, or that account, do something?
 
     authorizer.group("apps").resource("deployments").namespace("shop").check("create").allowed()
 
 What was said so far travels as the text of an opaque value. Whom to ask is known only while a request is judged, so it
-stands in a context variable. Kubernetes: apiserver/pkg/cel/library/authz.go.
+stands in a context variable. Kubernetes: apiserver/pkg/cel/library/authz.go. Selectors of fields and labels are not
+known.
 """
 
 from __future__ import annotations
@@ -14,9 +15,6 @@ from typing import Any
 
 import msgspec
 
-from apiserver.access.rbac import Attributes as Wanted
-from apiserver.access.rbac import Authorizer, Decision
-from apiserver.request import User
 from wherry.machinery.cel.library.base import (
     AUTHORIZER,
     DECISION,
@@ -27,42 +25,44 @@ from wherry.machinery.cel.library.base import (
     opaque,
 )
 
-# The authorizer, and the user whose request is judged.
-ASKED: ContextVar[tuple[Authorizer, User]] = ContextVar("asked")
 
+class Said(msgspec.Struct, frozen=True):
+    """A question as far as it was put, or its answer. `account` is `namespace:name`; empty is the request's user."""
 
-class _Said(msgspec.Struct, frozen=True):
-    account: str = ""  # a service account as "namespace:name"; empty is the user of the request
+    account: str = ""
     group: str = ""
     resource: str = ""
     subresource: str = ""
     namespace: str = ""
     name: str = ""
     path: str = ""
+    verb: str = ""
     is_allowed: bool = False
     reason: str = ""
 
 
-_read = msgspec.json.Decoder(_Said).decode
+# Who answers: whether what was said is allowed, and why.
+ANSWERS: ContextVar[Callable[[Said], tuple[bool, str]]] = ContextVar("answers")
+
+_read = msgspec.json.Decoder(Said).decode
 _written = msgspec.json.Encoder().encode
 
 
 def authorizer_value() -> Any:
     """`authorizer` as an expression finds it."""
-    return _value(AUTHORIZER, _Said())
+    return _value(AUTHORIZER, Said())
 
 
-def request_resource_value(wanted: Wanted) -> Any:
+def resource_check_value(said: Said) -> Any:
     """`authorizer.requestResource`: what the request itself is about."""
-    resource, _, subresource = wanted.resource.partition("/")
-    return _value(RESOURCE_CHECK, _Said("", wanted.group, resource, subresource, wanted.namespace, wanted.name))
+    return _value(RESOURCE_CHECK, said)
 
 
-def _value(type: str, said: _Said) -> Any:
+def _value(type: str, said: Said) -> Any:
     return opaque(type, _written(said).decode())
 
 
-def _said(value: Any) -> _Said:
+def _said(value: Any) -> Said:
     return _read(value.text)
 
 
@@ -78,16 +78,8 @@ def _account(value: Any, namespace: str, name: str) -> Any:
 
 
 def _check(value: Any, verb: str) -> Any:
-    said = _said(value)
-    authorizer, user = ASKED.get()
-    if said.account:
-        namespace = said.account.partition(":")[0]
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
-        user = User(f"system:serviceaccount:{said.account}", groups)
-    resource = f"{said.resource}/{said.subresource}" if said.subresource else said.resource
-    wanted = Wanted(verb, said.group, resource, said.namespace, said.name)
-    decided: Decision = authorizer.decide(user, Wanted(verb, path=said.path) if said.path else wanted)
-    return _value(DECISION, _Said(is_allowed=decided.allowed, reason=decided.reason))
+    is_allowed, reason = ANSWERS.get()(msgspec.structs.replace(_said(value), verb=verb))
+    return _value(DECISION, Said(is_allowed=is_allowed, reason=reason))
 
 
 FUNCTIONS = (
