@@ -1,20 +1,23 @@
-"""What a new cluster begins with: namespaces, roles, priority and storage classes, the `kubernetes` service. Runs at
-every start.
+"""What a new cluster begins with: namespaces, roles, priority levels and classes, a storage class, the APIs that are
+served here, the `kubernetes` service. Runs at every start.
 
 Objects that exist are left alone, except the addresses of the `kubernetes` service, which follow this server.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from apiserver.access.bootstrap_policy import policy_objects
+from apiserver.local_services import local_services
 from apiserver.request import SERVER_ITSELF
 from apiserver.writing.decoding import accept
 from apiserver.writing.rest import Write
 from wherry.api.core.endpoints import Endpoints
 from wherry.api.discovery.endpoint_slice import SERVICE_NAME, EndpointSlice
+from wherry.api.flowcontrol.mandatory import flow_control_objects
 from wherry.api.storage.provisioning import LOCAL_PATH
 from wherry.api.storage.storage_class import IS_DEFAULT
 from wherry.machinery.errors import AlreadyExists
@@ -46,6 +49,10 @@ async def bootstrap(server: Server) -> None:
         await _ensure(server, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}})
     for draft in policy_objects():
         await _ensure(server, draft)
+    async with asyncio.TaskGroup() as tasks:
+        # None of them depends on another: what is written together is committed together.
+        for draft in (*flow_control_objects(), *local_services()):
+            tasks.create_task(_ensure(server, draft))
     for name, value in PRIORITIES.items():
         draft = {"kind": "PriorityClass", "apiVersion": "scheduling.k8s.io/v1", "metadata": {"name": name}}
         await _ensure(server, {**draft, "value": value, "description": "Used for system critical pods."})

@@ -25,6 +25,7 @@ Rows = tuple[type[Resource], ...]
 # Preference among groups, where names are ambiguous; what is not listed comes after, alphabetically.
 _ORDER: tuple[str, ...] = (
     "",
+    "apiregistration.k8s.io",
     "apps",
     "events.k8s.io",
     "authentication.k8s.io",

@@ -14,6 +14,7 @@ _FOLDERS = {
     "leases.coordination.k8s.io": "leases",
     "events.events.k8s.io": "events",
     "ingresses.networking.k8s.io": "ingress",
+    "apiservices.apiregistration.k8s.io": "apiregistration.k8s.io/apiservices",
 }
 
 

@@ -48,6 +48,7 @@ _VIEWED = {
     "autoscaling": ["horizontalpodautoscalers", "horizontalpodautoscalers/status"],
     "policy": ["poddisruptionbudgets", "poddisruptionbudgets/status"],
     "networking.k8s.io": ["ingresses", "ingresses/status", "networkpolicies"],
+    "resource.k8s.io": ["resourceclaims", "resourceclaims/status", "resourceclaimtemplates"],
     "discovery.k8s.io": ["endpointslices"],
     "events.k8s.io": ["events"],
     "metrics.k8s.io": ["nodes", "pods"],
@@ -83,6 +84,7 @@ _EDITED = {
     "autoscaling": ["horizontalpodautoscalers"],
     "policy": ["poddisruptionbudgets"],
     "networking.k8s.io": ["ingresses", "networkpolicies"],
+    "resource.k8s.io": ["resourceclaims", "resourceclaimtemplates"],
 }
 
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 ADMISSION = "admissionregistration.k8s.io/v1"
 NETWORKING = "networking.k8s.io/v1"
 STORAGE = "storage.k8s.io/v1"
+FLOW = "flowcontrol.apiserver.k8s.io/v1"
+DEVICES = "resource.k8s.io/v1"
 CONDITION = {
     "type": "Odd",
     "status": "True",
@@ -27,6 +29,8 @@ MATCH = {"matchConstraints": {"resourceRules": [RULE]}}
 PARAMS = {"name": "limits", "namespace": "default", "parameterNotFoundAction": "Deny"}
 TO_WEB = {"backend": {"service": {"name": "web", "port": {"number": 80}}}}
 BLOCK = {"cidr": "10.0.0.0/8", "except": ["10.9.0.0/16"]}
+CLAIM = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.example"}}]}}
+GIVEN = {"request": "gpu", "driver": "gpu.example", "pool": "n1", "device": "gpu-0"}
 
 
 class Sample(NamedTuple):
@@ -118,5 +122,63 @@ SAMPLES: dict[str, Sample] = {
     ),
     f"{STORAGE} VolumeAttributesClass": Sample(
         {"driverName": "d.example", "parameters": {"iops": "9"}}, ["d.example", "0s"], short=("vac",)
+    ),
+    f"{FLOW} FlowSchema": Sample(
+        {
+            "spec": {
+                "priorityLevelConfiguration": {"name": "workload-low"},
+                "rules": [
+                    {
+                        "subjects": [{"kind": "User", "user": {"name": "anna"}}],
+                        "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["/version"]}],
+                    }
+                ],
+            }
+        },
+        ["workload-low", 1000, "<none>", "0s", "?"],
+        {"conditions": [{"type": "Odd", "status": "True"}]},
+    ),
+    f"{FLOW} PriorityLevelConfiguration": Sample(
+        {"spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Queue", "queuing": {}}}}},
+        ["Limited", 30, 64, 8, 50, "0s"],
+        {"conditions": [{"type": "Odd", "status": "True"}]},
+    ),
+    "apiregistration.k8s.io/v1 APIService": Sample(
+        {
+            "spec": {
+                "group": "robots.example",
+                "version": "v1",
+                "groupPriorityMinimum": 1000,
+                "versionPriority": 15,
+                "service": {"namespace": "default", "name": "robots"},
+            }
+        },
+        ["default/robots", "Unknown", "0s"],
+        {"conditions": [{"type": "Available", "status": "False", "reason": "MissingEndpoints"}]},
+        name="v1.robots.example",
+        categories=EXTENSIONS,
+    ),
+    f"{DEVICES} DeviceClass": Sample(
+        {"spec": {"selectors": [{"cel": {"expression": "device.driver == 'gpu.example'"}}]}}, ["0s"]
+    ),
+    f"{DEVICES} ResourceClaim": Sample(
+        {"spec": CLAIM},
+        ["pending", "0s"],
+        {
+            "allocation": {"devices": {"results": [GIVEN]}},
+            "reservedFor": [{"resource": "pods", "name": "p", "uid": "u"}],
+        },
+    ),
+    f"{DEVICES} ResourceClaimTemplate": Sample({"spec": {"spec": CLAIM}}, ["0s"]),
+    f"{DEVICES} ResourceSlice": Sample(
+        {
+            "spec": {
+                "driver": "gpu.example",
+                "nodeName": "n1",
+                "pool": {"name": "n1", "generation": 1, "resourceSliceCount": 1},
+                "devices": [{"name": "gpu-0", "attributes": {"model": {"string": "a"}}}],
+            }
+        },
+        ["n1", "gpu.example", "n1", "0s"],
     ),
 }

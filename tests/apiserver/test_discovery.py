@@ -23,11 +23,11 @@ async def test_groups_are_listed_in_order_of_preference_without_the_core(api: Ap
     groups = (await api.get("/apis")).json["groups"]
 
     names = [group["name"] for group in groups]
-    assert names[:2] == ["apps", "events.k8s.io"]
+    assert names[:3] == ["apiregistration.k8s.io", "apps", "events.k8s.io"]
     assert "" not in names
     version = {"groupVersion": "apps/v1", "version": "v1"}
-    assert groups[0] == {"name": "apps", "versions": [version], "preferredVersion": version}
-    assert (await api.get("/apis/apps")).json == {"kind": "APIGroup", "apiVersion": "v1", **groups[0]}
+    assert groups[1] == {"name": "apps", "versions": [version], "preferredVersion": version}
+    assert (await api.get("/apis/apps")).json == {"kind": "APIGroup", "apiVersion": "v1", **groups[1]}
 
 
 async def test_every_resource_is_listed_with_what_it_offers(api: Api):

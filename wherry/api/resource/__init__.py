@@ -1,0 +1,1 @@
+"""The `resource.k8s.io` group: devices that nodes offer, and claims on them."""
