@@ -4,6 +4,7 @@ endpoints/handlers.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,12 +18,15 @@ from apiserver.reading.representation import many, one
 from apiserver.reading.watching import watch_objects
 from apiserver.request import Answer, Request, Response, Target, warning_headers
 from apiserver.steps.authorization import attributes_of, refusal
+from apiserver.writing.applying import is_apply, read_configuration
+from apiserver.writing.authors import author_errors, author_of
 from apiserver.writing.decoding import PROTOBUF, YAML, accept, check_kind, media_type_of, parse, source_of
 from apiserver.writing.deletion import DeleteOptions
 from apiserver.writing.patching import patch_function
-from apiserver.writing.rest import Write
+from apiserver.writing.rest import Write, copy_of
 from wherry.machinery import protobuf
 from wherry.machinery.errors import (
+    AlreadyExists,
     ApiError,
     BadRequest,
     MethodNotAllowed,
@@ -31,7 +35,7 @@ from wherry.machinery.errors import (
     invalid_object,
     not_found,
 )
-from wherry.machinery.field_errors import FieldError, not_supported, too_long
+from wherry.machinery.field_errors import FieldError, not_supported
 from wherry.machinery.resource import Resource
 
 if TYPE_CHECKING:
@@ -61,14 +65,13 @@ def write_of(request: Request, cls: type[Resource], operation: str) -> Write:
     validation = request.first("fieldValidation")
     if validation and validation not in _VALIDATIONS:
         errors.append(not_supported("fieldValidation", validation, _VALIDATIONS))
-    if len(request.first("fieldManager")) > 128:
-        errors.append(too_long("fieldManager", 128))
+    errors += author_errors(request)
     if errors:
         options = {"CREATE": "Create", "UPDATE": "Update", "DELETE": "Delete"}[operation]
         options = "Patch" if request.method == "PATCH" else options
         raise invalid_object(f"{options}Options.meta.k8s.io", "", errors)
     subresource = target.subresource
-    return Write(
+    write = Write(
         cls,
         operation,
         target.namespace,
@@ -81,6 +84,8 @@ def write_of(request: Request, cls: type[Resource], operation: str) -> Write:
         request.query,
         request.method == "PATCH",
     )
+    write.author = author_of(request, cls, subresource)
+    return write
 
 
 async def read_draft(request: Request, cls: type[Resource]) -> Draft:
@@ -180,22 +185,22 @@ async def update(server: Server, request: Request, cls: type[Resource]) -> Answe
     draft = await read_draft(request, cls)
     check_name(draft, write)
     try:
-        whole = await server.rest(cls).update(lambda _: _copied(to_stored(draft, cls)), write)
+        whole = await server.rest(cls).update(lambda _: copy_of(to_stored(draft, cls)), write)
     except NotFound:
         if not cls.create_on_update or write.subresource or draft["metadata"].get("uid"):
             raise
-        wanted = attributes_of(request)._replace(verb="create")
-        if not server.authorizer.decide(request.user, wanted).allowed:
-            raise refusal(request.user, wanted) from None
+        _check_may_create(server, request)
         write.operation = "CREATE"
         draft["metadata"].pop("resourceVersion", None)
         return respond(server, request, cls, await server.rest(cls).create(to_stored(draft, cls), write), 201)
     return respond(server, request, cls, whole)
 
 
-def _copied(draft: Draft) -> Draft:
-    copy: Draft = orjson.loads(orjson.dumps(draft))
-    return copy
+def _check_may_create(server: Server, request: Request) -> None:
+    """What creates on the way needs the right to create."""
+    wanted = attributes_of(request)._replace(verb="create")
+    if not server.authorizer.decide(request.user, wanted).allowed:
+        raise refusal(request.user, wanted)
 
 
 def check_name(draft: Draft, write: Write) -> None:
@@ -212,12 +217,36 @@ def check_name(draft: Draft, write: Write) -> None:
 async def patch(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """PATCH of one object."""
     write = write_of(request, cls, "UPDATE")
-    patched = await patch_function(request, cls)
+    if is_apply(request):
+        return await _apply(server, request, cls, write)
+    patched = await patch_function(request, cls, write)
 
     def change(current: Draft) -> Draft:
         return to_stored(patched(to_client(current, cls)), cls)
 
     return respond(server, request, cls, await server.rest(cls).update(change, write))
+
+
+async def _apply(server: Server, request: Request, cls: type[Resource], write: Write) -> Answer:
+    """Server-side apply, which creates what is not there."""
+    config = await read_configuration(request, cls, write)
+
+    def change(current: Draft) -> Draft:
+        return to_stored(config.onto(to_client(current, cls)), cls)
+
+    while True:
+        try:
+            return respond(server, request, cls, await server.rest(cls).update(change, write))
+        except NotFound:
+            if write.subresource:
+                raise
+        _check_may_create(server, request)
+        begun = replace(write, operation="CREATE")
+        try:
+            whole = await server.rest(cls).create(to_stored(config.created(), cls), begun)
+            return respond(server, request, cls, whole, 201)
+        except AlreadyExists:
+            continue  # somebody was faster
 
 
 async def delete_options(request: Request) -> DeleteOptions:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from apiserver.server import Server
 
 Draft = dict[str, Any]
-_TAKEN_ALONG = ("annotations", "finalizers", "labels", "ownerReferences", "resourceVersion")
+_TAKEN_ALONG = ("annotations", "finalizers", "labels", "managedFields", "ownerReferences", "resourceVersion")
 
 
 @subresource("certificatesigningrequests.certificates.k8s.io/approval", verbs=("get", "patch", "update"))
@@ -28,7 +28,7 @@ async def approval(server: Server, request: Request, cls: type[Resource]) -> Ans
         return await resources.get(server, request, cls)
     write = resources.write_of(request, cls, "UPDATE")
     if request.verb == "patch":
-        change = await patch_function(request, cls)
+        change = await patch_function(request, cls, write)
     else:
         draft = await resources.read_draft(request, cls)
         resources.check_name(draft, write)

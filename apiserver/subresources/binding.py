@@ -38,6 +38,7 @@ async def bind_by_body(server: Server, request: Request) -> Answer:
 
 
 async def _bind(server: Server, draft: Draft, write: Write) -> Answer:
+    write.author = None  # Kubernetes: nobody owns the place that a pod was given
     target = draft.get("target") or {}
     errors = []
     if target.get("kind", "Node") not in ("", "Node"):

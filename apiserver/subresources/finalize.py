@@ -21,7 +21,7 @@ async def finalize(server: Server, request: Request, cls: type[Resource]) -> Ans
     """PUT (or PATCH) of `spec.finalizers`; when none is left the namespace is gone."""
     write = resources.write_of(request, cls, "UPDATE")
     if request.method == "PATCH":
-        change = await patch_function(request, cls)
+        change = await patch_function(request, cls, write)
     else:
         draft = await resources.read_draft(request, cls)
         resources.check_name(draft, write)
@@ -37,6 +37,7 @@ async def finalize(server: Server, request: Request, cls: type[Resource]) -> Ans
         result["metadata"] = {
             **current["metadata"],
             "resourceVersion": version or current["metadata"]["resourceVersion"],
+            "managedFields": wanted["metadata"].get("managedFields"),
         }
         return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,7 +11,9 @@ from apiserver import resources
 from apiserver.matching.attributes import Facet, Names
 from apiserver.request import Answer, Request, Response
 from apiserver.subresources.base import subresource
+from apiserver.writing.applying import is_apply, read_configuration
 from apiserver.writing.patching import patch_function
+from apiserver.writing.rest import Write
 from wherry.api.autoscaling.scale import Scale
 from wherry.api.meta import Selector
 from wherry.machinery.errors import conflict, invalid_object
@@ -49,8 +52,12 @@ async def scale(server: Server, request: Request, cls: type[Resource]) -> Answer
         return _respond(server, request, stored.draft(cls.kind))
     write = resources.write_of(request, cls, "UPDATE")
     write.subresource, write.facet = "", _FACET
+    if is_apply(request):
+        return _respond(
+            server, request, orjson.loads(await server.rest(cls).update(await _applied(request, write), write))
+        )
     if request.verb == "patch":
-        change = await patch_function(request, Scale)
+        change = await patch_function(request, Scale, write)
     else:
         wanted = await resources.read_draft(request, Scale)
         resources.check_name(wanted, write)
@@ -79,6 +86,17 @@ def _set(parent: Draft, scale: Draft) -> None:
 
 
 _FACET = Facet("scale", "UPDATE", Names("autoscaling", "v1", "Scale"), scale_of, _set)
+
+
+async def _applied(request: Request, write: Write) -> Callable[[Draft], Draft]:
+    """An apply of a Scale, as an apply to the parent of the one field that a Scale has of it."""
+    given = await read_configuration(request, Scale, write)
+    metadata = {word: given.draft["metadata"][word] for word in _CARRIED if word in given.draft["metadata"]}
+    kind = write.cls.kind
+    parent: Draft = {"kind": kind.name, "apiVersion": kind.api_version, "metadata": metadata}
+    if "replicas" in (given.draft.get("spec") or {}):
+        parent["spec"] = {"replicas": given.draft["spec"]["replicas"]}
+    return given._replace(cls=write.cls, draft=parent).onto
 
 
 def _respond(server: Server, request: Request, parent: Draft) -> Response:

@@ -22,15 +22,30 @@ JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML as JSON knows it: timestamps stay text."""
+    """YAML as JSON knows it: timestamps stay text, and keys are text."""
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        mapping = super().construct_mapping(node, deep)
+        return (
+            mapping if all(type(key) is str for key in mapping) else {_key_text(key): mapping[key] for key in mapping}
+        )
 
-def _load_yaml(body: bytes) -> Any:
+
+def _key_text(key: Any) -> str:
+    """A key that YAML takes for a number or a truth value, as Go's YAML writes it into JSON."""
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, str | int | float):
+        return str(key)
+    raise yaml.YAMLError(f"a key must be text, got {key!r}")
+
+
+def load_yaml(body: bytes) -> Any:
     """One document, looked over before anything is built of it.
 
     A few lines of aliases keep any reader of the result busy for ever; nesting costs the scanner quadratic time.
@@ -59,7 +74,7 @@ def parse(body: bytes, content_type: str) -> Draft:
         elif media_type == PROTOBUF:
             decoded = protobuf.decode(body)
         elif media_type == YAML:
-            decoded = _load_yaml(body)
+            decoded = load_yaml(body)
         else:
             accepted = ", ".join((JSON, YAML, PROTOBUF))
             text = "the body of the request was in an unknown format - accepted media types include: "

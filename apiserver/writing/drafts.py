@@ -41,6 +41,13 @@ def begin(draft: Draft, cls: type[Resource], namespace: str, now: datetime, rand
     cls.prepare_create(draft)
 
 
+def set_entries(draft: Draft, entries: list[Draft]) -> None:
+    """Give an object its managedFields, whatever it says of them itself."""
+    draft["metadata"].pop("managedFields", None)
+    if entries:
+        draft["metadata"]["managedFields"] = entries
+
+
 def set_namespace(metadata: Draft, cls: type[Resource], namespace: str) -> None:
     """The namespace comes from the URL; a different one in the body is a mistake."""
     given = metadata.get("namespace")
@@ -83,7 +90,6 @@ def _keep(metadata: Draft, before: Draft) -> None:
     for field in ("deletionTimestamp", "deletionGracePeriodSeconds"):
         if field not in metadata:
             _copy(metadata, before, field)
-    metadata.pop("managedFields", None)
 
 
 def _copy(into: Draft, source: Draft, field: str) -> None:

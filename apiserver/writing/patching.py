@@ -1,12 +1,9 @@
-"""PATCH: from a body to a function on drafts. Kubernetes: endpoints/handlers/patch.
-
-Server-side apply (`application/apply-patch+yaml`) is not served yet; a client that insists gets a 415 that says so.
-"""
+"""PATCH: from a body to a function on drafts. Kubernetes: endpoints/handlers/patch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -15,10 +12,14 @@ from apiserver.patch.json_patch import PatchFailed, json_patch
 from apiserver.patch.merge import json_merge
 from apiserver.patch.strategic import strategic_merge
 from apiserver.request import Request
+from apiserver.writing.applying import APPLY_PATCH, read_configuration
 from apiserver.writing.decoding import accept, media_type_of
 from wherry.machinery.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import schema_for
+
+if TYPE_CHECKING:
+    from apiserver.writing.rest import Write
 
 Draft = dict[str, Any]
 
@@ -29,19 +30,24 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 MAX_OPERATIONS = 10_000
 
 
-async def patch_function(request: Request, cls: type[Resource]) -> Callable[[Draft], Draft]:
+async def patch_function(request: Request, cls: type[Resource], write: Write) -> Callable[[Draft], Draft]:
     """Read the patch in a request; what comes back turns the current draft into the wanted one."""
     media_type = media_type_of(request.header(b"content-type"))
+    if media_type == APPLY_PATCH:
+        return (await read_configuration(request, cls, write)).onto
     if media_type not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
-        accepted = ", ".join((JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH))
+        accepted = ", ".join((JSON_PATCH, MERGE_PATCH, APPLY_PATCH, STRATEGIC_PATCH))
         message = "the body of the request was in an unknown format - accepted media types include: " + accepted
         raise UnsupportedMediaType(message)
     body = await request.body()
     patch = _parse(body, media_type)
     validation = request.first("fieldValidation", "Warn")
+    names_entries = _names_entries(patch)
 
     def change(current: Draft) -> Draft:
         del request.warnings[:]
+        # Long and never touched by a patch that does not name it: not worth walking.
+        entries = None if names_entries else current["metadata"].pop("managedFields", None)
         patched = _apply(current, patch, media_type, cls)
         for field in ("kind", "apiVersion"):
             if patched.get(field) != current[field]:
@@ -52,9 +58,19 @@ async def patch_function(request: Request, cls: type[Resource]) -> Callable[[Dra
             raise BadRequest("metadata: a patch may not remove it or make it anything but an object")
         wanted = accept(patched, cls, validation=validation, warnings=request.warnings)
         _check_identity(wanted, current)
+        if entries is not None:
+            wanted["metadata"]["managedFields"] = entries
         return wanted
 
     return change
+
+
+def _names_entries(patch: Any) -> bool:
+    """Whether a patch may read or change managedFields."""
+    if isinstance(patch, dict):
+        return isinstance(patch.get("metadata"), dict) and "managedFields" in patch["metadata"]
+    places = [step.get(word) for step in patch if isinstance(step, dict) for word in ("path", "from")]
+    return any(place in ("", "/metadata") or str(place).startswith("/metadata/managedFields") for place in places)
 
 
 def _parse(body: bytes, media_type: str) -> Any:

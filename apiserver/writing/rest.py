@@ -16,6 +16,8 @@ import orjson
 
 from apiserver import keys
 from apiserver.matching.attributes import Facet
+from apiserver.ownership.entries import APPLY, Author, Entry, entries_after, entries_of, settled, undated
+from apiserver.ownership.tracking import tracked
 from apiserver.reading.stored import Stored, encode, with_revision
 from apiserver.request import User
 from apiserver.storage.store import Conflict as StaleWrite
@@ -25,6 +27,7 @@ from apiserver.writing.deletion import DeleteOptions, begin_deletion, is_ready_t
 from wherry.machinery.errors import ApiError, Invalid, already_exists, conflict, invalid_object, not_found
 from wherry.machinery.field_errors import FieldError
 from wherry.machinery.resource import Resource
+from wherry.machinery.time import time_text
 from wherry.machinery.validation import validate_metadata
 
 if TYPE_CHECKING:
@@ -42,7 +45,10 @@ DECIDED_HERE = ("approval", "binding", "finalize")
 
 @dataclass(slots=True)
 class Write:
-    """Who writes what, and how: passed to admission with every draft."""
+    """Who writes what, and how: passed to admission with every draft.
+
+    `author` is in whose name fields are owned; without one the write moves no ownership.
+    """
 
     cls: type[Resource]
     operation: str  # CREATE, UPDATE, DELETE or CONNECT
@@ -60,6 +66,7 @@ class Write:
     deletion: DeleteOptions | None = None
     facet: Facet | None = None
     rounds: Rounds | None = None  # of mutating admission, once somebody was asked
+    author: Author | None = None
 
 
 @dataclass(slots=True)
@@ -70,13 +77,31 @@ class Current:
     revision: int
 
     def is_same(self, wanted: Draft) -> bool:
-        """Whether a wanted draft says the same; the order of keys and the version it names do not matter."""
+        """Whether a wanted draft says the same.
+
+        The order of keys, the version it names and when managers say they wrote do not matter.
+        """
         if wanted.keys() != self.draft.keys() or any(
             wanted[key] != value for key, value in self.draft.items() if key != "metadata"
         ):
             return False
-        version = {"resourceVersion": ""}
-        return bool({**wanted["metadata"], **version} == {**self.draft["metadata"], **version})
+        ignored = {"resourceVersion": "", "managedFields": None}
+        if {**wanted["metadata"], **ignored} != {**self.draft["metadata"], **ignored}:
+            return False
+        return undated(entries_of(wanted)) == undated(entries_of(self.draft))
+
+
+def copy_of(draft: Draft) -> Draft:
+    """A draft that may be changed without changing this one, except for the entries of managedFields, which nobody
+    changes in place.
+    """
+    metadata = draft["metadata"]
+    entries = metadata.get("managedFields")
+    bare = {**metadata, "managedFields": None} if entries else metadata
+    copy: Draft = orjson.loads(orjson.dumps({**draft, "metadata": bare}))
+    if entries:
+        copy["metadata"]["managedFields"] = entries
+    return copy
 
 
 class Rest:
@@ -121,7 +146,7 @@ class Rest:
         """Store a new object; returns its JSON. A clash of a generated name is tried again with another one."""
         generated = not draft["metadata"].get("name") and bool(draft["metadata"].get("generateName"))
         for attempt in range(8 if generated else 1):
-            fresh = orjson.loads(orjson.dumps(draft)) if attempt else draft
+            fresh = copy_of(draft) if attempt else draft
             if generated:
                 fresh["metadata"].pop("name", None)
             try:
@@ -133,8 +158,11 @@ class Rest:
 
     async def _create(self, draft: Draft, write: Write) -> bytes:
         drafts.set_namespace(draft["metadata"], self.cls, write.namespace)
+        entries = self._entries(draft, None, write)
+        drafts.set_entries(draft, entries)
         await self.server.admission.mutate(draft, None, write)
         drafts.begin(draft, self.cls, write.namespace, self.server.now(), self.server.random)
+        drafts.set_entries(draft, entries)
         name = write.name = draft["metadata"].get("name", "")
         with self.server.allocations.reserve(self.cls, draft, None, dry_run=write.dry_run) as reserved:
             self._validate(draft, None, write)
@@ -158,13 +186,13 @@ class Rest:
         """
         for attempt in range(TRIES):
             current = await self.current(write.namespace, write.name, from_store=attempt > 0)
-            wanted = change(orjson.loads(orjson.dumps(current.draft)))
+            wanted = change(copy_of(current.draft))
             version = wanted["metadata"].get("resourceVersion", "")
             self._check_version(version, write)
             if version and version != str(current.revision) and attempt == 0:
                 # The cache may be a moment behind; only the store can tell a stale caller.
                 current = await self.current(write.namespace, write.name, from_store=True)
-                wanted = change(orjson.loads(orjson.dumps(current.draft)))
+                wanted = change(copy_of(current.draft))
                 version = wanted["metadata"].get("resourceVersion", "")
             if version and version != str(current.revision):
                 raise conflict(self.kind.resource, write.name)
@@ -184,14 +212,19 @@ class Rest:
     async def _replace(self, wanted: Draft, current: Current, write: Write) -> bytes:
         old = current.draft
         wanted = self._as_far_as_allowed(wanted, old, write)
+        entries = self._entries(wanted, old, write)
+        drafts.set_entries(wanted, entries)
         await self.server.admission.mutate(wanted, old, write)
         if write.rounds is not None and write.rounds.has_changed:
             wanted = self._as_far_as_allowed(wanted, old, write)
+            drafts.set_entries(wanted, entries)
         with self.server.allocations.reserve(self.cls, wanted, old, dry_run=write.dry_run) as reserved:
             self._validate(wanted, None if write.subresource in DECIDED_HERE else old, write)
             await self.server.admission.validate(wanted, old, write)
+            if current.is_same(wanted):
+                return with_revision(encode(old, self.kind), self.kind, current.revision)
             value = encode(wanted, self.kind)
-            if write.dry_run or current.is_same(wanted):
+            if write.dry_run:
                 return with_revision(value, self.kind, current.revision)
             key = keys.key(self.kind, write.namespace, write.name)
             if is_ready_to_go(wanted):
@@ -213,6 +246,21 @@ class Rest:
         if write.subresource not in DECIDED_HERE:
             drafts.carry_over(wanted, old, self.cls)
         return wanted
+
+    def _entries(self, wanted: Draft, old: Draft | None, write: Write) -> list[Entry]:
+        """The managedFields that a write leaves; admission comes later, and what it adds belongs to nobody."""
+        stored, author = entries_of(old) if old is not None else [], write.author
+        if author is None:
+            return stored
+        if author.operation == APPLY:
+            entries = entries_of(wanted)
+        else:
+            start = stored if author.subresource else entries_after(wanted, old)
+            after = wanted
+            if old is None and "status" in self.kind.subresources:
+                after = {name: value for name, value in wanted.items() if name != "status"}
+            entries = tracked(start, old, after, author, self.cls)
+        return entries if entries is stored else settled(entries, time_text(self.server.now()))
 
     def _validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         """Raise `Invalid` with every broken rule. Without `old` the draft is judged as a new object."""

@@ -35,6 +35,7 @@ APPS = "/apis/apps/v1/namespaces/default"
 MERGE, STRATEGIC, JSON_PATCH = (
     f"application/{kind}+json" for kind in ("merge-patch", "strategic-merge-patch", "json-patch")
 )
+APPLY = "application/apply-patch+yaml"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
@@ -146,6 +147,12 @@ class Api:
     async def patch(self, path: str, body: Any, type: str = MERGE, **options: Any) -> Answer:
         headers = {"content-type": type, **options.pop("headers", {})}
         return await self.request("PATCH", path, body, headers=headers, **options)
+
+    async def apply(self, path: str, body: Any, manager: str = "tester", **options: Any) -> Answer:
+        """Server-side apply; options of the request (`force`, `dryRun`) and of `request` alike."""
+        query = {"fieldManager": manager}
+        query |= {word: options.pop(word) for word in ("force", "dryRun", "fieldValidation") if word in options}
+        return await self.request("PATCH", path, body, headers={"content-type": APPLY}, query=query, **options)
 
     async def made(self, path: str, body: Any, **options: Any) -> Any:
         """Create something that must succeed; the object as stored."""

@@ -25,7 +25,8 @@ async def test_a_created_object_has_identity_and_time(api: Api):
     metadata = made["metadata"]
     assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", metadata["uid"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", metadata["creationTimestamp"])
-    assert set(metadata) == {"name", "namespace", "uid", "creationTimestamp", "resourceVersion"}
+    own = {"name", "namespace", "uid", "creationTimestamp", "resourceVersion", "managedFields"}
+    assert set(metadata) == own
     assert made["data"] == {"k": "v"}
 
 

@@ -127,7 +127,7 @@ async def test_a_patch_of_what_is_not_there_is_a_404(api: Api):
     assert (await api.patch(f"{MAPS}/a", {})).error == (404, "NotFound", 'configmaps "a" not found')
 
 
-@pytest.mark.parametrize("type", ["application/json", "text/plain", "application/apply-patch+yaml"])
+@pytest.mark.parametrize("type", ["application/json", "text/plain", "application/apply-patch+cbor"])
 async def test_other_types_are_a_415_that_names_those_accepted(api: Api, type: str):
     await api.made(MAPS, a_map())
 

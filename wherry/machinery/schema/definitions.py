@@ -60,6 +60,7 @@ class Schema:
         "nullable",
         "preserve_unknown",
         "source",
+        "topology",
         "type",
     )
 
@@ -87,6 +88,8 @@ class Schema:
         self._additional: Schema | None = None
         # The walker's compiled form, one for each registry of defaults; owned by walker.py.
         self.compiled: dict[Any, Any] = {}
+        # How objects divide into fields that can be owned; NotImplemented until topology.py has looked.
+        self.topology: Any = NotImplemented
 
     @classmethod
     def from_openapi(cls, source: Mapping[str, Any], *, resource: bool = False) -> Schema:

@@ -1,0 +1,81 @@
+"""An object in the version in which a manager knows it, and how it divides into fields there."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from apiserver.reading.conversion import stored_class, to_client, to_stored
+from wherry.machinery.resource import Resource, kind_named
+from wherry.machinery.schema import Schema, schema_for
+from wherry.machinery.schema.field_sets import FieldSet
+from wherry.machinery.schema.topology import FREE_FORM, Node, topology_of
+
+Draft = dict[str, Any]
+
+# What the server writes, or what says which object it is: nobody owns it.
+_UNOWNED = ("apiVersion", "kind")
+_UNOWNED_METADATA = frozenset(
+    ("creationTimestamp", "generation", "managedFields", "name", "namespace", "resourceVersion", "selfLink", "uid")
+)
+UNOWNED: FieldSet = {"f:" + name: {} for name in _UNOWNED} | {
+    "f:metadata": {".": {}, **{"f:" + name: {} for name in _UNOWNED_METADATA}}
+}
+# Structs that an object of Go always has, though its schema does not require them.
+_ALWAYS_THERE = ("loadBalancer", "metadata", "spec", "status", "strategy", "updateStrategy")
+
+
+class Seen(NamedTuple):
+    """An object in some version, its class there and its topology."""
+
+    draft: Draft
+    cls: type[Resource]
+    node: Node
+
+
+def topology_for(cls: type[Resource]) -> Node:
+    """How objects of a kind divide into fields."""
+    return topology_of(schema_for(cls.kind.api_version, cls.kind.name)) or FREE_FORM
+
+
+def in_version(draft: Draft, cls: type[Resource], api_version: str) -> Seen | None:
+    """A draft of `cls` in another version; None where that version is not served any more."""
+    if api_version == cls.kind.api_version:
+        return Seen(draft, cls, topology_for(cls))
+    other = kind_named(api_version, cls.kind.name)
+    if other is None or stored_class(other) is not stored_class(cls):
+        return None
+    return Seen(to_client(to_stored(draft, cls), other), other, topology_for(other))
+
+
+def ownable(draft: Draft) -> Draft:
+    """A shallow copy without what nobody owns."""
+    result = {name: value for name, value in draft.items() if name not in _UNOWNED}
+    metadata = draft["metadata"]
+    result["metadata"] = {name: value for name, value in metadata.items() if name not in _UNOWNED_METADATA}
+    return result
+
+
+def blank(cls: type[Resource]) -> Draft:
+    """An object of the kind before anybody has said anything: what is there already, no creator comes to own."""
+    return _blank_of(cls.kind.api_version, cls.kind.name)
+
+
+@lru_cache(maxsize=256)
+def _blank_of(api_version: str, name: str) -> Draft:
+    schema = schema_for(api_version, name)
+    draft = {"metadata": {}} if schema.nullable is not None else _empty(schema, depth=0)
+    return {**draft, "metadata": {}}
+
+
+def _empty(schema: Schema, depth: int) -> Draft:
+    result: Draft = {}
+    # As deep as a CronJob's pod; definitions that hold themselves end here too.
+    for name, child in schema.properties.items() if depth < 6 else ():
+        if name not in _ALWAYS_THERE and name not in schema.required:
+            continue
+        if child.type == "array":
+            result[name] = []
+        elif topology_of(child) is not None and child.properties:
+            result[name] = _empty(child, depth + 1)
+    return result
