@@ -50,6 +50,7 @@ class Options:
     etcd_cert: Path | None
     etcd_key: Path | None
     disable_admission_plugins: tuple[str, ...]
+    max_requests_inflight: int
     default_not_ready_toleration_seconds: int
     default_unreachable_toleration_seconds: int
 
@@ -75,6 +76,12 @@ class Options:
 @click.option("--etcd-cert", type=FILE)
 @click.option("--etcd-key", type=FILE)
 @click.option("--disable-admission-plugins", multiple=True, metavar="NAME", help="Leave an admission plugin out.")
+@click.option(
+    "--max-requests-inflight",
+    type=click.IntRange(min=1),
+    default=100,
+    help="How many requests run at once; priority levels share them.",
+)
 @click.option(
     "--default-not-ready-toleration-seconds",
     type=click.IntRange(min=0),
@@ -149,6 +156,7 @@ def _settings(options: Options) -> Settings:
         kubelet_cert=options.kubelet_cert,
         kubelet_key=options.kubelet_key,
         disabled_admission=options.disable_admission_plugins,
+        max_requests_inflight=options.max_requests_inflight,
         not_ready_toleration_seconds=options.default_not_ready_toleration_seconds,
         unreachable_toleration_seconds=options.default_unreachable_toleration_seconds,
     )

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from apiserver.metrics.requests import Exposition
 from apiserver.server import Server
 from wherry import __version__
 
@@ -18,9 +19,12 @@ def operations(server: Server) -> FastAPI:
     """The FastAPI app for one server."""
     app = FastAPI(title="Wherry API server", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
 
+    own = CollectorRegistry(auto_describe=False)
+    own.register(Exposition(server))
+
     @app.get("/metrics")
-    def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    async def metrics() -> Response:
+        return Response(generate_latest() + generate_latest(own), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/.well-known/openid-configuration")
     async def openid_configuration() -> JSONResponse:

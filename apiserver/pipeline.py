@@ -15,7 +15,9 @@ from apiserver.steps.authorization import authorize
 from apiserver.steps.dispatch import dispatch
 from apiserver.steps.identification import identify_request
 from apiserver.steps.impersonation import impersonate
+from apiserver.steps.measuring import measure
 from apiserver.steps.panics import panics_become_500
+from apiserver.steps.prioritization import prioritize
 from apiserver.steps.readiness import await_readiness
 
 if TYPE_CHECKING:
@@ -25,11 +27,13 @@ Proceed = Callable[["Server", Request], Awaitable[Answer]]
 Step = Callable[["Server", Request, Proceed], Awaitable[Answer]]
 
 PIPELINE: tuple[Step, ...] = (
+    measure,
     panics_become_500,
     identify_request,
     await_readiness,
     authenticate,
     impersonate,
+    prioritize,
     authorize,
     dispatch,
 )

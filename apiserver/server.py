@@ -15,8 +15,10 @@ import structlog
 from apiserver.access.rbac import Authorizer
 from apiserver.access.tokens import TokenIssuer
 from apiserver.admission import Admission
+from apiserver.fairness.sharing import Sharing
 from apiserver.kubelets import Kubelets
 from apiserver.metrics.gathering import Gathering
+from apiserver.metrics.requests import Counts
 from apiserver.proxying.callouts import Callouts
 from apiserver.proxying.forwarding import Forwarding
 from apiserver.reading.conversion import stored_class
@@ -50,6 +52,8 @@ class Settings:
     kubelet_cert: Path | None = None
     kubelet_key: Path | None = None
     disabled_admission: tuple[str, ...] = ()
+    # How many requests run at once, by the shares of the priority levels. Kubernetes: 600, on many threads.
+    max_requests_inflight: int = 100
     # How long pods that say nothing else stay on a node that is down.
     not_ready_toleration_seconds: int = KUBERNETES.toleration_seconds
     unreachable_toleration_seconds: int = KUBERNETES.toleration_seconds
@@ -90,6 +94,8 @@ class Server:
         self.authorizer = Authorizer(self.cache)
         self.tokens = TokenIssuer(self.cache, settings.service_account_key, settings.issuer, settings.audiences)
         self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)
+        self.counts = Counts()
+        self.sharing = Sharing(self.cache, settings.max_requests_inflight)
         self.forwarding = Forwarding()
         self.callouts = Callouts(self)
         self.usage = Gathering(self)

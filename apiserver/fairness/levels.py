@@ -1,0 +1,132 @@
+"""A priority level: who of it runs, and who waits in which queue.
+
+Every flow is dealt a small hand of the level's queues and waits in the shortest of them; queues take turns. So a flow
+that sends without end fills its own hand, and two flows rarely have the same one.
+
+Kubernetes: util/flowcontrol/fairqueuing. Differs: queues take turns request by request, and every request is one seat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from functools import lru_cache
+
+from wherry.api.flowcontrol.priority_level_configuration import (
+    PriorityLevelConfiguration,
+    PriorityLevelConfigurationSpec,
+)
+from wherry.machinery.errors import TooManyRequests
+
+# How long a request may wait for its turn. Kubernetes: a quarter of the request's time limit.
+WAIT_SECONDS = 15.0
+RETRY_SECONDS = 1
+
+
+def too_many() -> TooManyRequests:
+    """The answer to a request beyond what its level may have."""
+    details = {"retryAfterSeconds": RETRY_SECONDS}
+    return TooManyRequests("Too many requests, please try again later.", details)
+
+
+class Level:
+    """One priority level. `may_start` is asked before a request that would borrow from others begins."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.uid = ""
+        self.is_limited = False
+        self.nominal = self.lendable = 0
+        self.limit: int | None = None  # of seats in use, borrowed ones included; None is no limit
+        self.executing = 0
+        self.waiting = 0
+        self.dispatched = 0
+        self.rejected: dict[str, int] = {}
+        self._count = self._hand_size = self._queue_length = 0
+        self._queues: list[deque[asyncio.Future[None]]] = []
+        self._turns: deque[int] = deque()  # the queues in which somebody waits, in the order of their turns
+
+    def configure(self, level: PriorityLevelConfiguration, nominal: int) -> None:
+        """Take on what the object says; who runs and who waits stays."""
+        spec: PriorityLevelConfigurationSpec = level.spec
+        self.uid, self.is_limited = level.metadata.uid, spec.limited is not None
+        settings = spec.limited or spec.exempt
+        self.nominal = nominal
+        self.lendable = nominal * ((settings.lendable_percent or 0) if settings else 0) // 100
+        borrowing = spec.limited.borrowing_limit_percent if spec.limited else None
+        self.limit = None if borrowing is None else nominal + nominal * borrowing // 100
+        queuing = spec.limited.limit_response.queuing if spec.limited else None
+        self._hand_size = queuing.hand_size if queuing else 0
+        self._queue_length = queuing.queue_length_limit if queuing else 0
+        count = queuing.queues if queuing else 0
+        # A queue beyond the new number is served until it is empty, and no longer filled.
+        while len(self._queues) < count:
+            self._queues.append(deque())
+        self._count = count
+
+    async def enter(self, flow: str, may_start: Callable[[Level], bool]) -> None:
+        """Begin a request, perhaps after a while; raises TooManyRequests. Whoever has entered must leave."""
+        if not self.waiting and may_start(self):
+            self.executing += 1
+            return
+        if not self._count:
+            raise self._rejection("concurrency-limit")
+        index = min(_hand(flow, self._count, self._hand_size), key=lambda each: len(self._queues[each]))
+        queue = self._queues[index]
+        if len(queue) >= self._queue_length:
+            raise self._rejection("queue-full")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        self.waiting += 1
+        if len(queue) == 1:
+            self._turns.append(index)
+        try:
+            await asyncio.wait_for(turn, WAIT_SECONDS)
+        except TimeoutError:
+            self._forget(index, turn)
+            raise self._rejection("time-out") from None
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.executing -= 1  # its turn came as its client went
+            else:
+                self._forget(index, turn)
+            raise
+
+    def _forget(self, index: int, turn: asyncio.Future[None]) -> None:
+        queue = self._queues[index]
+        if turn in queue:
+            queue.remove(turn)
+            self.waiting -= 1
+            if not queue:
+                self._turns.remove(index)
+
+    def _rejection(self, reason: str) -> TooManyRequests:
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+        return too_many()
+
+    def start_next(self) -> None:
+        """Let the first of the next queue run."""
+        index = self._turns.popleft()
+        queue = self._queues[index]
+        turn = queue.popleft()
+        self.waiting -= 1
+        if queue:
+            self._turns.append(index)
+        if not turn.done():
+            self.executing += 1
+            turn.set_result(None)
+
+
+@lru_cache(maxsize=4096)
+def _hand(flow: str, deck: int, size: int) -> tuple[int, ...]:
+    """Distinct queues dealt to a flow: always the same ones."""
+    value = int.from_bytes(hashlib.blake2b(flow.encode(), digest_size=32).digest())
+    cards: list[int] = []
+    for dealt in range(min(size, deck)):
+        value, card = divmod(value, deck - dealt)
+        for earlier in sorted(cards):
+            card += card >= earlier
+        cards.append(card)
+    return tuple(cards)

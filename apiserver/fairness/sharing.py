@@ -1,0 +1,117 @@
+"""How priority levels share the server: each has seats of its own by its shares, and borrows what others lend.
+
+Differs: seats are lent and taken back with every request, where Kubernetes decides every ten seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from apiserver.fairness.classification import Wanted, flow_of, matches, wanted_of
+from apiserver.fairness.levels import Level
+from apiserver.request import Request, User
+from wherry.api.flowcontrol.flow_schema import FlowSchema
+from wherry.api.flowcontrol.priority_level_configuration import PriorityLevelConfiguration
+
+if TYPE_CHECKING:
+    from apiserver.reading.watch_cache import WatchCache
+
+# Classifications remembered at a time; they are forgotten when a schema or level changes.
+REMEMBERED = 20_000
+_CATCH_ALL = "catch-all"
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Place(NamedTuple):
+    """Where a request belongs: its level, its flow there, and the headers that tell its client."""
+
+    level: Level
+    flow: str
+    headers: Headers
+
+
+class Sharing:
+    """The levels of one server. `seats` requests run at once; those that are exempt do not count."""
+
+    def __init__(self, cache: WatchCache, seats: int) -> None:
+        self._seats = seats
+        self._schema_cache, self._level_cache = cache.of(FlowSchema), cache.of(PriorityLevelConfiguration)
+        self._seen = (-1, -1)
+        self._schemas: list[tuple[FlowSchema, Level]] = []
+        self.levels: dict[str, Level] = {}
+        self._places: dict[tuple[User, Wanted], Place | None] = {}
+
+    def place_of(self, request: Request) -> Place | None:
+        """Where a request belongs; None before a cluster has any levels."""
+        seen = (self._schema_cache.revision, self._level_cache.revision)
+        if seen != self._seen:
+            self._seen = seen
+            self._configure()
+        wanted = wanted_of(request)
+        key = (request.user, wanted)
+        if key not in self._places:
+            if len(self._places) >= REMEMBERED:
+                self._places.clear()
+            self._places[key] = self._find(request.user, wanted)
+        return self._places[key]
+
+    def _find(self, user: User, wanted: Wanted) -> Place | None:
+        chosen = next((each for each in self._schemas if matches(each[0], user, wanted)), None)
+        if chosen is None:
+            chosen = next((each for each in self._schemas if each[0].metadata.name == _CATCH_ALL), None)
+        if chosen is None:
+            return None
+        schema, level = chosen
+        flow = f"{schema.metadata.name}\0{flow_of(schema, user, wanted)}"
+        headers = (
+            (b"x-kubernetes-pf-flowschema-uid", schema.metadata.uid.encode()),
+            (b"x-kubernetes-pf-prioritylevel-uid", level.uid.encode()),
+        )
+        return Place(level, flow, headers)
+
+    def _configure(self) -> None:
+        read = PriorityLevelConfiguration.read
+        configured = {stored.name: read(stored.item) for stored in self._level_cache.objects()}
+        shares = {name: _shares(level) for name, level in configured.items()}
+        total = sum(shares.values()) or 1
+        self.levels = {name: self.levels.get(name) or Level(name) for name in configured}
+        for name, level in self.levels.items():
+            level.configure(configured[name], -(-self._seats * shares[name] // total))
+        schemas = [FlowSchema.read(stored.item) for stored in self._schema_cache.objects()]
+        schemas.sort(key=lambda schema: (schema.spec.matching_precedence, schema.metadata.name))
+        named = ((schema, schema.spec.priority_level_configuration.name) for schema in schemas)
+        self._schemas = [(schema, self.levels[name]) for schema, name in named if name in self.levels]
+        self._places.clear()
+        self._wake()
+
+    def may_start(self, level: Level) -> bool:
+        """Whether a level may run one more request: on a seat of its own, or on one that others lend."""
+        if level.executing < level.nominal - level.lendable:
+            return True
+        if level.limit is not None and level.executing >= level.limit:
+            return False
+        taken = sum(
+            max(each.executing, each.nominal - each.lendable) for each in self.levels.values() if each.is_limited
+        )
+        return taken < self._seats
+
+    async def enter(self, place: Place) -> None:
+        """Begin a request; raises TooManyRequests."""
+        await place.level.enter(place.flow, self.may_start)
+
+    def leave(self, level: Level) -> None:
+        """End a request; whoever waits may have its seat."""
+        level.executing -= 1
+        level.dispatched += 1
+        self._wake()
+
+    def _wake(self) -> None:
+        for level in self.levels.values():
+            while level.waiting and self.may_start(level):
+                level.start_next()
+
+
+def _shares(level: PriorityLevelConfiguration) -> int:
+    settings = level.spec.limited or level.spec.exempt
+    return (settings.nominal_concurrency_shares or 0) if settings else 0

@@ -1,0 +1,203 @@
+"""Priority and fairness: whose requests wait for whose, and that no client takes the server from the others."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from apiserver.fairness.sharing import Sharing
+from apiserver.storage.memory import MemoryStore
+from apiserver.storage.store import Entry
+from tests.apiserver.local_api import CORE, Answer, Api, running_api
+
+FLOWS = "/apis/flowcontrol.apiserver.k8s.io/v1"
+MAPS = f"{CORE}/configmaps"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+ACCOUNT = "system:serviceaccount:default:greedy"
+ACCOUNTS = ("system:serviceaccounts", "system:authenticated")
+
+
+class Stuck(MemoryStore):
+    """A store in which no config map is written until the gate opens; it tells the order in which they came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.came: list[str] = []
+
+    async def put(self, key: str, value: bytes, *, expected: int) -> Entry:
+        if "/configmaps/" in key:
+            self.came.append(key.rpartition("/")[2])
+            await self.gate.wait()
+        return await super().put(key, value, expected=expected)
+
+
+async def uid_of(api: Api, kind: str, name: str) -> str:
+    uid: str = (await api.get(f"{FLOWS}/{kind}/{name}")).json["metadata"]["uid"]
+    return uid
+
+
+@pytest.mark.parametrize(
+    ("user", "groups", "path", "schema", "level"),
+    [
+        ("admin", ("system:masters",), MAPS, "exempt", "exempt"),
+        ("system:node:n1", ("system:nodes",), LEASES, "system-node-high", "node-high"),
+        ("system:node:n1", ("system:nodes",), f"{CORE}/pods", "system-nodes", "system"),
+        ("system:kube-scheduler", (), f"{CORE}/pods", "kube-scheduler", "workload-high"),
+        ("system:serviceaccount:kube-system:x", ACCOUNTS, MAPS, "kube-system-service-accounts", "workload-high"),
+        (ACCOUNT, ACCOUNTS, MAPS, "service-accounts", "workload-low"),
+        ("eve", (), MAPS, "global-default", "global-default"),
+        ("eve", (), "/healthz", "probes", "exempt"),
+    ],
+)
+async def test_requests_belong_where_kubernetes_puts_them(
+    api: Api, user: str, groups: tuple[str, ...], path: str, schema: str, level: str
+):
+    rule = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+    roles = "/apis/rbac.authorization.k8s.io/v1/"
+    await api.made(f"{roles}clusterroles", {"metadata": {"name": "all"}, "rules": [rule]})
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "all"}
+    subjects = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated"}]
+    await api.made(f"{roles}clusterrolebindings", {"metadata": {"name": "all"}, "roleRef": ref, "subjects": subjects})
+
+    answer = await api.get(path, user=user, groups=groups)
+
+    assert answer.header("x-kubernetes-pf-flowschema-uid") == await uid_of(api, "flowschemas", schema)
+    assert answer.header("x-kubernetes-pf-prioritylevel-uid") == await uid_of(api, "prioritylevelconfigurations", level)
+
+
+async def test_a_schema_of_ones_own_is_in_force_at_once(api: Api):
+    limited = {"nominalConcurrencyShares": 5, "limitResponse": {"type": "Reject"}}
+    level = {"metadata": {"name": "lab"}, "spec": {"type": "Limited", "limited": limited}}
+    await api.made(f"{FLOWS}/prioritylevelconfigurations", level)
+    subject = {"kind": "User", "user": {"name": "eve"}}
+    rule = {"subjects": [subject], "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}]}
+    spec = {"matchingPrecedence": 1000, "priorityLevelConfiguration": {"name": "lab"}, "rules": [rule]}
+    schema = await api.made(f"{FLOWS}/flowschemas", {"metadata": {"name": "lab"}, "spec": spec})
+
+    answer = await api.get("/version", user="eve", groups=())
+
+    assert answer.header("x-kubernetes-pf-flowschema-uid") == schema["metadata"]["uid"]
+
+
+class Crowd:
+    """A greedy account whose requests are under way."""
+
+    def __init__(self, api: Api, store: Stuck) -> None:
+        self.api, self.store = api, store
+        self.requests: list[asyncio.Task[Answer]] = []
+
+    def send(self, count: int, user: str = ACCOUNT, name: str = "m") -> None:
+        for index in range(count):
+            made: dict[str, Any] = {"metadata": {"name": f"{name}-{index}"}}
+            self.requests.append(asyncio.ensure_future(self.api.post(MAPS, made, user=user, groups=ACCOUNTS)))
+
+    async def settle(self) -> None:
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+    async def answers(self) -> list[Answer]:
+        self.store.gate.set()
+        return await asyncio.gather(*self.requests)
+
+
+async def have_role(api: Api) -> None:
+    roles = "/apis/rbac.authorization.k8s.io/v1/"
+    rules = [{"apiGroups": ["", "coordination.k8s.io"], "resources": ["configmaps", "leases"], "verbs": ["*"]}]
+    await api.made(f"{roles}clusterroles", {"metadata": {"name": "maker"}, "rules": rules})
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "maker"}
+    subjects = [
+        {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}
+        for group in (*ACCOUNTS, "system:nodes")
+    ]
+    await api.made(f"{roles}clusterrolebindings", {"metadata": {"name": "maker"}, "roleRef": ref, "subjects": subjects})
+
+
+async def test_a_greedy_client_waits_while_nodes_renew_their_leases():
+    store = Stuck()
+    async with running_api(store) as api:
+        await have_role(api)
+        api.server.sharing = Sharing(api.server.cache, 20)
+        crowd = Crowd(api, store)
+        crowd.send(100)
+        await crowd.settle()
+
+        stuck = len(store.came)
+        lease = {"metadata": {"name": "n1"}, "spec": {"holderIdentity": "n1", "leaseDurationSeconds": 40}}
+        renewed = await asyncio.wait_for(api.post(LEASES, lease, user="system:node:n1", groups=("system:nodes",)), 5)
+
+        assert (renewed.status, stuck < 20, api.server.sharing.levels["workload-low"].waiting) == (
+            201,
+            True,
+            100 - stuck,
+        )
+        assert {answer.status for answer in await crowd.answers()} == {201}
+
+
+async def test_what_exceeds_the_queues_is_told_when_to_come_again():
+    store = Stuck()
+    async with running_api(store) as api:
+        await have_role(api)
+        api.server.sharing = Sharing(api.server.cache, 10)
+        crowd = Crowd(api, store)
+        crowd.send(500)
+        await crowd.settle()
+
+        answers = await crowd.answers()
+
+        refused = [answer for answer in answers if answer.status == 429]
+        assert {answer.status for answer in answers} == {201, 429}
+        assert {answer.header("retry-after") for answer in refused} == {"1"}
+        assert refused[0].error == (429, "TooManyRequests", "Too many requests, please try again later.")
+        assert api.server.sharing.levels["workload-low"].rejected == {"queue-full": len(refused)}
+        assert [level.executing for level in api.server.sharing.levels.values()] == [0] * 8
+
+
+async def test_flows_of_one_level_take_turns():
+    store = Stuck()
+    async with running_api(store) as api:
+        await have_role(api)
+        api.server.sharing = Sharing(api.server.cache, 10)
+        crowd = Crowd(api, store)
+        crowd.send(60)
+        await crowd.settle()
+        crowd.send(5, user="system:serviceaccount:default:modest", name="modest")
+        await crowd.settle()
+
+        await crowd.answers()
+
+        modest = [place for place, name in enumerate(store.came) if name.startswith("modest")]
+        assert max(modest) < 55
+
+
+async def test_a_client_that_leaves_takes_nobodys_turn():
+    store = Stuck()
+    async with running_api(store) as api:
+        await have_role(api)
+        api.server.sharing = Sharing(api.server.cache, 10)
+        crowd = Crowd(api, store)
+        crowd.send(40)
+        await crowd.settle()
+        level = api.server.sharing.levels["workload-low"]
+        before = level.waiting
+        for request in crowd.requests[-5:]:
+            request.cancel()
+        await asyncio.gather(*crowd.requests[-5:], return_exceptions=True)
+
+        assert (before - level.waiting, level.executing) == (5, 40 - before)
+        del crowd.requests[-5:]
+        assert {answer.status for answer in await crowd.answers()} == {201}
+
+
+async def test_what_is_counted_has_kubernetes_names(api: Api):
+    await api.made(MAPS, {"metadata": {"name": "a"}})
+    await api.get(f"{MAPS}/none")
+
+    told = (await api.get("/metrics")).body.decode()
+
+    made = ['verb="POST"', 'group=""', 'version="v1"', 'resource="configmaps"', 'subresource=""', 'scope="namespace"']
+    [line] = [line for line in told.splitlines() if line.startswith("apiserver_request_total{") and made[0] in line]
+    assert (all(label in line for label in made), 'code="201"' in line, line.endswith(" 1.0")) == (True, True, True)
+    assert 'code="404"' in told
+    assert 'apiserver_flowcontrol_nominal_limit_seats{priority_level="exempt"} 0.0' in told
+    assert "apiserver_request_duration_seconds_bucket" in told
