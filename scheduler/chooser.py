@@ -17,6 +17,7 @@ from scheduler.cycle.answers import Answers
 from scheduler.cycle.decision import Decision
 from scheduler.cycle.pinned import choice_at
 from scheduler.cycle.plan import Choice, plan
+from scheduler.explaining.text import Record, brief, record_of
 from scheduler.framework import Plugin
 from scheduler.pods import PodView
 from scheduler.preemption.plan import Preemption
@@ -25,9 +26,10 @@ from scheduler.snapshot import Snapshot
 
 
 class Outcome(NamedTuple):
-    """A choice; or else the decision that says why there is none, and what it means for others."""
+    """A choice and what is kept of its reasons; or else the decision that says why not, and who could make way."""
 
     choice: Choice | None = None
+    record: Record | None = None
     decision: Decision | None = None
     preemption: Preemption | None = None
 
@@ -44,24 +46,25 @@ class Chooser:
     def __contains__(self, scheduler_name: str) -> bool:
         return scheduler_name in self._answers
 
-    def choose(self, pod: PodView) -> Outcome:
-        """What becomes of the pod on the nodes as they are now."""
+    def choose(self, pod: PodView, *, explains: bool = False) -> Outcome:
+        """What becomes of the pod on the nodes as they are now; who asks for reasons gets all, at some cost."""
         nominations = self._preemptor.nominations
         with nominations.making_way(pod) if nominations else nullcontext():
             answers = self._answers[pod.spec.scheduler_name]
             choice = self._at_nominated_node(pod, answers) or answers.on_named_node(pod)
             if choice is not None:
-                return Outcome(choice)
+                return Outcome(choice, brief(pod.key, choice, len(self._snapshot.columns)))
             answer = answers.to(pod)
             choice = answer.best()
             if choice is not None and not (nominations and answers.looking_around(pod)):
-                return Outcome(choice)
+                kept = record_of(answer.decision(pod)) if explains else None
+                return Outcome(choice, kept or brief(pod.key, choice, len(self._snapshot.columns)))
             decision = answer.decision(pod)
             if choice is not None:
                 decision = self._fits_either_way(pod, decision, answers)
             if decision.winner:
-                return Outcome(Choice(decision.winner, 0.0, "", 0.0))
-            return Outcome(None, decision, self._preemptor.plan(pod, decision, answers.panel))
+                return Outcome(Choice(decision.winner, 0.0, "", 0.0), record_of(decision))
+            return Outcome(decision=decision, preemption=self._preemptor.plan(pod, decision, answers.panel))
 
     def _at_nominated_node(self, pod: PodView, answers: Answers) -> Choice | None:
         node = self._preemptor.nominations.node_of(pod.uid) or pod.pod.status.nominated_node_name

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
+from scheduler.explaining.text import DECISION, Record
 from scheduler.pods import PodView
 from scheduler.writes import News, status_patch
 from wherry.api.core.pod import Pod
@@ -32,6 +34,7 @@ class Reporter:
         self._client, self._may_act = client, may_act
         self._recorder = EventRecorder(client, component)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._records: dict[str, Record] = {}
         self._latest: dict[str, tuple[Pod, News]] = {}
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
 
@@ -49,11 +52,21 @@ class Reporter:
         message = f"Preempted by pod {preemptor.uid} on node {node}"
         self._events.put_nowait(Event(victim.pod, "Preempted", message, action="Preempting"))
 
+    def chosen(self, pod: PodView, record: Record) -> None:
+        """Keep why a node was chosen, to be told with the binding."""
+        self._records[pod.uid] = record
+
     def assigned(self, pod: Pod, node: str) -> None:
-        """Tell that a pod has its node."""
+        """Tell that a pod has its node, and why this one."""
         self._latest.pop(pod.metadata.uid, None)
+        record = self._records.pop(pod.metadata.uid, None)
+        annotations = {DECISION: msgspec.json.encode(record).decode()} if record else {}
         message = f"Successfully assigned {pod.key} to {node}"
-        self._events.put_nowait(Event(pod, "Scheduled", message, action="Binding"))
+        self._events.put_nowait(Event(pod, "Scheduled", message, action="Binding", annotations=annotations))
+
+    def forget(self, uid: str) -> None:
+        """A pod is gone, or will be planned anew."""
+        self._records.pop(uid, None)
 
     def _write_soon(self, pod: Pod, news: News) -> None:
         uid = pod.metadata.uid
@@ -75,7 +88,7 @@ class Reporter:
         told = 0
         while True:
             event = await self._events.get()
-            self._recorder.record(event.obj, event.reason, event.message, event.type, action=event.action)
+            self._recorder.tell(event)
             told += 1
             if told % EVENTS_AT_A_TIME == 0:
                 await self._recorder.flushed()

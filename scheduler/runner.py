@@ -18,6 +18,7 @@ import structlog
 
 from scheduler.binder import Binder, Bound
 from scheduler.chooser import Chooser, Outcome
+from scheduler.explaining.attention import Attention
 from scheduler.framework import Plugin
 from scheduler.pods import PodView
 from scheduler.preemption.preemptor import Preemptor
@@ -58,6 +59,7 @@ class Scheduler:
         self._reporter = Reporter(client, next(iter(profiles)), may_act)
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, lambda pod: self._wake(pod.pod, None))
         self._chooser = Chooser(self.snapshot, profiles, self._preemptor, seed)
+        self._attention = Attention()
         self._woken = asyncio.Event()
         self.pods.subscribe(self._pod_changed)
         self.nodes.subscribe(self._node_changed)
@@ -104,11 +106,13 @@ class Scheduler:
 
     async def _place(self, pod: PodView) -> None:
         pod = self._volumes.lookup.view(pod)
-        outcome = self._chooser.choose(pod)
+        outcome = self._chooser.choose(pod, explains=self._attention.is_free(self._now()))
         choice = outcome.choice
         if choice is None:
             self._refuse(pod, outcome)
             return
+        if outcome.record is not None:
+            self._reporter.chosen(pod, outcome.record)
         self._preemptor.withdraw(pod, goes_to=choice.node)
         self.snapshot.place(pod, choice.node)
         log.info("plan", pod=pod.key, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
@@ -119,7 +123,7 @@ class Scheduler:
             await self._binder.bind(pod, choice.node)
 
     def _refuse(self, pod: PodView, outcome: Outcome) -> None:
-        _, decision, preemption = outcome
+        decision, preemption = outcome.decision, outcome.preemption
         if decision is None:
             return
         message, nominated = decision.message, None
@@ -141,6 +145,7 @@ class Scheduler:
             self.queue.remove(pod.uid)
             self._reporter.assigned(pod.pod, node)
             return
+        self._reporter.forget(pod.uid)
         log.warning("binding failed", pod=pod.key, node=node, error=error.message)
         latest = self.pods.get(pod.key)
         is_there = latest is not None and latest.metadata.uid == pod.uid

@@ -2,7 +2,7 @@
 
 from scheduling import a_node, a_view, decide, gpu_node, tainted
 
-from scheduler.explain import explain
+from scheduler.explaining.text import explain
 
 
 def test_the_message_users_know():
@@ -68,7 +68,7 @@ def test_the_explanation_of_a_placed_pod_ranks_the_nodes():
     pod = a_view("web", requests={"cpu": "1", "memory": "2Gi"})
 
     assert "\n".join(explain(decide(pod, *nodes))) == (
-        "default/web: large, then small; 2 of 3 nodes can hold it\n"
+        "default/web: large, then small (37.5 less); 2 of 3 nodes can hold it\n"
         "  large: 487.5 = TaintToleration 100.0 x 3 + NodeResourcesFit 87.5 + NodeResourcesBalancedAllocation 100.0\n"
         "  small: 450.0 = TaintToleration 100.0 x 3 + NodeResourcesFit 50.0 + NodeResourcesBalancedAllocation 100.0\n"
         "  tiny: NodeResourcesFit: Insufficient cpu (wants 1, free 500m)"

@@ -1,13 +1,16 @@
 """Scheduling as one sees it with kubectl, on nodes that only pretend."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
+from click.testing import CliRunner
 from cluster.live_cluster import kubectl as kubectl_path
 
 import wherry.testing
+from wherry.cli import main
 
 pytestmark = pytest.mark.xdist_group("scheduling_with_kubectl")
 
@@ -57,3 +60,57 @@ def test_an_urgent_pod_takes_the_place_of_another_which_says_why(kubectl):
     assert told == f"Preempted by pod {uid} on node {node}"
     assert gone in kubectl("get", "events", "--field-selector=reason=Preempted")
     assert kubectl("get", "pod", "training", "-o", "jsonpath={.status.nominatedNodeName}") == ""
+
+
+def ask(cluster: wherry.testing.Cluster, *words: str, stdin: str = "") -> tuple[int, list[str]]:
+    result = CliRunner().invoke(main, [*words, "--kubeconfig", cluster.kubeconfig], input=stdin)
+    return result.exit_code, result.output.splitlines()
+
+
+def test_it_says_why_a_pod_is_where_it_is_also_when_it_is_gone(cluster, kubectl):
+    kubectl("apply", "-f-", stdin=a_pod("asked", "1"))
+    assert is_ready(kubectl, "asked")
+    node = kubectl("get", "pod", "asked", "-o", "jsonpath={.spec.nodeName}")
+
+    code, lines = ask(cluster, "why", "pod/asked")
+    anew = ask(cluster, "why", "pod/asked", "--now")[1]
+    kubectl("delete", "pod", "asked")
+    gone = ask(cluster, "why", "pod/asked")[1]
+
+    assert (code, len(lines)) == (0, 3)
+    assert re.match(rf"default/asked: {node}(, then \S+-\d \(.*\))?; \d of 2 nodes can hold it$", lines[0])
+    assert "NodeResourcesFit" in lines[1]
+    assert anew[0].endswith("as the nodes are now, without it:")
+    assert gone == [f"{lines[0]} (the pod is gone)", *lines[1:]]
+
+
+def test_it_says_what_a_pending_pod_waits_for(cluster, kubectl):
+    kubectl("apply", "-f-", stdin=a_pod("waiting", "7"))
+    kubectl("wait", "--for=condition=PodScheduled=false", "pod/waiting", "--timeout=30s")
+
+    code, lines = ask(cluster, "why", "pod/waiting")
+    kubectl("delete", "pod", "waiting")
+
+    assert code == 0
+    assert lines[0].startswith("default/waiting: 0/2 nodes are available: 2 Insufficient cpu.")
+    assert any(
+        re.match(r"it fits on \S+-\d when \S+ cpu frees; held by default/(low|training)", line) for line in lines
+    )
+
+
+def test_a_plan_says_by_its_exit_status_whether_a_job_fits_and_changes_nothing(cluster, kubectl):
+    def job(cpu: str, **spec: object) -> str:
+        template = {"spec": {"restartPolicy": "Never", **json.loads(a_pod("x", cpu, **spec))["spec"]}}
+        body = {"parallelism": 2, "template": template}
+        return json.dumps({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "train"}, "spec": body})
+
+    before = kubectl("get", "pods", "-o", "name")
+
+    fits = ask(cluster, "plan", "-f", "-", stdin=job("500m"))
+    preempts = ask(cluster, "plan", "-f", "-", stdin=job("6", priorityClassName="system-cluster-critical"))
+    too_much = ask(cluster, "plan", "-f", "-", stdin=job("9"))
+
+    assert (fits[0], fits[1][:2]) == (0, ["it fits", "2 of 2 pods fit:"])
+    assert (preempts[0], preempts[1][0]) == (1, "it fits if others make way")
+    assert (too_much[0], too_much[1][:2]) == (2, ["it does not fit", "0 of 2 pods fit"])
+    assert kubectl("get", "pods", "-o", "name") == before

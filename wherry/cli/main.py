@@ -12,6 +12,8 @@ VERBS = {
     "down": "Stop a cluster and take everything of it off this machine but its data.",
     "status": "Show the clusters of this machine and how they do.",
     "timeline": "Show what happened to a pod or a node, in order, and which timer fired when.",
+    "why": "Explain why a pod is on its node, or why it has none and what would have to change.",
+    "plan": "Tell whether a manifest's pods would get nodes now, and which, without placing anything.",
 }
 
 

@@ -19,6 +19,19 @@ data_dir_option = click.option(
     help="Where its data is. [default: /var/lib/wherry/NAME as root, else ~/.local/share/wherry/NAME]",
 )
 
+kubeconfig_option = click.option(
+    "--kubeconfig",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Ask the cluster of this file instead of one of this machine.",
+)
+
+
+def scheduler_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of verbs that think as the scheduler does."""
+    file, folder = click.Path(exists=True, dir_okay=False, path_type=Path), click.Path(file_okay=False, path_type=Path)
+    plugins = click.option("--plugins", type=folder, help="The folder of plugins that the scheduler was given.")
+    return click.option("--config", type=file, help="The configuration that the scheduler was given.")(plugins(command))
+
 
 def says_problems(command: Callable[..., Any]) -> Callable[..., Any]:
     """Show a ClusterProblem as click shows its own errors."""

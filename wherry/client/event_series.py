@@ -70,6 +70,7 @@ class Told:
     count: int
     first_at: datetime
     last_at: datetime
+    annotations: dict[str, str] = field(default_factory=dict)
 
 
 class EventSeries:

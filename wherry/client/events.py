@@ -13,6 +13,7 @@ Kubernetes: client-go `tools/record`, which writes core/v1 events.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -23,6 +24,7 @@ from wherry.client import clock
 from wherry.client.backoff import Backoff
 from wherry.client.event_series import EventSeries, Told
 from wherry.client.http import Client
+from wherry.client.plan import Event as EventAction
 from wherry.machinery.errors import AlreadyExists, ApiError, NotFound
 from wherry.machinery.resource import Resource
 from wherry.machinery.time import time_text
@@ -49,16 +51,21 @@ class EventRecorder:
         self, obj: Resource, reason: str, message: str, type: str = "Normal", *, action: str = "", field_path: str = ""
     ) -> None:
         """Tell what happened to an object, or to the part of it at a path; returns at once."""
+        self.tell(EventAction(obj, reason, message, type, action), field_path)
+
+    def tell(self, event: EventAction, field_path: str = "") -> None:
+        """As `record`, of an event that is a value."""
+        obj, reason, type, action = event.obj, event.reason, event.type, event.action
         if type not in TYPES:
             raise ValueError(f"event type {type!r}: allowed are Normal and Warning")
-        message = message.encode()[:MOST_MESSAGE_BYTES].decode(errors="ignore")
+        message = event.message.encode()[:MOST_MESSAGE_BYTES].decode(errors="ignore")
         reference = reference_to(obj) | ({"fieldPath": field_path} if field_path else {})
         told = self._series.told(reference, reason, message, type, clock.now(), action=action)
         if told is None:
             log.debug("event dropped", about=obj.key, reason=reason, why="too many events about this object")
             return
         try:
-            self._queue.put_nowait(told)
+            self._queue.put_nowait(replace(told, annotations=event.annotations) if event.annotations else told)
         except asyncio.QueueFull:
             self._lose(obj.key, reason, "the queue is full")
 
@@ -101,11 +108,14 @@ class EventRecorder:
             return  # an earlier attempt got through, though its answer was lost
 
     def _manifest(self, told: Told) -> dict[str, Any]:
+        metadata: dict[str, Any] = {"name": told.name, "namespace": told.namespace}
+        if told.annotations:
+            metadata["annotations"] = told.annotations
         source = {"component": self._component, "host": self._host} if self._host else {"component": self._component}
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": told.name, "namespace": told.namespace},
+            "metadata": metadata,
             "involvedObject": told.reference,
             "reason": told.reason,
             "message": told.message,

@@ -71,6 +71,8 @@ class Event:
     message: str
     type: str = "Normal"
     action: str = field(default="")
+    # What machines may want to know beside the message.
+    annotations: dict[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,119 @@
+"""What would have to change so that a pod that waits gets a node: a few lines, the nearest way first.
+
+    fits on gpu-2 when 1 nvidia.com/gpu frees; held by alice/train-3 (4, for 2h)
+
+Pure: `now` comes from the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+import numpy as np
+
+from scheduler.cycle.decision import Decision, Refusal
+from scheduler.explaining.picture import Judgement
+from scheduler.explaining.text import amount_text
+from scheduler.pods import PodView
+from wherry.machinery.time import age_text
+
+# Nodes that are named, and pods that are named for each.
+MOST_NODES, MOST_HOLDERS = 3, 3
+
+Held = Mapping[str, PodView]
+
+
+def hints(pod: PodView, judgement: Judgement, held: Mapping[str, Held], now: datetime) -> Iterator[str]:
+    """The lines; `held` says which pods are on each node."""
+    decision, preemption = judgement
+    if gates := ", ".join(gate.name for gate in pod.spec.scheduling_gates):
+        yield f"it is not looked at before its scheduling gates are removed: {gates}"
+    if preemption.victims:
+        victims = ", ".join(victim.key for victim in preemption.victims)
+        yield f"it is more important than {victims} on {preemption.node}, which would make way"
+    yield from _never_enough(decision)
+    near = sorted(_rows_that_lack_only(decision), key=lambda row: (_shortage(decision, row), decision.nodes[row]))
+    for row in near[:MOST_NODES]:
+        node = decision.nodes[row]
+        yield f"it fits on {node} when {_missing(decision, row)} frees; {_holders(decision, row, held[node], now)}"
+    yield from _other_ways(decision)
+
+
+def _refusals(decision: Decision, row: int) -> list[Refusal]:
+    return [refusal for refusal in decision.refusals if refusal.nodes[row]]
+
+
+def _rows_that_lack_only(decision: Decision) -> list[int]:
+    """Where amounts are all that is missing, and the node would have them were it empty."""
+    rows: np.ndarray[tuple[int], np.dtype[np.bool_]] = ~decision.feasible.copy()
+    for refusal in decision.refusals:
+        if refusal.free is None or refusal.may_yield is None:
+            rows &= ~refusal.nodes
+        else:
+            rows &= ~refusal.nodes | refusal.may_yield
+    found: list[int] = np.flatnonzero(rows).tolist()
+    return found
+
+
+def _shortage(decision: Decision, row: int) -> float:
+    short = (
+        (each.wanted - int(each.free[row])) / max(each.wanted, 1)
+        for each in _refusals(decision, row)
+        if each.free is not None
+    )
+    return sum(short)
+
+
+def _missing(decision: Decision, row: int) -> str:
+    return " and ".join(
+        f"{amount_text(each.resource, each.wanted - int(each.free[row]))} {each.resource}"
+        for each in _refusals(decision, row)
+        if each.free is not None
+    )
+
+
+def _holders(decision: Decision, row: int, held: Held, now: datetime) -> str:
+    resource = _refusals(decision, row)[0].resource
+    sizes = sorted(
+        ((pod.requests.get(resource, 0), pod) for pod in held.values()), key=lambda one: (-one[0], one[1].key)
+    )
+    holders = [(size, pod) for size, pod in sizes if size]
+    named = ", ".join(
+        f"{pod.key} ({amount_text(resource, size)}, for {_age(pod, now)})" for size, pod in holders[:MOST_HOLDERS]
+    )
+    more = f" and {len(holders) - MOST_HOLDERS} more" if len(holders) > MOST_HOLDERS else ""
+    return f"held by {named}{more}" if named else "held by nobody"
+
+
+def _age(pod: PodView, now: datetime) -> str:
+    return age_text(pod.pod.status.start_time or pod.metadata.created_at, now)
+
+
+def _never_enough(decision: Decision) -> Iterator[str]:
+    for refusal in decision.refusals:
+        if refusal.free is not None and refusal.nodes.all() and not np.any(refusal.may_yield):
+            wanted = amount_text(refusal.resource, refusal.wanted)
+            yield f"no node offers {wanted} {refusal.resource}, even if it were empty"
+
+
+_WAYS = {
+    "NodeUnschedulable": "`kubectl uncordon {node}` opens {node}",
+    "TaintToleration": "a toleration of the taint would let it onto {node}",
+    "NodeAffinity": "{node} lacks the labels that its selector or affinity asks for",
+    "NodePorts": "{node} has the room, but another pod has the host port",
+    "PodTopologySpread": "on {node} there would be too many like it",
+    "InterPodAffinity": "pods on or near {node} are in the way, or the pods it wants to be near are missing",
+}
+
+
+def _other_ways(decision: Decision) -> Iterator[str]:
+    """Nodes that only one plugin keeps it off, and not for want of something."""
+    plugins = dict.fromkeys(refusal.plugin for refusal in decision.refusals)
+    for plugin in plugins:
+        others = np.logical_or.reduce(
+            [each.nodes for each in decision.refusals if each.plugin != plugin] or [np.zeros_like(decision.feasible)]
+        )
+        rows = np.flatnonzero(~decision.feasible & ~others)
+        if plugin in _WAYS and len(rows):
+            yield _WAYS[plugin].format(node=decision.nodes[int(rows[0])])

@@ -1,0 +1,56 @@
+"""Which pods a manifest asks for: pods themselves, and the templates of what makes pods. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+# What makes pods, and which field says how many.
+_MAKERS = {
+    "Deployment": "replicas",
+    "ReplicaSet": "replicas",
+    "ReplicationController": "replicas",
+    "StatefulSet": "replicas",
+    "Job": "parallelism",
+}
+# Nobody means it: a number beyond this is taken for a mistake.
+MOST_PODS = 10_000
+
+
+class Wanted(NamedTuple):
+    """So many pods like this one, as a manifest without a name of its own."""
+
+    manifest: dict[str, Any]
+    number: int
+
+
+def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
+    """The pods of one object, in `namespace` if it names none; raises ValueError where it cannot be told."""
+    kind, metadata = manifest.get("kind"), manifest.get("metadata") or {}
+    name, place = metadata.get("name", "pod"), metadata.get("namespace") or namespace
+    if kind == "Pod":
+        yield Wanted(_pod(name, place, manifest), 1)
+    elif kind == "CronJob":
+        job = manifest["spec"]["jobTemplate"]
+        yield from wanted_by({**job, "kind": "Job", "metadata": {"name": name, "namespace": place}}, place)
+    elif kind == "DaemonSet":
+        raise ValueError(f"DaemonSet {name}: a pod for each node is not planned; plan one of its pods instead")
+    elif kind in _MAKERS:
+        yield Wanted(_pod(name, place, manifest["spec"]["template"]), _number(kind, name, manifest["spec"]))
+
+
+def _number(kind: str, name: str, spec: dict[str, Any]) -> int:
+    field = _MAKERS[kind]
+    number = spec.get(field, 1)
+    if kind == "Job" and spec.get("completions") is not None:
+        number = min(number, spec["completions"])
+    if not isinstance(number, int) or not 0 <= number <= MOST_PODS:
+        raise ValueError(f"{kind} {name}: spec.{field}: {number!r}: expected a number from 0 to {MOST_PODS}")
+    return number
+
+
+def _pod(name: str, namespace: str, template: dict[str, Any]) -> dict[str, Any]:
+    metadata = template.get("metadata") or {}
+    kept = {key: metadata[key] for key in ("labels", "annotations") if key in metadata}
+    named = {"generateName": f"{name}-", "namespace": namespace, **kept}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": named, "spec": template["spec"]}

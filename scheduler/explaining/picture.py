@@ -1,0 +1,111 @@
+"""Picture: a cluster at one moment, as the scheduler sees it, for questions that must not change anything.
+
+    picture = await Picture.taken(client, profiles)
+    picture.judged(pod).decision
+
+What `wherry why` and `wherry plan` say is what the scheduler would do: the same columns, the same plugins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+from scheduler.cycle.decision import Decision
+from scheduler.cycle.panel import Panel
+from scheduler.cycle.plan import plan
+from scheduler.framework import Plugin
+from scheduler.pods import PodView
+from scheduler.preemption.budgets import Budgets
+from scheduler.preemption.nominations import Nominations
+from scheduler.preemption.plan import NEVER, Ground, Preemption, preempt
+from scheduler.snapshot import Snapshot
+from scheduler.volumes.lookup import Lookup
+from wherry.api.core.namespace import Namespace
+from wherry.api.core.node import Node
+from wherry.api.core.persistent_volume import PersistentVolume
+from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
+from wherry.api.core.pod import Pod
+from wherry.api.policy.disruption_budget import PodDisruptionBudget
+from wherry.api.storage.storage_class import StorageClass
+from wherry.client.http import Client
+from wherry.client.world import Shelf
+from wherry.machinery.resource import Resource
+
+_KINDS: tuple[type[Resource], ...] = (
+    *(Node, Pod, Namespace, PodDisruptionBudget),
+    *(PersistentVolumeClaim, PersistentVolume, StorageClass),
+)
+
+
+class Judgement(NamedTuple):
+    """The decision about a pod, and, if it fits nowhere, who would make way for it."""
+
+    decision: Decision
+    preemption: Preemption = Preemption()
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What a picture is made of, by kind."""
+
+    of: Mapping[type[Resource], Sequence[Any]] = field(default_factory=dict)
+
+    def shelf(self, kind: type[Resource]) -> Shelf[Any]:
+        """The objects of one kind."""
+        shelf: Shelf[Any] = Shelf()
+        for obj in self.of.get(kind, ()):
+            shelf.put(obj)
+        return shelf
+
+
+class Picture:
+    """See the module. `profiles` are plugins by scheduler name; a pod that names another goes by the first."""
+
+    def __init__(self, objects: Objects, profiles: Mapping[str, Sequence[Plugin]]) -> None:
+        self.snapshot = Snapshot()
+        self.nodes: Mapping[str, Node] = {node.metadata.name: node for node in objects.of.get(Node, ())}
+        self._panels = {name: Panel(plugins) for name, plugins in profiles.items()}
+        self._default = next(iter(self._panels.values()))
+        self._nominations = Nominations(self.snapshot)
+        self._budgets = Budgets(objects.of.get(PodDisruptionBudget, ()))
+        kinds = (PersistentVolumeClaim, PersistentVolume, StorageClass)
+        self._lookup = Lookup(*(objects.shelf(kind) for kind in kinds))
+        for node in self.nodes.values():
+            self.snapshot.set_node(node)
+        for namespace in objects.of.get(Namespace, ()):
+            self.snapshot.set_namespace(namespace.metadata.name, namespace.metadata.labels)
+        self._put_down(objects.of.get(Pod, ()))
+
+    @classmethod
+    async def taken(cls, client: Client, profiles: Mapping[str, Sequence[Plugin]]) -> Self:
+        """The cluster as it is now."""
+        listed = await asyncio.gather(*(client.list(kind) for kind in _KINDS))
+        found = {kind: listing.items for kind, listing in zip(_KINDS, listed, strict=True)}
+        return cls(Objects(found), profiles)
+
+    def view(self, pod: Pod) -> PodView:
+        """The pod with what its claims ask for."""
+        return self._lookup.view(PodView(pod))
+
+    def judged(self, pod: PodView) -> Judgement:
+        """What the scheduler would find, were the pod to be placed now."""
+        panel = self._panels.get(pod.spec.scheduler_name, self._default)
+        with self._nominations.making_way(pod):
+            decision = plan(pod, self.snapshot.columns, panel.plugins)
+            if decision.winner or not any(plugin.name == "DefaultPreemption" for plugin in panel.plugins):
+                return Judgement(decision)
+            if pod.spec.preemption_policy == "Never":
+                return Judgement(decision, Preemption(message=NEVER))
+            return Judgement(decision, preempt(pod, decision, Ground(self.snapshot, panel, self._budgets)))
+
+    def _put_down(self, pods: Iterable[Pod]) -> None:
+        for pod in pods:
+            if pod.is_finished:
+                continue
+            if pod.spec.node_name:
+                self.snapshot.place(PodView(pod), pod.spec.node_name)
+            elif pod.status.nominated_node_name:
+                self._nominations.nominate(PodView(pod), pod.status.nominated_node_name)

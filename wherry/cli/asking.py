@@ -1,0 +1,75 @@
+"""How verbs ask a cluster something: where its credentials are, and whose rules of scheduling hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from scheduler.config import ConfigError, SchedulerConfig, plugins_of, read_config
+from scheduler.explaining.forecast import Forecast, forecast
+from scheduler.explaining.manifests import Wanted
+from scheduler.explaining.picture import Picture
+from scheduler.framework import Plugin, load_plugins
+from wherry.api.core.pod import Pod
+from wherry.client.http import Client
+from wherry.client.kubeconfig import KubeconfigError, load_connection
+from wherry.cluster.layout import layout_of
+from wherry.cluster.problem import ClusterProblem
+from wherry.machinery.errors import ApiError
+
+T = TypeVar("T")
+
+
+def admin_kubeconfig(name: str, data_dir: Path | None) -> Path:
+    """The kubeconfig of a cluster of this machine; raises ClusterProblem."""
+    layout = layout_of(name, data_dir)
+    kubeconfig = layout.kubeconfig("admin")
+    if not kubeconfig.exists():
+        raise ClusterProblem(f"there is no cluster {layout.name} in {layout.data_dir}; `wherry up` starts one")
+    return kubeconfig
+
+
+def asked(kubeconfig: Path, question: Callable[[Client], Awaitable[T]], *, about: str) -> T:
+    """The answer to a question that takes a client; raises ClusterProblem where the cluster has none."""
+
+    async def ask() -> T:
+        async with Client(load_connection(kubeconfig), user_agent="wherry") as client:
+            return await question(client)
+
+    try:
+        return asyncio.run(ask())
+    except (ApiError, KubeconfigError) as error:
+        raise ClusterProblem(f"{about}: {error}") from error
+
+
+def scheduling_rules(config: Path | None, plugins: Path | None) -> Mapping[str, Sequence[Plugin]]:
+    """The plugins by scheduler name, as `python -m scheduler` would have them; raises ClusterProblem."""
+    try:
+        settings = read_config(config) if config else SchedulerConfig()
+        known = load_plugins(plugins)
+        return {profile.scheduler_name: plugins_of(profile, known) for profile in settings.profiles}
+    except (ConfigError, ImportError, TypeError) as error:
+        raise ClusterProblem(str(error)) from error
+
+
+def forecast_of(
+    kubeconfig: Path, rules: Mapping[str, Sequence[Plugin]], wanted: Iterable[Wanted], *, about: str
+) -> Forecast:
+    """What would become of the pods, were they created now; raises ClusterProblem."""
+
+    async def ask(client: Client) -> Forecast:
+        pods = [pod for each in wanted for pod in await _completed(client, each)]
+        picture = await Picture.taken(client, rules)
+        return forecast(picture, [picture.view(pod) for pod in pods])
+
+    return asked(kubeconfig, ask, about=about)
+
+
+async def _completed(client: Client, wanted: Wanted) -> list[Pod]:
+    """The pods as the API server would have them: with their priority, their account and their limits."""
+    answer = await client.create(wanted.manifest, dry_run=True)
+    name, metadata = wanted.manifest["metadata"]["generateName"], answer["metadata"]
+    numbers = range(1, wanted.number + 1)
+    return [Pod.read({**answer, "metadata": {**metadata, "name": f"{name}{n}", "uid": f"{name}{n}"}}) for n in numbers]

@@ -1,0 +1,87 @@
+"""`wherry plan`"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from scheduler.explaining.forecast import Forecast, Verdict
+from scheduler.explaining.manifests import Wanted, wanted_by
+from scheduler.explaining.text import explain
+from wherry.cli.asking import admin_kubeconfig, forecast_of, scheduling_rules
+from wherry.cli.options import data_dir_option, kubeconfig_option, name_option, says_problems, scheduler_options
+from wherry.cluster.problem import ClusterProblem
+
+_WORDS = {
+    Verdict.FITS: "it fits",
+    Verdict.PREEMPTS: "it fits if others make way",
+    Verdict.DOES_NOT_FIT: "it does not fit",
+}
+
+
+@click.command()
+@click.option("-f", "--filename", required=True, help="A manifest, or - for standard input.")
+@click.option("-n", "--namespace", default="default", show_default=True, help="Of objects that name none.")
+@scheduler_options
+@kubeconfig_option
+@name_option
+@data_dir_option
+@says_problems
+def command(
+    filename: str,
+    namespace: str,
+    config: Path | None,
+    plugins: Path | None,
+    kubeconfig: Path | None,
+    name: str,
+    data_dir: Path | None,
+) -> None:
+    """Tell whether a manifest's pods would get nodes now, and which, without placing anything.
+
+    The exit status is 0 if all fit, 1 if other pods would have to make way for some of them, and 2 if some do not fit.
+    It knows pods and what makes pods; other objects in the file are passed over. The API server checks and completes
+    the pods as if they were created (priority, limits, quotas), and changes nothing.
+    """
+    wanted = list(_wanted(_documents(filename), namespace))
+    if not wanted:
+        raise ClusterProblem(f"{filename}: there is nothing in it that makes pods")
+    rules = scheduling_rules(config, plugins)
+    told = forecast_of(kubeconfig or admin_kubeconfig(name, data_dir), rules, wanted, about=filename)
+    click.echo("\n".join(_lines(told)))
+    sys.exit(told.verdict)
+
+
+def _documents(filename: str) -> Iterator[dict[str, Any]]:
+    try:
+        with click.open_file(filename) as file:
+            documents = list(yaml.safe_load_all(file))
+    except OSError as error:
+        raise ClusterProblem(f"{filename}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ClusterProblem(f"{filename}: not YAML: {error}") from error
+    for document in documents:
+        if isinstance(document, dict):
+            yield from document["items"] if isinstance(document.get("items"), list) else [document]
+        elif document is not None:
+            raise ClusterProblem(f"{filename}: expected objects, found {document!r:.60}")
+
+
+def _wanted(documents: Iterator[dict[str, Any]], namespace: str) -> Iterator[Wanted]:
+    try:
+        for document in documents:
+            yield from wanted_by(document, namespace)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ClusterProblem(f"an object of the manifest cannot be read: {error}") from error
+
+
+def _lines(told: Forecast) -> Iterator[str]:
+    yield _WORDS[told.verdict]
+    yield from told.lines()
+    first = next((fate for fate in told.fates if not fate.node), None)
+    if first is not None:
+        yield from explain(first.judgement.decision, 10)

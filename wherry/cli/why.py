@@ -1,0 +1,130 @@
+"""`wherry why`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import msgspec
+
+from scheduler.explaining.hints import hints
+from scheduler.explaining.picture import Judgement, Picture
+from scheduler.explaining.text import DECISION, Record, explain
+from scheduler.framework import Plugin
+from scheduler.pods import PodView
+from wherry.api.core.pod import Pod
+from wherry.api.events.event import Event
+from wherry.cli.asking import admin_kubeconfig, asked, scheduling_rules
+from wherry.cli.options import (
+    data_dir_option,
+    kubeconfig_option,
+    name_option,
+    says_problems,
+    scheduler_options,
+)
+from wherry.client import clock
+from wherry.client.http import Client
+from wherry.cluster.problem import ClusterProblem
+from wherry.machinery.errors import NotFound
+from wherry.machinery.time import age_text
+
+
+class _Known(NamedTuple):
+    """What there is to know about a pod; the picture is taken only where it helps."""
+
+    pod: Pod | None
+    record: Record | None = None
+    picture: Picture | None = None
+
+
+@click.command()
+@click.argument("what", metavar="pod/NAME")
+@click.option("-n", "--namespace", default="default", show_default=True, help="Of the pod.")
+@click.option("--now", is_flag=True, help="Of a pod that has a node: judge all nodes anew, as they are now.")
+@click.option("--nodes", type=click.IntRange(min=0), default=20, show_default=True, help="How many nodes to tell of.")
+@scheduler_options
+@kubeconfig_option
+@name_option
+@data_dir_option
+@says_problems
+def command(
+    what: str,
+    namespace: str,
+    now: bool,
+    nodes: int,
+    config: Path | None,
+    plugins: Path | None,
+    kubeconfig: Path | None,
+    name: str,
+    data_dir: Path | None,
+) -> None:
+    """Explain why a pod is on its node, or why it has none and what would have to change.
+
+    Of a pod with a node it shows what the scheduler found when it chose: who won by how much, every score, and why
+    other nodes were refused. That is kept for an hour, in the event that tells of the choice. Of a pod that waits it
+    judges all nodes as they are now, with the scheduler's own rules.
+    """
+    kind, slash, named = what.partition("/")
+    if not slash or not named or kind not in ("pod", "pods", "po"):
+        raise click.BadParameter(f"{what!r}: expected pod/NAME", param_hint="pod/NAME")
+    rules = scheduling_rules(config, plugins)
+
+    async def ask(client: Client) -> _Known:
+        return await _known(client, named, namespace, rules, now)
+
+    known = asked(kubeconfig or admin_kubeconfig(name, data_dir), ask, about=what)
+    if known.pod is None and known.record is None:
+        raise ClusterProblem(f"there is no pod {namespace}/{named}, and no event that tells of its node")
+    click.echo("\n".join(_lines(known, rules, nodes)))
+
+
+async def _known(
+    client: Client, name: str, namespace: str, rules: Mapping[str, Sequence[Plugin]], anew: bool
+) -> _Known:
+    try:
+        pod = await client.get(Pod, name, namespace)
+    except NotFound:
+        return _Known(None, await _record(client, name, namespace, ""))
+    record = await _record(client, name, namespace, pod.metadata.uid) if pod.spec.node_name else None
+    if record is not None and not anew:
+        return _Known(pod, record)
+    return _Known(pod, None, await Picture.taken(client, rules))
+
+
+async def _record(client: Client, name: str, namespace: str, uid: str) -> Record | None:
+    """What was kept of the last choice for a pod of this name, and of this uid if there is one."""
+    fields = f"involvedObject.kind=Pod,involvedObject.name={name},reason=Scheduled"
+    events = (await client.list(Event, namespace, fields=fields)).items
+    events.sort(key=lambda event: event.key)
+    kept = [event.metadata.annotations.get(DECISION) for event in events if not uid or event.about.uid == uid]
+    found = [text for text in kept if text]
+    return msgspec.json.decode(found[-1], type=Record) if found else None
+
+
+def _lines(known: _Known, rules: Mapping[str, Sequence[Plugin]], most: int) -> Iterator[str]:
+    pod, record, picture = known
+    if record is not None:
+        gone = "" if pod is not None else " (the pod is gone)"
+        yield f"{record.outcome}{gone}"
+        yield from list(record.lines())[1:]
+    if pod is None or picture is None:
+        return
+    view = picture.view(pod)
+    if pod.spec.scheduler_name not in rules:
+        yield f"its scheduler is {pod.spec.scheduler_name}; this is what {next(iter(rules))} would say"
+    if pod.spec.node_name:
+        since = age_text(pod.status.start_time or pod.metadata.created_at, clock.now())
+        yield f"{pod.key} is on {pod.spec.node_name} for {since}; as the nodes are now, without it:"
+        picture.snapshot.remove(view.uid)
+    yield from _judged(view, picture.judged(view), picture, most)
+
+
+def _judged(view: PodView, judgement: Judgement, picture: Picture, most: int) -> Iterator[str]:
+    yield from explain(judgement.decision, most)
+    if judgement.preemption.message:
+        yield f"preemption: {judgement.preemption.message}"
+    if not judgement.decision.winner and not view.spec.node_name:
+        held = {node: picture.snapshot.pods_on(node) for node in judgement.decision.nodes}
+        yield from hints(view, judgement, held, clock.now())
