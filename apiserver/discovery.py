@@ -6,7 +6,7 @@ Everything follows from the registries of kinds and subresources.
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,12 +15,14 @@ from apiserver import openapi, openapi_v2
 from apiserver.reading.negotiation import aggregated_discovery
 from apiserver.request import Request, Response, json_response
 from apiserver.subresources import subresources_of
+from wherry.api.extensions.custom_resource import TERMINATING_VERBS, CustomResource
 from wherry.machinery.resource import Resource, all_kinds
 
 if TYPE_CHECKING:
     from apiserver.server import Server
 
 Rows = tuple[type[Resource], ...]
+Groups = dict[str, dict[str, Rows]]
 
 # Preference among groups, where names are ambiguous; what is not listed comes after, alphabetically.
 _ORDER: tuple[str, ...] = (
@@ -42,11 +44,16 @@ _OPENAPI_V2 = bytes.fromhex("0a03322e3012070a014b120276314200" + "4a00")
 _OPENAPI_V2_TYPE = b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
-@cache
-def group_versions() -> dict[str, dict[str, Rows]]:
+def group_versions(server: Server) -> Groups:
     """Served kinds by group and version, both in order of preference."""
+    return _group_versions(server.custom.served)
+
+
+# Derived from the custom kinds of one moment: a few, because several servers may live in one process.
+@lru_cache(maxsize=8)
+def _group_versions(custom: Rows) -> Groups:
     found: dict[str, dict[str, list[type[Resource]]]] = {}
-    for cls in all_kinds():
+    for cls in (*all_kinds(), *custom):
         if cls.kind.verbs:
             found.setdefault(cls.kind.group, {}).setdefault(cls.kind.version, []).append(cls)
     ranked = sorted(found, key=lambda group: (_ORDER.index(group) if group in _ORDER else len(_ORDER), group))
@@ -58,9 +65,9 @@ def group_versions() -> dict[str, dict[str, Rows]]:
     }
 
 
-def is_served(group: str, version: str) -> bool:
+def is_served(server: Server, group: str, version: str) -> bool:
     """Whether the group has that version."""
-    return version in group_versions().get(group, {})
+    return version in group_versions(server).get(group, {})
 
 
 def serve(server: Server, request: Request) -> Response | None:
@@ -69,44 +76,45 @@ def serve(server: Server, request: Request) -> Response | None:
     accept = request.header(b"accept")
     if parts == ["api"]:
         version = aggregated_discovery(accept)
-        return _aggregated(request, version, core=True) if version else json_response(_api_versions(server))
+        return _aggregated(server, request, version, core=True) if version else json_response(_api_versions(server))
     if parts == ["apis"]:
         version = aggregated_discovery(accept)
-        return _aggregated(request, version, core=False) if version else json_response(_group_list())
+        return _aggregated(server, request, version, core=False) if version else json_response(_group_list(server))
     if parts[:2] == ["openapi", "v3"]:
-        return _openapi_v3(request, parts[2:])
+        return _openapi_v3(server, request, parts[2:])
     if parts == ["openapi", "v2"]:
-        return _openapi_v2(request)
-    if len(parts) == 2 and parts[0] == "apis" and parts[1] in group_versions() and parts[1]:
-        return json_response({"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1])})
-    if len(parts) == 2 and parts[0] == "api" and is_served("", parts[1]):
-        return json_response(_resource_list("", parts[1]))
-    if len(parts) == 3 and parts[0] == "apis" and is_served(parts[1], parts[2]):
-        return json_response({"apiVersion": "v1", **_resource_list(parts[1], parts[2])})
+        return _openapi_v2(server, request)
+    if len(parts) == 2 and parts[0] == "apis" and parts[1] in group_versions(server) and parts[1]:
+        return json_response({"kind": "APIGroup", "apiVersion": "v1", **_group(server, parts[1])})
+    if len(parts) == 2 and parts[0] == "api" and is_served(server, "", parts[1]):
+        return json_response(_resource_list(server, "", parts[1]))
+    if len(parts) == 3 and parts[0] == "apis" and is_served(server, parts[1], parts[2]):
+        return json_response({"apiVersion": "v1", **_resource_list(server, parts[1], parts[2])})
     return None
 
 
 def _api_versions(server: Server) -> dict[str, Any]:
     address = [{"clientCIDR": "0.0.0.0/0", "serverAddress": server.advertised}]
-    return {"kind": "APIVersions", "versions": list(group_versions()[""]), "serverAddressByClientCIDRs": address}
+    return {"kind": "APIVersions", "versions": list(group_versions(server)[""]), "serverAddressByClientCIDRs": address}
 
 
-def _group(group: str) -> dict[str, Any]:
-    versions = [{"groupVersion": f"{group}/{version}", "version": version} for version in group_versions()[group]]
+def _group(server: Server, group: str) -> dict[str, Any]:
+    found = group_versions(server)[group]
+    versions = [{"groupVersion": f"{group}/{version}", "version": version} for version in found]
     return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 
 
-def _group_list() -> dict[str, Any]:
-    groups = [_group(group) for group in group_versions() if group]
+def _group_list(server: Server) -> dict[str, Any]:
+    groups = [_group(server, group) for group in group_versions(server) if group]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
-def _resource_list(group: str, version: str) -> dict[str, Any]:
+def _resource_list(server: Server, group: str, version: str) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
-    for cls in group_versions()[group][version]:
+    for cls in group_versions(server)[group][version]:
         kind = cls.kind
-        row: dict[str, Any] = {"name": kind.plural, "singularName": kind.name.lower(), "namespaced": kind.namespaced}
-        row |= {"kind": kind.name, "verbs": list(kind.verbs)}
+        row: dict[str, Any] = {"name": kind.plural, "singularName": kind.singular_name, "namespaced": kind.namespaced}
+        row |= {"kind": kind.name, "verbs": _verbs(cls)}
         if kind.short_names:
             row["shortNames"] = list(kind.short_names)
         if kind.categories:
@@ -122,8 +130,8 @@ def _resource_list(group: str, version: str) -> dict[str, Any]:
     return {"kind": "APIResourceList", "groupVersion": group_version, "resources": rows}
 
 
-def _aggregated(request: Request, version: str, *, core: bool) -> Response:
-    body = _aggregated_body(version, core)
+def _aggregated(server: Server, request: Request, version: str, *, core: bool) -> Response:
+    body = _aggregated_body(() if core else server.custom.served, version, core)
     etag = hashlib.sha256(body).hexdigest().upper()
     headers = ((b"etag", f'"{etag}"'.encode()), (b"vary", b"Accept"), (b"cache-control", b"public"))
     # A client's cache takes the headers of a 304 over the stored ones, so it repeats the content type.
@@ -132,10 +140,10 @@ def _aggregated(request: Request, version: str, *, core: bool) -> Response:
     return Response(304, b"", content_type, headers) if unchanged else Response(200, body, content_type, headers)
 
 
-@cache
-def _aggregated_body(version: str, core: bool) -> bytes:
+@lru_cache(maxsize=16)
+def _aggregated_body(custom: Rows, version: str, core: bool) -> bytes:
     items = []
-    for group, versions in group_versions().items():
+    for group, versions in _group_versions(custom).items():
         if (group == "") != core:
             continue
         listed = [
@@ -153,8 +161,8 @@ def _discovered(cls: type[Resource]) -> dict[str, Any]:
         "resource": kind.plural,
         "responseKind": {"group": "", "version": "", "kind": kind.name},
         "scope": "Namespaced" if kind.namespaced else "Cluster",
-        "singularResource": kind.name.lower(),
-        "verbs": list(kind.verbs),
+        "singularResource": kind.singular_name,
+        "verbs": _verbs(cls),
     }
     if kind.short_names:
         row["shortNames"] = list(kind.short_names)
@@ -169,36 +177,52 @@ def _discovered(cls: type[Resource]) -> dict[str, Any]:
     return row
 
 
-@cache
-def _openapi_rows() -> dict[str, tuple[openapi.KindRow, ...]]:
+@lru_cache(maxsize=8)
+def _openapi_rows(custom: Rows) -> dict[str, tuple[openapi.KindRow, ...]]:
     return {
         f"apis/{group}/{version}" if group else f"api/{version}": tuple(
-            openapi.KindRow(group, version, cls.kind.name, cls.kind.plural, cls.kind.namespaced) for cls in kinds
+            openapi.KindRow(group, version, cls.kind.name, cls.kind.plural, cls.kind.namespaced, _published(cls))
+            for cls in kinds
         )
-        for group, versions in group_versions().items()
+        for group, versions in _group_versions(custom).items()
         for version, kinds in versions.items()
     }
 
 
-def _openapi_v2(request: Request) -> Response:
+def _verbs(cls: type[Resource]) -> list[str]:
+    if issubclass(cls, CustomResource) and cls.is_terminating:
+        return list(TERMINATING_VERBS)
+    return list(cls.kind.verbs)
+
+
+def _published(cls: type[Resource]) -> dict[str, Any] | None:
+    return cls.declared.source if issubclass(cls, CustomResource) else None
+
+
+def _openapi_v2(server: Server, request: Request) -> Response:
     if b"protobuf" in request.headers.get(b"accept", b""):
         return Response(200, _OPENAPI_V2, _OPENAPI_V2_TYPE)
-    body = _openapi_v2_body()
+    body = _openapi_v2_body(server.custom.served)
     tag = openapi_v2.etag(body)
     headers = ((b"etag", f'"{tag}"'.encode()), (b"vary", b"Accept"))
     is_known = request.header(b"if-none-match").strip('"') == tag
     return Response(304, b"", headers=headers) if is_known else Response(200, body, headers=headers)
 
 
-@cache
-def _openapi_v2_body() -> bytes:
-    return openapi_v2.document(_openapi_rows())
+@lru_cache(maxsize=4)
+def _openapi_v2_body(custom: Rows) -> bytes:
+    return openapi_v2.document(_openapi_rows(custom))
 
 
-def _openapi_v3(request: Request, path: list[str]) -> Response | None:
-    rows = _openapi_rows()
+@lru_cache(maxsize=4)
+def _openapi_index(custom: Rows) -> dict[str, Any]:
+    return openapi.index(_openapi_rows(custom))
+
+
+def _openapi_v3(server: Server, request: Request, path: list[str]) -> Response | None:
+    rows = _openapi_rows(server.custom.served)
     if not path:
-        return json_response(openapi.index(rows))
+        return json_response(_openapi_index(server.custom.served))
     root = "/".join(path)
     if root not in rows:
         return None

@@ -15,11 +15,14 @@ _FOLDERS = {
     "events.events.k8s.io": "events",
     "ingresses.networking.k8s.io": "ingress",
     "apiservices.apiregistration.k8s.io": "apiregistration.k8s.io/apiservices",
+    "customresourcedefinitions.apiextensions.k8s.io": "apiextensions.k8s.io/customresourcedefinitions",
 }
 
 
 def folder(kind: Kind) -> str:
-    """The folder of a kind, with slashes around: `/registry/pods/`."""
+    """The folder of a kind, with slashes around: `/registry/pods/`, or `/registry/example.com/widgets/`."""
+    if kind.is_custom:
+        return f"{ROOT}{kind.group}/{kind.plural}/"
     return f"{ROOT}{_FOLDERS.get(kind.resource, kind.plural)}/"
 
 

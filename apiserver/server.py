@@ -15,6 +15,8 @@ import structlog
 from apiserver.access.rbac import Authorizer
 from apiserver.access.tokens import TokenIssuer
 from apiserver.admission import Admission
+from apiserver.extensions.catalogue import CustomKinds
+from apiserver.extensions.establishing import Establishing
 from apiserver.fairness.sharing import Sharing
 from apiserver.kubelets import Kubelets
 from apiserver.metrics.gathering import Gathering
@@ -91,6 +93,7 @@ class Server:
         self._now = now
         self.random = random or SystemRandom()
         self.cache = WatchCache(store, (stored_class(cls) for cls in all_kinds() if "watch" in cls.kind.verbs))
+        self.custom = CustomKinds(self)
         self.authorizer = Authorizer(self.cache)
         self.tokens = TokenIssuer(self.cache, settings.service_account_key, settings.issuer, settings.audiences)
         self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)
@@ -125,7 +128,7 @@ class Server:
         """The operations on a kind."""
         cls = stored_class(cls)
         rest = self._rests.get(cls)
-        if rest is None:
+        if rest is None or rest.cache is not self.cache.of(cls):
             rest = self._rests[cls] = Rest(self, cls)
         return rest
 
@@ -133,11 +136,14 @@ class Server:
         """Fill the cache, bootstrap, then follow the store until cancelled."""
         from apiserver.bootstrap import bootstrap
 
+        await self.custom.prepare()
         await self.cache.fill()
+        await self.custom.complete()
         self.allocations.rebuild()
         self.health.done("watch-cache")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.cache.run())
+            tasks.create_task(Establishing(self).run())
             await bootstrap(self)
             self.health.done("bootstrap")
             log.info("ready", address=self.advertised, revision=self.cache.applied)

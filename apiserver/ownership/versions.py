@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from apiserver.reading.conversion import stored_class, to_client, to_stored
-from wherry.machinery.resource import Resource, kind_named
+from wherry.machinery.resource import Resource
 from wherry.machinery.schema import Schema, schema_for
 from wherry.machinery.schema.field_sets import FieldSet
 from wherry.machinery.schema.topology import FREE_FORM, Node, topology_of
@@ -35,14 +35,14 @@ class Seen(NamedTuple):
 
 def topology_for(cls: type[Resource]) -> Node:
     """How objects of a kind divide into fields."""
-    return topology_of(schema_for(cls.kind.api_version, cls.kind.name)) or FREE_FORM
+    return topology_of(cls.schema()) or FREE_FORM
 
 
 def in_version(draft: Draft, cls: type[Resource], api_version: str) -> Seen | None:
     """A draft of `cls` in another version; None where that version is not served any more."""
     if api_version == cls.kind.api_version:
         return Seen(draft, cls, topology_for(cls))
-    other = kind_named(api_version, cls.kind.name)
+    other = cls.sibling(api_version)
     if other is None or stored_class(other) is not stored_class(cls):
         return None
     return Seen(to_client(to_stored(draft, cls), other), other, topology_for(other))
@@ -58,7 +58,7 @@ def ownable(draft: Draft) -> Draft:
 
 def blank(cls: type[Resource]) -> Draft:
     """An object of the kind before anybody has said anything: what is there already, no creator comes to own."""
-    return _blank_of(cls.kind.api_version, cls.kind.name)
+    return {"metadata": {}} if cls.kind.is_custom else _blank_of(cls.kind.api_version, cls.kind.name)
 
 
 @lru_cache(maxsize=256)

@@ -16,7 +16,6 @@ from apiserver.writing.decoding import accept
 from wherry.machinery.cel import Failure
 from wherry.machinery.errors import ApiError
 from wherry.machinery.resource import Resource
-from wherry.machinery.schema import schema_for
 
 Draft = dict[str, Any]
 
@@ -50,4 +49,4 @@ def _changed(before: Draft, wanted: Any, patch_type: str, cls: type[Resource]) -
         return json_patch(before, wanted)
     if not isinstance(wanted, dict):
         raise PatchError(f"an apply configuration is an object, got {type(wanted).__name__}")
-    return strategic_merge(before, wanted, schema_for(cls.kind.api_version, cls.kind.name))
+    return strategic_merge(before, wanted, cls.schema())

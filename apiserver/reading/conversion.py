@@ -1,7 +1,7 @@
 """Kinds that are one object with two faces, of which one is stored.
 
 Events are in the core group and in `events.k8s.io`, autoscalers have two versions. What a client of the other one reads
-or writes is turned around at the edge.
+or writes is turned around at the edge. So are custom objects that are stored in another version.
 
 Kubernetes: conversion between internal and versioned objects.
 """
@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from apiserver.reading.custom_stored import in_form_of
 from apiserver.reading.stored import encode, head_of
 from wherry.api.autoscaling.autoscaler_v1 import HorizontalPodAutoscalerV1
 from wherry.api.autoscaling.first_version import from_v1, to_v1
 from wherry.api.autoscaling.horizontal_pod_autoscaler import HorizontalPodAutoscaler
 from wherry.api.events.event import Event, EventsEvent
+from wherry.api.extensions.custom_resource import CustomResource
 from wherry.machinery.resource import Resource
 from wherry.machinery.selectors import FieldTerms
 
@@ -63,21 +65,27 @@ _FACES: dict[type[Resource], _Face] = {
 
 def stored_class(cls: type[Resource]) -> type[Resource]:
     """The kind in whose form objects of `cls` are stored."""
+    if issubclass(cls, CustomResource):
+        return cls.stored_as
     return _FACES[cls].stored if cls in _FACES else cls
 
 
 def is_converted(cls: type[Resource]) -> bool:
     """Whether objects of this kind are stored in another form."""
-    return cls in _FACES
+    return cls in _FACES or (cls.kind.is_custom and stored_class(cls) is not cls)
 
 
 def to_stored(draft: Draft, cls: type[Resource]) -> Draft:
     """A client's object in the stored form."""
+    if issubclass(cls, CustomResource):
+        return {**draft, "apiVersion": cls.stored_as.kind.api_version}
     return _FACES[cls].to_stored(draft) if cls in _FACES else draft
 
 
 def to_client(draft: Draft, cls: type[Resource]) -> Draft:
     """A stored object in the client's form."""
+    if issubclass(cls, CustomResource):
+        return draft if cls.stored_as is cls else in_form_of(draft, cls)
     return _FACES[cls].to_client(draft) if cls in _FACES else draft
 
 

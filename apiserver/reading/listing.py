@@ -149,7 +149,7 @@ async def _page(
             if limit and len(page) == limit:
                 return page, {"resourceVersion": str(revision), "continue": _token(revision, cls, page[-1])}
             after = entry.key
-            stored = Stored(cls, entry.key, entry.value, entry.revision)
+            stored = server.cache.of(cls).stored(entry.key, entry.value, entry.revision)
             if selection.is_plain or selection.matches(stored):
                 page.append(stored)
         if not read.more:

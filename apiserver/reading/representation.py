@@ -38,7 +38,7 @@ def many(
     """A list in the wanted form. Items are the stored bytes, joined, not decoded."""
     if representation.form == "Table":
         return _table(cls, table_rows(cls, items, representation, now, include), metadata, representation)
-    kind, version = f"{cls.kind.name}List", cls.kind.api_version
+    kind, version = cls.kind.list_kind, cls.kind.api_version
     if representation.is_partial:
         kind, version = "PartialObjectMetadataList", representation.api_version
         items = (partial(item, representation) for item in items)

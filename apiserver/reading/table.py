@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -17,7 +17,8 @@ from wherry.machinery.resource import Column, Resource
 from wherry.machinery.table_cells import CREATED_AT, cell_value
 
 
-@cache
+# Custom kinds come and go.
+@lru_cache(maxsize=1024)
 def columns_of(cls: type[Resource]) -> tuple[Column, ...]:
     """The columns of a kind, with its name where it belongs."""
     own = cls.columns or (CREATED_AT,)
@@ -27,15 +28,15 @@ def columns_of(cls: type[Resource]) -> tuple[Column, ...]:
     return (Column("Name", name, type="string"), *own)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def table_columns(cls: type[Resource]) -> list[dict[str, Any]]:
     """The columnDefinitions of a kind."""
     return [
         {
             "name": column.name,
             "type": column.type,
-            "format": "name" if column.name == "Name" else "",
-            "description": f"{column.name} of the {cls.kind.name}",
+            "format": "name" if column.name == "Name" else column.format,
+            "description": column.description or f"{column.name} of the {cls.kind.name}",
             "priority": column.priority,
         }
         for column in columns_of(cls)

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import structlog
 
 from apiserver import keys
+from apiserver.reading.custom_stored import CustomStored, Family
 from apiserver.reading.stored import Stored
 from apiserver.reading.watchers import Event, Watchers
 from apiserver.storage.store import Change, Entry, Store, StoreUnavailable
@@ -35,6 +36,9 @@ class ResourceCache:
 
     def __init__(self, cls: type[Resource]) -> None:
         self.cls = cls
+        # Custom objects are read in the form of a class that changes with the definition.
+        self.family = Family(cls) if cls.kind.is_custom else None
+        self.listeners: list[Callable[[Event], None]] = []
         self.watchers = Watchers(cls.kind)
         self.revision = 0  # of the last change of this kind
         self.history: deque[Event] = deque()
@@ -42,6 +46,12 @@ class ResourceCache:
         self._history_bytes = 0
         self._namespaces: dict[str, dict[str, Stored]] = {}
         self._sorted: dict[str, list[Stored]] = {}
+
+    def stored(self, key: str, value: bytes, revision: int) -> Stored:
+        """An object of this kind, made of what the store holds."""
+        if self.family is not None:
+            return CustomStored(self.family, key, value, revision)
+        return Stored(self.cls, key, value, revision)
 
     def count(self, namespace: str = "") -> int:
         """How many objects there are, in one namespace or in all."""
@@ -69,11 +79,12 @@ class ResourceCache:
     def load(self, entry: Entry) -> None:
         """Take in one object as it stands, before there is history or anybody who watches."""
         try:
-            stored = Stored(self.cls, entry.key, entry.value, entry.revision)
+            stored = self.stored(entry.key, entry.value, entry.revision)
         except ValueError as error:
             _log_unreadable(entry.key, entry.revision, error)
             return
         self._namespaces.setdefault(stored.namespace, {})[stored.name] = stored
+        self._sorted.pop(stored.namespace, None)
 
     def apply(self, change: Change) -> None:
         """Take in one change of the store and tell the watchers."""
@@ -92,6 +103,8 @@ class ResourceCache:
         self._sorted.pop(shown.namespace, None)
         self.revision = change.revision
         self._remember(event)
+        for listen in self.listeners:
+            listen(event)
         self.watchers.dispatch(event)
         event.frames.clear()  # who is behind holds its own; the history keeps objects only
 
@@ -115,8 +128,8 @@ class ResourceCache:
         try:
             if change.previous is not None:
                 # What the cache holds is the same state, already decoded, unless history is being replayed.
-                known = self._known_before(change) or Stored(self.cls, change.key, change.previous, 0)
-            after = Stored(self.cls, change.key, change.value, change.revision) if change.value is not None else None
+                known = self._known_before(change) or self.stored(change.key, change.previous, 0)
+            after = self.stored(change.key, change.value, change.revision) if change.value is not None else None
         except ValueError as error:
             _log_unreadable(change.key, change.revision, error)
             return None
@@ -148,6 +161,44 @@ class WatchCache:
     def of(self, cls: type[Resource]) -> ResourceCache:
         """The cache of a kind."""
         return self._caches[keys.folder(cls.kind)]
+
+    def declare(self, cls: type[Resource]) -> ResourceCache | None:
+        """Serve a custom kind, or go on in the form of a new class; returns the cache if it is new."""
+        folder = keys.folder(cls.kind)
+        known = self._caches.get(folder)
+        if known is None:
+            self._caches[folder] = added = ResourceCache(cls)
+            added.begin(self.applied)
+            return added
+        known.cls = cls
+        if known.family is not None:
+            known.family.cls = cls
+        return None
+
+    def retract(self, cls: type[Resource]) -> None:
+        """Forget a custom kind and end its watches."""
+        cache = self._caches.pop(keys.folder(cls.kind), None)
+        if cache is not None:
+            cache.watchers.end()
+
+    async def read_first(self, cls: type[Resource]) -> list[Stored]:
+        """The objects of one kind as the store has them now: before `fill`, for what it needs to know."""
+        cache = self.of(cls)
+        page = await self.store.list(keys.folder(cls.kind))
+        return [cache.stored(entry.key, entry.value, entry.revision) for entry in page.entries]
+
+    async def load_late(self, cache: ResourceCache, revision: int) -> None:
+        """Take in objects that were stored before their kind was declared at `revision`."""
+        after = ""
+        while True:
+            page = await self.store.list(keys.folder(cache.cls.kind), after=after, limit=PAGE, at=revision)
+            touched = {shown.key for event in cache.history if (shown := event.after or event.before)}
+            for entry in page.entries:
+                if entry.key not in touched:
+                    cache.load(entry)
+            if not page.more:
+                return
+            after = page.entries[-1].key
 
     async def fill(self) -> None:
         """Read everything there is; `run` goes on from here."""

@@ -187,6 +187,11 @@ class Watchers:
     def __len__(self) -> int:
         return len(self._all) + sum(map(len, self._by_field.values()))
 
+    def end(self) -> None:
+        """End every stream: the kind is gone."""
+        for watcher in [*self._all, *(each for found in self._by_field.values() for each in found)]:
+            watcher.end()
+
     def add(self, watcher: Watcher) -> None:
         """Begin to tell this one."""
         place = _place_of(watcher)

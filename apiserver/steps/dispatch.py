@@ -9,17 +9,30 @@ from typing import TYPE_CHECKING
 from apiserver import discovery, probes, resources
 from apiserver.metrics import serving as metrics
 from apiserver.reading import components
-from apiserver.request import Answer, Request, Response, Upgrade
+from apiserver.request import Answer, Request, Response, Target, Upgrade
 from apiserver.subresources import find_subresource
 from apiserver.subresources.binding import bind_by_body
 from apiserver.webhooks.connections import CONNECTIONS, admit_connection
 from wherry.api.core.binding import Binding
-from wherry.machinery.errors import NotFound
-from wherry.machinery.resource import kind_at
+from wherry.machinery.errors import MethodNotAllowed, NotFound
+from wherry.machinery.resource import Resource, kind_at
 
 if TYPE_CHECKING:
     from apiserver.pipeline import Proceed
     from apiserver.server import Server
+
+
+async def custom_kind(server: Server, request: Request, target: Target) -> type[Resource] | None:
+    """The custom kind at a path; a deprecated one says so, one that is going takes nothing new."""
+    cls = server.custom.at(target.group, target.version, target.plural) or await server.custom.find(
+        target.group, target.version, target.plural
+    )
+    if cls is not None and cls.deprecation:
+        request.warnings.append(cls.deprecation)
+    if cls is not None and request.verb == "create" and cls.is_terminating:
+        raise MethodNotAllowed("create not allowed while custom resource definition is terminating", {})
+    return cls
+
 
 NO_SUCH_PATH = Response(404, b"404 page not found\n", b"text/plain; charset=utf-8")
 
@@ -31,9 +44,9 @@ async def dispatch(server: Server, request: Request, proceed: Proceed) -> Answer
         if request.path.startswith(("/api", "/apis", "/openapi")):
             return discovery.serve(server, request) or NO_SUCH_PATH
         return probes.serve(server, request) or Upgrade(server.operations)
-    cls = kind_at(target.group, target.version, target.plural)
+    cls = kind_at(target.group, target.version, target.plural) or await custom_kind(server, request, target)
     if cls is None:
-        if not discovery.is_served(target.group, target.version):
+        if not discovery.is_served(server, target.group, target.version):
             return NO_SUCH_PATH
         raise NotFound("the server could not find the requested resource", {})
     if metrics.is_measured(cls):

@@ -18,7 +18,7 @@ from apiserver.request import Request
 from apiserver.writing.decoding import Source, accept, load_yaml, media_type_of
 from wherry.machinery.errors import BadRequest, conflict
 from wherry.machinery.resource import Resource
-from wherry.machinery.schema import duplicate_fields, schema_for, walk
+from wherry.machinery.schema import duplicate_fields, walk
 
 if TYPE_CHECKING:
     from apiserver.writing.rest import Write
@@ -72,7 +72,7 @@ async def read_configuration(request: Request, cls: type[Resource], write: Write
     config, source = _parse(body)
     _check_kind(config, cls)
     validation = request.first("fieldValidation", "Warn")
-    walked = walk(config, schema_for(cls.kind.api_version, cls.kind.name))
+    walked = walk(config, cls.schema())
     if walked.errors:
         raise BadRequest(f"{_failure(config, cls)}: {walked.errors[0].complaint()}")
     if walked.unknown:

@@ -13,12 +13,14 @@ import yaml
 from wherry.machinery import protobuf
 from wherry.machinery.errors import BadRequest, UnsupportedMediaType
 from wherry.machinery.resource import Resource
-from wherry.machinery.schema import defaults, duplicate_fields, schema_for, walk
+from wherry.machinery.schema import defaults, duplicate_fields, walk
 from wherry.machinery.schema.walker import MAX_DEPTH
 
 Draft = dict[str, Any]
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+
+_OBJECT_FIELDS = ("", "apiVersion", "kind", "metadata")
 
 
 class _Loader(yaml.CSafeLoader):
@@ -118,10 +120,12 @@ def accept(
     Unknown fields are dropped. Raises `BadRequest`.
     """
     kind = cls.kind
-    schema = schema_for(kind.api_version, kind.name)
+    schema = cls.schema()
     walked = walk(draft, schema, defaults=defaults)
-    if walked.errors:
-        raise BadRequest(walked.errors[0].message(kind.name, kind.version))
+    for error in walked.errors:
+        # A custom object with a value of a wrong type can be read; its schema refuses it, with all that is wrong.
+        if not kind.is_custom or error.text or error.path.partition(".")[0] in _OBJECT_FIELDS:
+            raise BadRequest(error.message(kind.name, kind.version))
     if validation != "Ignore":
         problems = [f'unknown field "{path}"' for path in walked.unknown]
         if source is not None:
@@ -134,7 +138,7 @@ def accept(
         warnings += problems
     result: Draft = walked.value
     result["kind"], result["apiVersion"] = kind.name, kind.api_version
-    if "spec" in schema.properties:
+    if "spec" in schema.properties and not kind.is_custom:
         result.setdefault("spec", {})  # as in Go, where a struct is always there
     metadata = result.setdefault("metadata", {})
     if not isinstance(metadata, dict):

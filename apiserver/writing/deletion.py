@@ -85,7 +85,9 @@ class DeleteOptions:
 
 def begin_deletion(draft: Draft, cls: type[Resource], options: DeleteOptions, now: datetime) -> Draft | None:
     """The object on its way out, or None when nothing keeps it."""
-    metadata = {**draft["metadata"]}
+    draft = {**draft, "metadata": {**draft["metadata"]}}
+    cls.prepare_deletion(draft, now)
+    metadata = draft["metadata"]
     finalizers = _finalizers(metadata.get("finalizers", []), options.propagation or cls.default_propagation, options)
     metadata["finalizers"] = finalizers
     if not finalizers:

@@ -18,6 +18,7 @@ from wherry.machinery.time import time_text
 Draft = dict[str, Any]
 
 # What an update may not change and takes over silently.
+_HEAD = ("metadata", "kind", "apiVersion")
 _KEPT = ("uid", "creationTimestamp", "generation", "selfLink", "generateName")
 
 
@@ -68,7 +69,7 @@ def carry_over(draft: Draft, old: Draft, cls: type[Resource]) -> None:
     if "status" in cls.kind.subresources:
         _copy(draft, old, "status")
     cls.prepare_update(draft, old)
-    if cls.counts_generations and _desired(draft) != _desired(old):
+    if cls.counts_generations and _desired(draft, cls) != _desired(old, cls):
         metadata["generation"] = before.get("generation", 0) + 1
 
 
@@ -98,5 +99,6 @@ def _copy(into: Draft, source: Draft, field: str) -> None:
         into[field] = source[field]
 
 
-def _desired(draft: Draft) -> Draft:
-    return {key: value for key, value in draft.items() if key not in ("metadata", "status", "kind", "apiVersion")}
+def _desired(draft: Draft, cls: type[Resource]) -> Draft:
+    ours = ("metadata", "status", "kind", "apiVersion") if "status" in cls.kind.subresources else _HEAD
+    return {key: value for key, value in draft.items() if key not in ours}

@@ -16,7 +16,6 @@ from apiserver.writing.applying import APPLY_PATCH, read_configuration
 from apiserver.writing.decoding import accept, media_type_of
 from wherry.machinery.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
 from wherry.machinery.resource import Resource
-from wherry.machinery.schema import schema_for
 
 if TYPE_CHECKING:
     from apiserver.writing.rest import Write
@@ -35,8 +34,9 @@ async def patch_function(request: Request, cls: type[Resource], write: Write) ->
     media_type = media_type_of(request.header(b"content-type"))
     if media_type == APPLY_PATCH:
         return (await read_configuration(request, cls, write)).onto
-    if media_type not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
-        accepted = ", ".join((JSON_PATCH, MERGE_PATCH, APPLY_PATCH, STRATEGIC_PATCH))
+    known = (JSON_PATCH, MERGE_PATCH) if cls.kind.is_custom else (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+    if media_type not in known:
+        accepted = ", ".join((*known[:2], APPLY_PATCH, *known[2:]))
         message = "the body of the request was in an unknown format - accepted media types include: " + accepted
         raise UnsupportedMediaType(message)
     body = await request.body()
@@ -94,7 +94,7 @@ def _apply(current: Draft, patch: Any, media_type: str, cls: type[Resource]) -> 
         elif media_type == MERGE_PATCH:
             patched = json_merge(current, patch)
         else:
-            patched = strategic_merge(current, patch, schema_for(cls.kind.api_version, cls.kind.name))
+            patched = strategic_merge(current, patch, cls.schema())
     except PatchFailed:
         raise Invalid("the server rejected our request due to an error in our request", {}) from None
     except (PatchError, RecursionError) as error:

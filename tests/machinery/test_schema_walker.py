@@ -205,12 +205,18 @@ def test_a_custom_resource_is_pruned_by_its_schema():
 
 
 def test_a_null_in_a_custom_resource_is_a_value_only_where_its_schema_says_so():
-    schema = crd_schema(may={"type": "string", "nullable": True}, must={"type": "string"})
+    texts = {"type": "string"}
+    schema = crd_schema(
+        may={"type": "string", "nullable": True},
+        must=texts,
+        map={"type": "object", "additionalProperties": texts},
+        list={"type": "array", "items": texts},
+    )
 
-    walked = walk({"may": None, "must": None}, schema)
+    walked = walk({"may": None, "must": None, "map": {"a": None}, "list": [None]}, schema)
 
-    assert walked.value["may"] is None
-    assert [(error.path, error.seen, error.type) for error in walked.errors] == [("must", "null", "string")]
+    assert walked.value == {"may": None, "map": {}, "list": [None]}
+    assert [(error.path, error.seen, error.type) for error in walked.errors] == [("list[0]", "null", "string")]
 
 
 def test_an_embedded_resource_has_its_metadata_checked():

@@ -12,10 +12,12 @@ objects may have comes from the schema (`wherry.machinery.schema`), not from the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, Self
 
 from wherry.machinery.field_errors import FieldError
 from wherry.machinery.meta import ObjectMeta
+from wherry.machinery.schema.definitions import Schema, schema_for
 from wherry.machinery.view import View, ViewMeta
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -28,6 +30,8 @@ class Column(NamedTuple):
     cell: Callable[[Any], Any]
     type: str = "string"
     priority: int = 0
+    format: str = ""
+    description: str = ""
 
 
 class Kind(NamedTuple):
@@ -42,6 +46,20 @@ class Kind(NamedTuple):
     categories: tuple[str, ...]
     subresources: tuple[str, ...]
     verbs: tuple[str, ...]
+    # What a custom kind says about itself; built-in kinds follow a rule.
+    singular: str = ""
+    list_name: str = ""
+    is_custom: bool = False
+
+    @property
+    def singular_name(self) -> str:
+        """`deployment`, as kubectl accepts it."""
+        return self.singular or self.name.lower()
+
+    @property
+    def list_kind(self) -> str:
+        """`DeploymentList`."""
+        return self.list_name or f"{self.name}List"
 
     @property
     def api_version(self) -> str:
@@ -136,12 +154,26 @@ class Resource(View, metaclass=_ResourceMeta):
     default_propagation: ClassVar[str] = "Background"
 
     @classmethod
+    def schema(cls) -> Schema:
+        """Which fields objects of this kind may have."""
+        return schema_for(cls.kind.api_version, cls.kind.name)
+
+    @classmethod
+    def sibling(cls, api_version: str) -> type[Resource] | None:
+        """The same kind in another version, if there is such."""
+        return kind_named(api_version, cls.kind.name)
+
+    @classmethod
     def prepare_create(cls, draft: dict[str, Any]) -> None:
         """Set what the server decides at creation, after defaulting."""
 
     @classmethod
     def prepare_update(cls, draft: dict[str, Any], old: dict[str, Any]) -> None:
         """Carry over what an update of the main resource may not touch, before validation."""
+
+    @classmethod
+    def prepare_deletion(cls, draft: dict[str, Any], now: datetime) -> None:
+        """Change what an object says of itself when its deletion is asked for, in a draft of its own."""
 
     def validate(self, old: Self | None) -> Iterator[FieldError]:
         """Every broken rule of this object; `old` is the stored one on update."""

@@ -47,7 +47,7 @@ NAME_RULES: dict[str, NameRule] = {
     "path": names.path_segment,
     "ip": _address_problems,
 }
-_OWN_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+_OWN_FINALIZERS = ("customresourcecleanup.apiextensions.k8s.io", "kubernetes", "orphan", "foregroundDeletion")
 
 
 def under(path: str, errors: Iterable[FieldError]) -> Iterator[FieldError]:

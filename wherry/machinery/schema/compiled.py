@@ -11,7 +11,15 @@ from typing import Any, Never
 
 from wherry.machinery.schema import leaves
 from wherry.machinery.schema.defaults import Defaults, Rule, fresh
-from wherry.machinery.schema.definitions import MICRO_TIME, QUANTITY, RAW_EXTENSION, TIME, Schema
+from wherry.machinery.schema.definitions import (
+    JSON_SCHEMA,
+    MICRO_TIME,
+    QUANTITY,
+    RAW_EXTENSION,
+    TIME,
+    Schema,
+    definition,
+)
 from wherry.machinery.schema.findings import DEPTH_EXCEEDED, MAX_DEPTH, Path, Run, weigh
 
 Json = dict[str, Any]
@@ -162,13 +170,17 @@ def _extra_fields(schema: Schema, defaults: Defaults | None) -> Walker | None:
 
 def _map(values: Schema, defaults: Defaults | None) -> Walker:
     plain, walker = _plain_type(values), compiled(values, defaults)
+    # As among the fields of a custom resource, a null that is no value is not there; in Go's maps it is a zero value.
+    drops_nulls = values.nullable is False and values.type != "any"
 
     def walk_map(value: Any, path: Path, run: Run) -> Any:
         if type(value) is not dict:
             return run.zero_or_mismatch(value, path, {})
         run.keys += len(value)
         return {
-            key: item if type(item) is plain else walker(item, (path, key, True), run) for key, item in value.items()
+            key: item if type(item) is plain else walker(item, (path, key, True), run)
+            for key, item in value.items()
+            if item is not None or not drops_nulls
         }
 
     return walk_map
@@ -195,7 +207,7 @@ def _plain_type(schema: Schema) -> Any:
 
 
 def _null_is_unset(schema: Schema) -> bool:
-    return schema.nullable is None or (schema.nullable is False and schema.has_default)
+    return schema.nullable is not True and schema.type != "any"
 
 
 def _walk_string(value: Any, path: Path, run: Run) -> Any:
@@ -254,7 +266,23 @@ def _parsed(parse: Callable[[Any], Any], zero: Any) -> Walker:
     return walk_parsed
 
 
+def _walk_schema(value: Any, path: Path, run: Run) -> Any:
+    """A schema inside a CustomResourceDefinition's schema, where also a truth value or a list may stand."""
+    if type(value) is bool:
+        return value
+    if type(value) is list:
+        return [_walk_schema(item, (path, index), run) for index, item in enumerate(value)]
+    run.depth += 2
+    if run.depth > MAX_DEPTH:
+        return run.mismatch(value, path, DEPTH_EXCEEDED)
+    result = compiled(definition(JSON_SCHEMA), None)(value, path, run)
+    run.depth -= 2
+    return result
+
+
 _BY_NAME: dict[str, Walker] = {
+    JSON_SCHEMA + "OrBool": _walk_schema,
+    JSON_SCHEMA + "OrArray": _walk_schema,
     QUANTITY: _parsed(leaves.quantity, "0"),
     TIME: _parsed(leaves.time, None),
     MICRO_TIME: _parsed(leaves.micro_time, None),

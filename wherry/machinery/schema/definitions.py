@@ -22,6 +22,7 @@ import orjson
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
+JSON_SCHEMA = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 TIME, MICRO_TIME = META + "Time", META + "MicroTime"
 
 GVK = "x-kubernetes-group-version-kind"
