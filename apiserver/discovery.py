@@ -49,6 +49,11 @@ def group_versions(server: Server) -> Groups:
     return _group_versions(server.custom.served)
 
 
+def built_in_versions() -> Groups:
+    """The same without custom kinds."""
+    return _group_versions(())
+
+
 # Derived from the custom kinds of one moment: a few, because several servers may live in one process.
 @lru_cache(maxsize=8)
 def _group_versions(custom: Rows) -> Groups:

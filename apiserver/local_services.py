@@ -1,4 +1,5 @@
 """One APIService for every group and version that is served here. Kubernetes: the autoregistration controller.
+Differs: groups of custom kinds are served without one.
 
 The priorities are Kubernetes' own: they decide in which order clients look through groups and versions.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.discovery import group_versions
+from apiserver.discovery import built_in_versions
 
 Json = dict[str, Any]
 
@@ -46,7 +47,7 @@ def local_services() -> list[Json]:
     """The objects, in no order that matters."""
     return [
         _service(group, version)
-        for group, versions in group_versions().items()
+        for group, versions in built_in_versions().items()
         for version in versions
         if group != _REGISTRY
     ]

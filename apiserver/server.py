@@ -128,9 +128,14 @@ class Server:
         """The operations on a kind."""
         cls = stored_class(cls)
         rest = self._rests.get(cls)
-        if rest is None or rest.cache is not self.cache.of(cls):
+        if rest is None:
             rest = self._rests[cls] = Rest(self, cls)
         return rest
+
+    def forget_custom(self) -> None:
+        """The definitions of custom kinds changed: their operations are made anew."""
+        for cls in [cls for cls in self._rests if cls.kind.is_custom]:
+            del self._rests[cls]
 
     async def run(self) -> None:
         """Fill the cache, bootstrap, then follow the store until cancelled."""

@@ -135,6 +135,7 @@ class CustomKinds:
         served = [cls for kinds in self._by_definition.values() for cls in kinds if cls.declared.version.served]
         served.sort(key=lambda cls: (cls.kind.group, version_rank(cls.kind.version), cls.kind.plural))
         self.served = tuple(served)
+        self._server.forget_custom()
         self._at = {(cls.kind.group, cls.kind.version, cls.kind.plural): cls for cls in served}
 
     # ---- objects that were there before their definition ---------------------------------------------------------
