@@ -52,7 +52,7 @@ def chain(steps: tuple[Step, ...]) -> Proceed:
 
 
 def _bind(step: Step, rest: Proceed) -> Proceed:
-    async def walk(server: Server, request: Request) -> Answer:
-        return await step(server, request, rest)
+    def walk(server: Server, request: Request) -> Awaitable[Answer]:
+        return step(server, request, rest)
 
     return walk

@@ -5,7 +5,7 @@ Differs: seats are lent and taken back with every request, where Kubernetes deci
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiserver.fairness.classification import Wanted, flow_of, matches, wanted_of
 from apiserver.fairness.levels import Level
@@ -31,6 +31,9 @@ class Place(NamedTuple):
     headers: Headers
 
 
+_UNKNOWN = Place(Level(""), "", ())
+
+
 class Sharing:
     """The levels of one server. `seats` requests run at once; those that are exempt do not count."""
 
@@ -40,21 +43,25 @@ class Sharing:
         self._seen = (-1, -1)
         self._schemas: list[tuple[FlowSchema, Level]] = []
         self.levels: dict[str, Level] = {}
-        self._places: dict[tuple[User, Wanted], Place | None] = {}
+        self._places: dict[tuple[Any, ...], Place | None] = {}
 
     def place_of(self, request: Request) -> Place | None:
         """Where a request belongs; None before a cluster has any levels."""
-        seen = (self._schema_cache.revision, self._level_cache.revision)
-        if seen != self._seen:
-            self._seen = seen
+        if self._schema_cache.revision != self._seen[0] or self._level_cache.revision != self._seen[1]:
+            self._seen = (self._schema_cache.revision, self._level_cache.revision)
             self._configure()
-        wanted = wanted_of(request)
-        key = (request.user, wanted)
-        if key not in self._places:
+        target = request.target
+        if target is None:
+            key: tuple[Any, ...] = (request.user, request.verb, request.path)
+        else:
+            group, _, plural, namespace, _, subresource = target
+            key = (request.user, request.verb, group, plural, subresource, namespace)
+        place = self._places.get(key, _UNKNOWN)
+        if place is _UNKNOWN:
             if len(self._places) >= REMEMBERED:
                 self._places.clear()
-            self._places[key] = self._find(request.user, wanted)
-        return self._places[key]
+            place = self._places[key] = self._find(request.user, wanted_of(request))
+        return place
 
     def _find(self, user: User, wanted: Wanted) -> Place | None:
         chosen = next((each for each in self._schemas if matches(each[0], user, wanted)), None)

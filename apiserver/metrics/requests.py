@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
@@ -24,49 +25,51 @@ MOST_LABELS = 5000
 
 
 class Labels(NamedTuple):
-    """What requests are counted by."""
+    """What requests are counted by; the last two say whether the path names an object and a namespace."""
 
     verb: str
     group: str
     version: str
     resource: str
     subresource: str
-    scope: str
+    has_name: bool
+    has_namespace: bool
+    code: int
+
+    def shown(self) -> list[str]:
+        """As Kubernetes writes them, the code last."""
+        verb = {"create": "POST", "update": "PUT"}.get(self.verb, self.verb.upper())
+        scope = "resource" if self.has_name else "namespace" if self.has_namespace else "cluster"
+        what = [self.group, self.version, self.resource, self.subresource.partition("/")[0]]
+        return [verb, *what, scope if self.resource else "", str(self.code)]
 
 
 class Counts:
-    """The counts of one server."""
+    """The counts of one server: for each set of labels a number per bucket, one for more, and the sum."""
 
     def __init__(self) -> None:
-        self.totals: dict[tuple[Labels, int], int] = {}
-        self.durations: dict[Labels, list[float]] = {}  # one number for each bucket, one for more, and the sum
+        self.durations: dict[tuple[Any, ...], list[float]] = {}
         self.running = 0
 
     def end(self, request: Request, code: int, seconds: float) -> None:
         """A request is answered, or goes on as a stream."""
         self.running -= 1
-        labels = labels_of(request)
-        key = (labels, code)
-        if key not in self.totals and len(self.totals) >= MOST_LABELS:
-            return
-        self.totals[key] = self.totals.get(key, 0) + 1
-        durations = self.durations.get(labels)
+        target = request.target
+        if target is None:
+            key: tuple[Any, ...] = (request.verb, "", "", "", "", False, False, code)
+        else:
+            group, version, plural, namespace, name, subresource = target
+            key = (request.verb, group, version, plural, subresource, bool(name), bool(namespace), code)
+        durations = self.durations.get(key)
         if durations is None:
-            durations = self.durations[labels] = [0.0] * (len(BUCKETS) + 2)
+            if len(self.durations) >= MOST_LABELS:
+                return
+            durations = self.durations[key] = [0.0] * (len(BUCKETS) + 2)
         durations[bisect_left(BUCKETS, seconds)] += 1
         durations[-1] += seconds
 
 
-def labels_of(request: Request) -> Labels:
-    """A request as it is counted; paths that are no resources are counted together."""
-    target = request.target
-    verb = request.verb.upper()
-    if target is None:
-        return Labels(verb, "", "", "", "", "")
-    subresource = target.subresource.partition("/")[0]
-    scope = "resource" if target.name else "namespace" if target.namespace else "cluster"
-    verb = {"CREATE": "POST", "UPDATE": "PUT"}.get(verb, verb)
-    return Labels(verb, target.group, target.version, target.plural, subresource, scope)
+_LABELS = ("verb", "group", "version", "resource", "subresource", "scope")
 
 
 class Exposition:
@@ -82,19 +85,17 @@ class Exposition:
 
     def _requests(self) -> Iterator[Metric]:
         counts = self._server.counts
-        total = CounterMetricFamily("apiserver_request", "Requests answered.", labels=[*Labels._fields, "code"])
-        for (labels, code), count in counts.totals.items():
-            total.add_metric([*labels, str(code)], count)
+        total = CounterMetricFamily("apiserver_request", "Requests answered.", labels=[*_LABELS, "code"])
+        took = HistogramMetricFamily("apiserver_request_duration_seconds", "How long answers took.", labels=_LABELS)
+        by_kind: dict[tuple[str, ...], list[float]] = {}
+        for key, numbers in counts.durations.items():
+            shown = Labels(*key).shown()
+            total.add_metric(shown, sum(numbers[:-1]))
+            known = by_kind.setdefault(tuple(shown[:-1]), [0.0] * len(numbers))
+            known[:] = [before + more for before, more in zip(known, numbers, strict=True)]
         yield total
-        took = HistogramMetricFamily(
-            "apiserver_request_duration_seconds", "How long answers took.", labels=Labels._fields
-        )
-        for labels, numbers in counts.durations.items():
-            cumulated, buckets = 0.0, []
-            for bound, number in zip((*map(str, BUCKETS), "+Inf"), numbers[:-1], strict=True):
-                cumulated += number
-                buckets.append((bound, cumulated))
-            took.add_metric(list(labels), buckets, numbers[-1])
+        for kind, numbers in by_kind.items():
+            took.add_metric(list(kind), _cumulated(numbers[:-1]), numbers[-1])
         yield took
         running = GaugeMetricFamily(
             "apiserver_current_inflight_requests", "Requests under way.", labels=["request_kind"]
@@ -120,3 +121,8 @@ class Exposition:
             for reason, count in level.rejected.items():
                 rejected.add_metric([name, reason], count)
         yield from (dispatched, rejected, waiting, executing, seats)
+
+
+def _cumulated(numbers: list[float]) -> list[tuple[str, float]]:
+    bounds = (*map(str, BUCKETS), "+Inf")
+    return list(zip(bounds, accumulate(numbers), strict=True))
