@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from apiserver.app import App
+    from apiserver.audit.record import Audit
     from apiserver.server import Settings
     from apiserver.storage.store import Store
 
@@ -51,6 +52,11 @@ class Options:
     etcd_key: Path | None
     disable_admission_plugins: tuple[str, ...]
     max_requests_inflight: int
+    audit_policy_file: Path | None
+    audit_log_path: str
+    audit_log_maxsize: int
+    audit_log_maxbackup: int
+    audit_log_maxage: int
     default_not_ready_toleration_seconds: int
     default_unreachable_toleration_seconds: int
 
@@ -82,6 +88,11 @@ class Options:
     default=100,
     help="How many requests run at once; priority levels share them.",
 )
+@click.option("--audit-policy-file", type=FILE, help="Which requests are written into the audit log, and how much.")
+@click.option("--audit-log-path", default="-", help="The audit log; - is standard output.")
+@click.option("--audit-log-maxsize", type=click.IntRange(min=0), default=100, help="In MiB; then a new file begins.")
+@click.option("--audit-log-maxbackup", type=click.IntRange(min=0), default=10, help="Files that are kept; 0 is all.")
+@click.option("--audit-log-maxage", type=click.IntRange(min=0), default=0, help="Days they are kept; 0 is for ever.")
 @click.option(
     "--default-not-ready-toleration-seconds",
     type=click.IntRange(min=0),
@@ -162,6 +173,20 @@ def _settings(options: Options) -> Settings:
     )
 
 
+def _audit(options: Options) -> Audit | None:
+    if options.audit_policy_file is None:
+        return None
+    from apiserver.audit.log import AuditLog, Rotation
+    from apiserver.audit.policy import PolicyError, load_policy
+    from apiserver.audit.record import Audit
+
+    rotation = Rotation(options.audit_log_maxsize, options.audit_log_maxbackup, options.audit_log_maxage)
+    try:
+        return Audit(load_policy(options.audit_policy_file), AuditLog(options.audit_log_path, rotation))
+    except (PolicyError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
 async def _open_store(options: Options) -> Store:
     from apiserver.storage import EtcdOptions, open_store
 
@@ -177,8 +202,9 @@ async def serve(options: Options) -> int:
     from apiserver.app import App
     from apiserver.server import Server
 
+    audit = _audit(options)
     store = await _open_store(options)
-    server = Server(store, _settings(options))
+    server = Server(store, _settings(options), audit=audit)
     web = web_server(App(server), tls_context(options))
     sockets = [_listen(address, options.port) for address in options.bind_addresses]
 
@@ -204,6 +230,8 @@ async def serve(options: Options) -> int:
     await server.kubelets.close()
     await server.forwarding.close()
     await server.callouts.close()
+    if server.audit is not None:
+        server.audit.close()
     await store.close()
     return status
 

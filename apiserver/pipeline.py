@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from apiserver.request import Answer, Request
+from apiserver.steps.auditing import audit
 from apiserver.steps.authentication import authenticate
 from apiserver.steps.authorization import authorize
 from apiserver.steps.dispatch import dispatch
@@ -32,6 +33,7 @@ PIPELINE: tuple[Step, ...] = (
     identify_request,
     await_readiness,
     authenticate,
+    audit,
     impersonate,
     prioritize,
     authorize,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from random import Random, SystemRandom
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -33,6 +34,9 @@ from apiserver.writing.rest import Rest
 from wherry.api import kinds
 from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.machinery.resource import Resource, all_kinds
+
+if TYPE_CHECKING:
+    from apiserver.audit.record import Audit
 
 log = structlog.get_logger()
 
@@ -86,6 +90,7 @@ class Server:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         random: Random | None = None,
+        audit: Audit | None = None,
     ) -> None:
         kinds.load()
         self.store = store
@@ -97,6 +102,7 @@ class Server:
         self.authorizer = Authorizer(self.cache)
         self.tokens = TokenIssuer(self.cache, settings.service_account_key, settings.issuer, settings.audiences)
         self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)
+        self.audit = audit
         self.counts = Counts()
         self.sharing = Sharing(self.cache, settings.max_requests_inflight)
         self.forwarding = Forwarding()

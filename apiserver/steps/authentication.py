@@ -23,7 +23,13 @@ CREDENTIAL = "authentication.kubernetes.io/credential-id"
 
 async def authenticate(server: Server, request: Request, proceed: Proceed) -> Answer:
     """Fill in `request.user`; wrong credentials are a 401 even where nobody would have been let in."""
-    request.user = who_is(server, request)
+    try:
+        request.user = who_is(server, request)
+    except Unauthorized as error:
+        record = server.audit.record_of(server, request) if server.audit is not None else None
+        if record is not None:
+            record.failed(error)
+        raise
     return await proceed(server, request)
 
 

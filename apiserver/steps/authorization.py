@@ -20,8 +20,13 @@ _COLLECTION_VERBS = ("list", "watch", "deletecollection")
 async def authorize(server: Server, request: Request, proceed: Proceed) -> Answer:
     """Go on only with what RBAC allows; a 403 says who may not do what."""
     wanted = attributes_of(request)
-    if not is_health(request) and not server.authorizer.decide(request.user, wanted).allowed:
-        raise refusal(request.user, wanted)
+    if not is_health(request):
+        decision = server.authorizer.decide(request.user, wanted)
+        if server.audit is not None:
+            request.annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"
+            request.annotations["authorization.k8s.io/reason"] = decision.reason
+        if not decision.allowed:
+            raise refusal(request.user, wanted)
     return await proceed(server, request)
 
 

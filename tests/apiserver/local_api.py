@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from apiserver.app import App
+from apiserver.audit.record import Audit
 from apiserver.server import Server, Settings
 from apiserver.storage.memory import MemoryStore
 from apiserver.storage.store import Store
@@ -189,14 +190,18 @@ class Api:
 
 @contextlib.asynccontextmanager
 async def running_api(
-    store: Store | None = None, *, now: Callable[[], datetime] | None = None, admission: bool = False
+    store: Store | None = None,
+    *,
+    now: Callable[[], datetime] | None = None,
+    admission: bool = False,
+    audit: Audit | None = None,
 ) -> AsyncIterator[Api]:
     """A server that is ready. Pods need no service account unless `admission` asks for the whole of it."""
     settings = Settings(service_account_key=service_account_key())
     if not admission:
         settings = Settings(service_account_key=service_account_key(), disabled_admission=("ServiceAccount",))
     store = store or MemoryStore()
-    server = Server(store, settings, now=now) if now else Server(store, settings)
+    server = Server(store, settings, now=now, audit=audit) if now else Server(store, settings, audit=audit)
     api = Api(server)
     running = asyncio.ensure_future(server.run())
     while server.health.pending:

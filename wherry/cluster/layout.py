@@ -7,6 +7,7 @@ DATA/store/             the objects (SQLite, or a local etcd)
 DATA/nodes/NAME/        a kubelet's files, volumes of pods among them
 DATA/logs/              one file per process
 DATA/run/               who runs now; exists only while the cluster does
+DATA/audit-policy.yaml  which requests are written into logs/audit.log; yours to make
 """
 
 from __future__ import annotations
@@ -57,6 +58,11 @@ class Layout:
     @property
     def logs(self) -> Path:
         return self.data_dir / "logs"
+
+    @property
+    def audit_policy_file(self) -> Path:
+        """Which requests are written into the audit log; where there is none, none are."""
+        return self.data_dir / "audit-policy.yaml"
 
     @property
     def run(self) -> Path:

@@ -104,7 +104,14 @@ def apiserver_options(layout: Layout, settings: Settings) -> tuple[str, ...]:
     options += ["--kubelet-key", str(layout.key("apiserver-kubelet-client"))]
     for taint in ("not-ready", "unreachable"):
         options += [f"--default-{taint}-toleration-seconds", str(settings.timers.toleration_seconds)]
-    return (*options, *_etcd_access(layout, settings))
+    return (*options, *_policies(layout), *_etcd_access(layout, settings))
+
+
+def _policies(layout: Layout) -> Iterator[str]:
+    """What the operator has put into the data folder for the API server to obey."""
+    if layout.audit_policy_file.exists():
+        yield from ("--audit-policy-file", str(layout.audit_policy_file))
+        yield from ("--audit-log-path", str(layout.logs / "audit.log"))
 
 
 def _store(layout: Layout, settings: Settings) -> str:
