@@ -11,7 +11,7 @@ import wherry.api.kinds  # noqa: F401  # registers every kind
 from controllers.nodes.node_ipam import node_ipam_controller
 from controllers.nodes.node_lifecycle import GRACE_SECONDS, node_lifecycle_controller
 from controllers.parts.node_health import Silence
-from controllers.resource_quota import Seconds, Stillness, resource_quota_controller
+from controllers.resource_quota import CustomCount, Seconds, Stillness, resource_quota_controller
 from controllers.root_ca import root_ca_controller
 from wherry.client.controller import Controller, all_controllers
 
@@ -35,7 +35,9 @@ class Settings:
     node_cidr_mask_size: int = 24
 
 
-def controllers_for(settings: Settings, silence: Silence, stillness: Stillness, seconds: Seconds) -> list[Controller]:
+def controllers_for(
+    settings: Settings, silence: Silence, stillness: Stillness, seconds: Seconds, customs: CustomCount
+) -> list[Controller]:
     """Every controller for the runner: those that declare themselves, and those that must be told something."""
     chosen = [*_declared(), node_lifecycle_controller(silence, settings.node_grace_seconds)]
     if settings.root_ca:
@@ -43,7 +45,7 @@ def controllers_for(settings: Settings, silence: Silence, stillness: Stillness, 
     if settings.cluster_cidr:
         chosen.append(node_ipam_controller(settings.cluster_cidr, settings.node_cidr_mask_size))
     watched = [kind for one in chosen for kind in one.kinds]
-    return [*chosen, resource_quota_controller(watched, stillness, seconds)]
+    return [*chosen, resource_quota_controller(watched, stillness, seconds, customs)]
 
 
 def _declared() -> list[Controller]:

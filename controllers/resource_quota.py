@@ -2,8 +2,8 @@
 
 The API server charges a quota before the object is stored. Whoever counts in that instant finds too little, so a count
 is lowered only when the quota has not been charged for a moment. Counting a large namespace takes a while and any
-change in it asks for it, so of many changes in a row only the first is counted at once. Limit: objects of custom
-resources are not counted; the status says nothing of them, and so admission lets none in that a quota limits.
+change in it asks for it, so of many changes in a row only the first is counted at once. Custom objects are counted by
+who watches them (`shells/custom_watches.py`).
 """
 
 from __future__ import annotations
@@ -37,16 +37,25 @@ _LOOKED_INTO = (Pod, Service, PersistentVolumeClaim)
 _Known = dict[str, tuple[str, Usage]]
 # For how many seconds a quota, by its key, has been left alone.
 Stillness = Callable[[str], float]
+# How many objects of a custom resource there are in a namespace; None where it is not known.
+CustomCount = Callable[[str, str], int | None]
 # Seconds on a clock that nobody sets.
 Seconds = Callable[[], float]
 
 
-def resource_quota_controller(watched: Iterable[type[Resource]], stillness: Stillness, seconds: Seconds) -> Controller:
+def no_customs(resource: str, namespace: str) -> int | None:
+    """Where there are no custom kinds."""
+    return None
+
+
+def resource_quota_controller(
+    watched: Iterable[type[Resource]], stillness: Stillness, seconds: Seconds, customs: CustomCount = no_customs
+) -> Controller:
     """The controller. Kinds that others watch anyway are not watched twice."""
     known = {cls.kind.resource: cls for cls in watched} | {cls.kind.resource: cls for cls in _LOOKED_INTO}
     known[ResourceQuota.kind.resource] = ResourceQuota
     counted = tuple(known.get(kind.resource) or metadata_view(kind) for kind in collectable_kinds() if is_counted(kind))
-    ledger, pace = Ledger(counted), Pace(seconds)
+    ledger, pace = Ledger(counted, customs), Pace(seconds)
 
     def plan(quota: ResourceQuota, world: World) -> Plan:
         if wait := pace.wait(quota):
@@ -93,8 +102,8 @@ class Pace:
 class Ledger:
     """What the objects of these kinds count for; what has not changed is not looked into again."""
 
-    def __init__(self, kinds: tuple[type[Resource], ...]) -> None:
-        self._kinds = kinds
+    def __init__(self, kinds: tuple[type[Resource], ...], customs: CustomCount = no_customs) -> None:
+        self._kinds, self._customs = kinds, customs
         self._counts = {f"count/{kind.kind.resource}" for kind in kinds}
         # quota -> uid -> the version looked into, and what it counts for
         self._known: dict[tuple[str, str], _Known] = {}
@@ -113,7 +122,12 @@ class Ledger:
                 seen[meta.uid] = (meta.resource_version, usage)
                 add(total, {name: amount for name, amount in usage.items() if name in total})
         self._known[place] = seen
-        return total
+        return total | self._custom_total(quota)
+
+    def _custom_total(self, quota: ResourceQuota) -> Usage:
+        names = [name for name in quota.spec.hard if not self._can_count(name)]
+        counts = {name: self._customs(name.removeprefix("count/"), quota.metadata.namespace) for name in names}
+        return {name: Quantity.from_value(count) for name, count in counts.items() if count is not None}
 
     def forget(self, key: str) -> None:
         """A quota is gone."""

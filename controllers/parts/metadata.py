@@ -8,7 +8,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from wherry.machinery.resource import Kind, Resource, all_kinds
+from wherry.api.extensions.custom_resource_definition import CustomResourceDefinition
+from wherry.machinery.resource import ALL_VERBS, Kind, Resource, all_kinds
 
 
 @cache
@@ -18,6 +19,16 @@ def metadata_view(kind: Kind) -> type[Resource]:
     view: type[Resource] = metaclass(f"{kind.name}Metadata", (Resource,), {"__module__": __name__})
     view.kind = kind
     return view
+
+
+def custom_kind(definition: CustomResourceDefinition) -> Kind | None:
+    """The kind that a definition declares, in the first version that is served; None while there is none."""
+    spec, names = definition.spec, definition.status.accepted_names
+    version = next((version.name for version in spec.versions if version.served), "")
+    if not version or not definition.is_established:
+        return None
+    namespaced = spec.scope == "Namespaced"
+    return Kind(spec.group, version, names.kind, spec.names.plural, namespaced, (), (), (), ALL_VERBS, is_custom=True)
 
 
 def collectable_kinds() -> list[Kind]:

@@ -1,7 +1,7 @@
 """Collecting: observes all kinds for controllers/garbage: a graph from watches, and owners from the server itself.
 
-Kinds that other controllers watch anyway are not watched twice; of all others only the metadata is kept. Limits: the
-kinds are those that Wherry declares; objects of custom resources are not collected.
+Kinds that other controllers watch anyway are not watched twice; of all others only the metadata is kept. Custom
+kinds are learned from their definitions.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from controllers.garbage.graph import OwnerGraph, honours, is_orphaning, is_wait
 from controllers.garbage.plan import Owner, plan
 from controllers.parts.metadata import collectable_kinds, metadata_view
 from controllers.shells.bench import Bench
+from controllers.shells.custom_watches import CustomWatches
 from controllers.shells.desk import ShellDesk
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
@@ -31,13 +32,19 @@ class Collecting:
     """See the module. `informers` are those that run anyway."""
 
     def __init__(
-        self, client: Client, informers: Mapping[type[Resource], Informer[Any]], may_act: Callable[[], bool]
+        self,
+        client: Client,
+        informers: Mapping[type[Resource], Informer[Any]],
+        customs: CustomWatches,
+        may_act: Callable[[], bool],
     ) -> None:
+        self._customs = customs
         self._client, self._graph = client, OwnerGraph()
         self._desk = ShellDesk("garbage", client, may_act)
         self._bench = Bench("garbage", self._collect, workers=WORKERS)
         self._kinds = {(kind.group, kind.name): kind for kind in collectable_kinds()}
         shared = {(cls.kind.group, cls.kind.plural): informer for cls, informer in informers.items()}
+        shared["apiextensions.k8s.io", "customresourcedefinitions"] = customs.definitions
         self._own = [
             Informer(client, metadata_view(kind))
             for kind in self._kinds.values()
@@ -47,6 +54,7 @@ class Collecting:
         self._is_complete = False
         for informer in self._informers:
             informer.subscribe(self._changed)
+        customs.subscribe(self._changed)
 
     @property
     def is_idle(self) -> bool:
@@ -61,6 +69,7 @@ class Collecting:
             # Nobody is missed before everybody had the chance to come.
             for informer in self._informers:
                 await informer.synced()
+            await self._customs.ready()
             self._is_complete = True
             for uid in sorted(self._graph.suspects()):
                 self._bench.add(uid)
@@ -90,7 +99,8 @@ class Collecting:
         return UNSEEN_OWNER_SECONDS if is_unseen else None
 
     async def _owner(self, obj: Resource, reference: OwnerReference) -> Owner:
-        kind = self._kinds.get((reference.api_version.rpartition("/")[0], reference.kind))
+        place = reference.api_version.rpartition("/")[0], reference.kind
+        kind = self._kinds.get(place) or self._customs.kind(*place)
         if kind is None:
             return Owner.PRESENT  # nothing is known of such kinds, so nothing is deleted because of them
         if kind.namespaced and not obj.metadata.namespace:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from controllers import namespace as controller
-from controllers.parts.metadata import collectable_kinds, metadata_view
+from controllers.parts.metadata import collectable_kinds, custom_kind, metadata_view
 from controllers.shells.bench import Bench
 from controllers.shells.desk import ShellDesk
 from wherry.api.core.namespace import Namespace
 from wherry.api.core.pod import Pod
 from wherry.api.events.event import Event
+from wherry.api.extensions.custom_resource_definition import CustomResourceDefinition
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
@@ -75,6 +76,11 @@ class Emptying:
         if pods:
             return pods
         content: list[Any] = []
-        for kind in self._kinds:
+        for kind in [*self._kinds, *await self._custom_kinds()]:
             content += (await self._client.list(kind, namespace)).items
         return content
+
+    async def _custom_kinds(self) -> list[type[Resource]]:
+        definitions = (await self._client.list(CustomResourceDefinition)).items
+        kinds = [custom_kind(definition) for definition in definitions]
+        return [metadata_view(kind) for kind in kinds if kind is not None and kind.namespaced]

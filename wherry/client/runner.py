@@ -56,6 +56,12 @@ class Runner:
         """Whether every copy is there and no object needs a plan right now."""
         return all(shift.is_idle for shift in self._shifts)
 
+    def wake(self, controller: str, key: str) -> None:
+        """Ask a controller to plan an object again, for a reason that no informer of its own shows."""
+        for shift in self._shifts:
+            if shift.name == controller:
+                shift.wake(key)
+
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -99,6 +105,10 @@ class _Shift:
                     group.create_task(self._work(), name=f"worker of {self.name}")
         finally:
             self._queue.close()
+
+    def wake(self, key: str) -> None:
+        """See `Runner.wake`."""
+        self._queue.add(key)
 
     def _listen(self) -> None:
         self._informers[self._kind].subscribe(self._changed)
