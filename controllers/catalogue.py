@@ -11,7 +11,8 @@ import wherry.api.kinds  # noqa: F401  # registers every kind
 from controllers.nodes.node_ipam import node_ipam_controller
 from controllers.nodes.node_lifecycle import GRACE_SECONDS, node_lifecycle_controller
 from controllers.parts.node_health import Silence
-from controllers.resource_quota import CustomCount, Seconds, Stillness, resource_quota_controller
+from controllers.parts.quota_pace import Seconds
+from controllers.resource_quota import CustomCount, Stillness, resource_quota_controller
 from controllers.root_ca import root_ca_controller
 from wherry.client.controller import Controller, all_controllers
 

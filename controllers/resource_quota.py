@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from controllers.parts.metadata import collectable_kinds, metadata_view
+from controllers.parts.quota_pace import NOT_BEFORE_SECONDS, Pace, Seconds
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.core.pod import Pod
 from wherry.api.core.pod.totals import add
@@ -27,10 +28,6 @@ from wherry.machinery.resource import Resource
 
 # How long a write takes at most, from its charge until our copies show the object.
 SETTLE_SECONDS = 1.0
-# A quota is counted so often at most. Charges of admission do not wait for it.
-COUNT_SECONDS = 0.5
-# A timer may fire a rounding error too early, and would for ever.
-_NOT_BEFORE_SECONDS = 0.01
 # What is in these says what they count for; of all other kinds it is enough that there are so many.
 _LOOKED_INTO = (Pod, Service, PersistentVolumeClaim)
 
@@ -39,8 +36,6 @@ _Known = dict[str, tuple[str, Usage]]
 Stillness = Callable[[str], float]
 # How many objects of a custom resource there are in a namespace; None where it is not known.
 CustomCount = Callable[[str, str], int | None]
-# Seconds on a clock that nobody sets.
-Seconds = Callable[[], float]
 
 
 def no_customs(resource: str, namespace: str) -> int | None:
@@ -76,27 +71,6 @@ def resource_quota_controller(
 def quotas_beside(obj: Resource, world: World) -> Iterator[str]:
     """The quotas to look at again when something in their namespace changes."""
     return (quota.key for quota in world.list(ResourceQuota, namespace=obj.metadata.namespace))
-
-
-class Pace:
-    """When each quota was counted last. What was never told its limits, or has new ones, does not wait."""
-
-    def __init__(self, seconds: Seconds) -> None:
-        self._seconds = seconds
-        self._counted_at: dict[str, float] = {}
-
-    def wait(self, quota: ResourceQuota) -> float:
-        """For how many seconds not to count yet; with 0 it is taken as counted now."""
-        now = self._seconds()
-        left = self._counted_at.get(quota.key, float("-inf")) + COUNT_SECONDS - now
-        if left > 0 and quota.status.hard == quota.spec.hard:
-            return left + _NOT_BEFORE_SECONDS
-        self._counted_at[quota.key] = now
-        return 0.0
-
-    def forget(self, key: str) -> None:
-        """A quota is gone."""
-        self._counted_at.pop(key, None)
 
 
 class Ledger:
@@ -148,7 +122,7 @@ def counted_again(quota: ResourceQuota, world: World, ledger: Ledger, still_seco
     used, status = ledger.total(quota, world), quota.status
     if still_seconds < SETTLE_SECONDS and any(used[name] < status.used.get(name, Quantity()) for name in used):
         used = {name: max(amount, status.used.get(name, Quantity())) for name, amount in used.items()}
-        yield CheckAgain(SETTLE_SECONDS - still_seconds + _NOT_BEFORE_SECONDS)
+        yield CheckAgain(SETTLE_SECONDS - still_seconds + NOT_BEFORE_SECONDS)
     if (status.hard, status.used) != (quota.spec.hard, used):
         yield SetStatus(quota.with_status(hard=quota.spec.hard, used=used))
     overdue = [at for pod in world.list(Pod, namespace=quota.metadata.namespace) if (at := _overdue_at(pod, world.now))]
