@@ -101,7 +101,8 @@ def main(**options: Any) -> None:
 
 
 async def _serve(settings: Settings, options: dict[str, Any]) -> None:
-    from kubelet.resources.gpus import Gpus, find_gpus
+    from kubelet.resources.gpus import Gpus
+    from kubelet.resources.nvml import find_gpus
     from kubelet.runner import Kubelet
     from kubelet.runtime.docker import Docker
     from kubelet.runtime.docker_format import owner_labels
@@ -117,7 +118,8 @@ async def _serve(settings: Settings, options: dict[str, Any]) -> None:
             await docker.create_network(settings.network, options["pod_cidr"], labels)
 
     async with Client(load_connection(options["kubeconfig"]), user_agent="wherry-kubelet") as client:
-        gpus = Gpus(await asyncio.to_thread(find_gpus))
+        cards = await asyncio.to_thread(find_gpus)
+        gpus = Gpus(cards, find_gpus if cards else None)
         kubelet = Kubelet(settings, client, docker, gpus=gpus, pod_cidr=options["pod_cidr"], prepare=prepare)
         running = asyncio.ensure_future(kubelet.run(Tls(options["tls_cert"], options["tls_key"], options["client_ca"])))
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,3 +62,5 @@ class Host:
     services: Informer[Service]
     memory_bytes: int
     allocatable: Mapping[str, Quantity]
+    # Which devices are written down for which pod, by uuid.
+    recorded: Callable[[], Mapping[str, str]]

@@ -16,7 +16,7 @@ from kubelet.charge import Charge
 from kubelet.recipe.container import Ingredients, container_spec
 from kubelet.recipe.environment import ConfigError, Sources, environment, expand_path, references
 from kubelet.recipe.network_files import hostname, hosts_text, resolv_text
-from kubelet.resources.gpus import NotEnough
+from kubelet.resources.gpus import NotEnough, StillInUse
 from kubelet.runtime.base import Missing, Mount, RuntimeFailure, RuntimeUnavailable
 from kubelet.seen import Failure, Hook, Trouble
 from kubelet.steps import Start
@@ -44,7 +44,7 @@ async def make_container(charge: Charge, step: Start) -> bool:
         charge.failure = Failure("UnexpectedAdmissionError", str(error))
         charge.tell("UnexpectedAdmissionError", str(error), "Warning")
         return True
-    except (ConfigError, ApiError, OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+    except (ConfigError, StillInUse, ApiError, OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         _trouble(charge, container, "CreateContainerConfigError", str(error))
         return True
     try:
@@ -119,7 +119,7 @@ async def _gather(charge: Charge, step: Start) -> Ingredients:
         image=image,
         memory_bytes=host.memory_bytes,
         message_file=message_file,
-        gpu_ids=host.gpus.allocate(pod, container),
+        gpu_ids=host.gpus.allocate(pod, container, host.recorded()),
         seccomp=await asyncio.to_thread(_seccomp, charge, container),
     )
 

@@ -14,11 +14,12 @@ from typing import Any
 import structlog
 
 from kubelet.host import Settings
-from kubelet.resources.gpus import RESOURCE, Gpus
+from kubelet.resources.gpus import Gpus
 from kubelet.resources.machine import Machine, Pressure, read_pressure
 from kubelet.runtime.base import Engine, Image, Runtime, RuntimeFailure
 from wherry.api.coordination.lease import Lease
 from wherry.api.core.node import Node
+from wherry.api.resource.gpu import RESOURCE
 from wherry.api.storage.provisioning import FOLDER
 from wherry.client import clock
 from wherry.client.http import Client
@@ -55,8 +56,10 @@ def capacity(machine: Machine, gpus: Gpus, max_pods: int) -> dict[str, Quantity]
 
 
 def allocatable(machine: Machine, gpus: Gpus, max_pods: int) -> dict[str, Quantity]:
-    """What of it pods may use: less what eviction keeps free."""
+    """What of it pods may use: less what eviction keeps free, and devices that do not work."""
     amounts = capacity(machine, gpus, max_pods)
+    if gpus.ids:
+        amounts[RESOURCE] = Quantity.from_value(len(gpus.healthy_ids))
     memory = max(0, machine.memory_bytes - _RESERVED_MEMORY_BYTES)
     amounts["memory"] = Quantity.from_value(memory, Format.BINARY_SI)
     amounts["ephemeral-storage"] = Quantity.from_value(machine.disk_bytes * 9 // 10)

@@ -20,6 +20,7 @@ from kubelet.cleanup import pod_folders, remove_pod_folders
 from kubelet.host import Host, Settings
 from kubelet.images import Images
 from kubelet.node import NodeReporter, allocatable
+from kubelet.reporting.devices import DeviceReporter
 from kubelet.resources.gpus import Gpus
 from kubelet.resources.machine import read_machine
 from kubelet.runtime.base import Runtime, RuntimeFailure
@@ -30,7 +31,9 @@ from kubelet.supplies.tokens import Tokens
 from kubelet.worker import Finished, Worker
 from wherry.api.core.pod import Pod
 from wherry.api.core.service import Service
+from wherry.api.resource.gpu import granted_to
 from wherry.client.backoff import Backoff
+from wherry.client.device_slices import Publisher
 from wherry.client.events import EventRecorder
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
@@ -78,6 +81,10 @@ class Kubelet:
             services=Informer(client, Service),
             memory_bytes=machine.memory_bytes,
             allocatable=allocatable(machine, gpus, settings.max_pods),
+            recorded=self._recorded,
+        )
+        self._devices = DeviceReporter(
+            gpus, Publisher(client, settings.node_name), self._host.recorder, self._pods.list
         )
         self._workers: dict[str, Worker] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -113,8 +120,10 @@ class Kubelet:
             for service in (self._host.recorder.run(), self._host.services.run(), self._pods.run()):
                 self._tasks.create_task(service)
             await self.node.register(self._pod_cidr)
+            await self._devices.begin()
             self._tasks.create_task(self.node.run_lease())
             self._tasks.create_task(self.node.run_status())
+            self._tasks.create_task(self._devices.run(self.node.check_now))
             await self._begin()
             self._tasks.create_task(self._watch_runtime())
             self._tasks.create_task(self._sweep_now_and_then())
@@ -206,6 +215,10 @@ class Kubelet:
     def _is_in_use(self, claim: str, path: Path) -> bool:
         busy = [worker for worker in self._workers.values() if worker.state is not Finished]
         return any(worker.charge.volumes.uses(claim, path) for worker in busy)
+
+    def _recorded(self) -> dict[str, str]:
+        pods = (pod for pod in self._pods.list() if not pod.is_finished)
+        return {uuid: pod.metadata.uid for pod in pods for uuid in granted_to(pod) or ()}
 
     # -- the runtime -------------------------------------------------------------------------------------------------
 

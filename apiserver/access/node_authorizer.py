@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from apiserver.request import User
 from wherry.api.core.persistent_volume import PersistentVolume, PersistentVolumeClaim
 from wherry.api.core.pod import Pod, PodSpec
+from wherry.api.resource.resource_slice import ResourceSlice
 from wherry.api.storage.provisioning import ON_NODE
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _FREE: dict[tuple[str, str], tuple[str, ...]] = {
     ("authorization.k8s.io", "subjectaccessreviews"): ("create",),
     ("authorization.k8s.io", "selfsubjectaccessreviews"): ("create",),
     ("certificates.k8s.io", "certificatesigningrequests"): ("create", *READ),
+    ("resource.k8s.io", "resourceslices"): ("create",),  # admission checks whose it is
 }
 # What a node may do to the object that bears its own name.
 _OWN: dict[tuple[str, str], tuple[str, ...]] = {
@@ -46,6 +48,7 @@ _OWN: dict[tuple[str, str], tuple[str, ...]] = {
     ("coordination.k8s.io", "leases"): ("get", "patch", "update", "delete"),
     ("storage.k8s.io", "csinodes"): ("get", "patch", "update", "delete"),
 }
+_SLICES = ("resource.k8s.io", "resourceslices")
 _REFERRED = ("secrets", "configmaps", "persistentvolumeclaims")
 
 
@@ -63,6 +66,7 @@ class NodeAuthorizer:
         self._pods = cache.of(Pod)
         self._claims = cache.of(PersistentVolumeClaim)
         self._volumes = cache.of(PersistentVolume)
+        self._slices = cache.of(ResourceSlice)
 
     def node_of(self, user: User) -> str:
         """The node a user is, or an empty string."""
@@ -79,11 +83,21 @@ class NodeAuthorizer:
             return False
         if place == ("coordination.k8s.io", "leases") and wanted.verb == "create":
             return True  # a create has no name in its URL; admission checks it
+        if place == _SLICES:
+            return self._allows_slices(node, wanted)
         if wanted.name == node and wanted.verb in _OWN.get(place, ()):
             return True
         if wanted.group:
             return False
         return self._allows_pods(node, wanted) or self._allows_reference(node, wanted)
+
+    def _allows_slices(self, node: str, wanted: Attributes) -> bool:
+        """The slices of the node's own devices; several only if they are selected by the node."""
+        if wanted.verb in ("list", "watch", "deletecollection"):
+            return wanted.node == node
+        stored = self._slices.get("", wanted.name)
+        is_own = stored is None or stored.fields.get("spec.nodeName") == node
+        return wanted.verb in ("get", "patch", "update", "delete") and is_own
 
     def _allows_pods(self, node: str, wanted: Attributes) -> bool:
         """Pods bound to the node; reading all pods is left to lists that select the node's own."""

@@ -17,7 +17,13 @@ _LABELS = "node-restriction.kubernetes.io/"
 class NodeRestriction(AdmissionPlugin):
     """Kubernetes: NodeRestriction. The node authorizer has already let the request through."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("nodes", "pods", "persistentvolumes", "leases.coordination.k8s.io")
+    kinds: ClassVar[tuple[str, ...]] = (
+        "nodes",
+        "pods",
+        "persistentvolumes",
+        "leases.coordination.k8s.io",
+        "resourceslices.resource.k8s.io",
+    )
     operations: ClassVar[tuple[str, ...]] = ("CREATE", "UPDATE", "DELETE")
     order = 5
 
@@ -30,6 +36,10 @@ class NodeRestriction(AdmissionPlugin):
             self._check_pod(draft, node, write)
         elif resource == "persistentvolumes":
             _check_volume(draft, old, write)
+        elif resource == "resourceslices.resource.k8s.io":
+            if draft["spec"].get("nodeName") != node:
+                why = "can only create ResourceSlice with the same NodeName as the requesting node"
+                raise forbidden("resourceslices", write.name, why)
         elif draft["metadata"].get("name") != node:
             raise forbidden(resource, write.name, f'node "{node}" is not allowed to modify {resource} of another name')
         elif resource == "nodes":

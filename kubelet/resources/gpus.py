@@ -1,20 +1,24 @@
-"""NVIDIA devices: which there are, and whose each is.
+"""NVIDIA devices: which there are, how they are, and whose each is.
 
 A device has one owner at a time: one container of one pod, which keeps it through restarts. The ids are labels on the
-containers, so a kubelet that was killed knows again who owns what; nothing is kept on disk.
+containers, so a kubelet that was killed knows again who owns what; nothing is kept on disk. Which ones a pod may have
+the scheduler has written into it (`wherry/api/resource/gpu.py`); a pod without such a record gets what nobody else has.
 
-Kubernetes: a device plugin with the device manager. Differs: whole devices only.
+Kubernetes: a device plugin with the device manager. Differs: whole devices only, and named by the scheduler.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from kubelet.runtime.base import ContainerRecord
 from wherry.api.core.pod import Container, Pod
+from wherry.api.resource.gpu import RESOURCE, Gpu, asked, granted_to
 
-RESOURCE = "nvidia.com/gpu"
+Recorded = Mapping[str, str]
+_NOBODY: Recorded = {}
 
 
 class Owner(NamedTuple):
@@ -25,21 +29,43 @@ class Owner(NamedTuple):
 
 
 class NotEnough(Exception):
-    """Fewer devices are free than asked for; the message is Kubernetes'."""
+    """Fewer devices are there than asked for; the message is Kubernetes'."""
 
 
-def asked(container: Container) -> int:
-    """How many devices a container wants."""
-    amount = container.resources.limits.get(RESOURCE) or container.resources.requests.get(RESOURCE)
-    return amount.value if amount else 0
+class StillInUse(Exception):
+    """A device that was granted has not been given back by its last owner yet: it will be."""
 
 
 class Gpus:
-    """The devices of this machine."""
+    """The devices of this machine. `find` looks at them anew; without it they stay as they are."""
 
-    def __init__(self, ids: Iterable[str]) -> None:
-        self.ids = tuple(ids)
+    def __init__(self, cards: Iterable[Gpu], find: Callable[[], tuple[Gpu, ...]] | None = None) -> None:
+        self.cards, self.find = tuple(cards), find
         self._owners: dict[str, Owner] = {}
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The whole cards."""
+        return tuple(card.uuid for card in self.cards if card.is_whole)
+
+    @property
+    def healthy_ids(self) -> tuple[str, ...]:
+        """Those that can be given out."""
+        return tuple(card.uuid for card in self.cards if card.is_whole and card.is_healthy)
+
+    def see(self, cards: tuple[Gpu, ...]) -> list[Gpu]:
+        """Take over how the cards are now; gives those that were well and are not. One that is lost stays known."""
+        before = {card.uuid: card for card in self.cards}
+        there = {card.uuid for card in cards} | {card.parent for card in cards}
+        lost = (card for card in self.cards if card.is_whole and card.uuid not in there)
+        now = (*cards, *(replace(card, trouble="the driver has lost it") for card in lost))
+        self.cards = tuple(sorted(now, key=lambda card: card.name))
+        return [card for card in self.cards if card.trouble and not before.get(card.uuid, card).trouble]
+
+    def users(self, uuid: str) -> str:
+        """The uid of the pod that has a device; empty if nobody has it."""
+        owner = self._owners.get(uuid)
+        return owner.pod_uid if owner else ""
 
     def adopt(self, records: Iterable[ContainerRecord]) -> None:
         """Learn from labels who owns what: after a start of the kubelet."""
@@ -47,17 +73,27 @@ class Gpus:
             for device in record.gpu_ids:
                 self._owners.setdefault(device, Owner(record.pod.uid, record.name))
 
-    def allocate(self, pod: Pod, container: Container) -> tuple[str, ...]:
+    def allocate(self, pod: Pod, container: Container, recorded: Recorded = _NOBODY) -> tuple[str, ...]:
         """The devices of a container: those it has, and free ones until it has as many as it asks for.
 
-        Init containers end before the others start, so the others may have theirs.
+        Init containers end before the others start, so the others may have theirs. `recorded` says which pods hold
+        which devices by record, whether they have started or not.
         """
         owner, count = Owner(pod.metadata.uid, container.name), asked(container)
         if count == 0:
             return ()
+        mine = granted_to(pod)
+        choice = self.healthy_ids if mine is None else tuple(id for id in mine if id in self.healthy_ids)
+        if mine is not None:
+            self._check_given_back(mine, pod)
         inits = {Owner(pod.metadata.uid, init.name) for init in pod.spec.init_containers if not init.is_sidecar}
         own = [device for device in self.ids if self._owners.get(device) == owner]
-        free = [device for device in self.ids if device not in self._owners or self._owners[device] in inits - {owner}]
+        free = [
+            device
+            for device in choice
+            if (device not in self._owners or self._owners[device] in inits - {owner})
+            and recorded.get(device, owner.pod_uid) == owner.pod_uid
+        ]
         granted = (*own, *free)[:count]
         if len(granted) < count:
             raise NotEnough(
@@ -67,27 +103,11 @@ class Gpus:
         self._owners |= dict.fromkeys(granted, owner)
         return tuple(granted)
 
+    def _check_given_back(self, uuids: Iterable[str], pod: Pod) -> None:
+        for uuid in uuids:
+            if self.users(uuid) not in ("", pod.metadata.uid):
+                raise StillInUse(f"device {uuid} is still in use by the pod that had it before")
+
     def release(self, pod_uid: str) -> None:
         """The pod's containers have ended: its devices are free."""
         self._owners = {device: owner for device, owner in self._owners.items() if owner.pod_uid != pod_uid}
-
-
-def find_gpus() -> tuple[str, ...]:
-    """The ids of this machine's devices; none without a driver or without the `gpu` extra."""
-    try:
-        import pynvml  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        return ()
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        return tuple(_text(pynvml.nvmlDeviceGetUUID(handle)) for handle in handles)
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _text(uuid: str | bytes) -> str:
-    return uuid.decode() if isinstance(uuid, bytes) else uuid

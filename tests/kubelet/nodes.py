@@ -28,6 +28,7 @@ from tests.kubelet.docker_engine import TEST_IMAGE, require_docker
 from tests.kubelet.local_transport import LocalTransport
 from wherry.api.core.pod import ContainerStatus, Pod
 from wherry.api.events.event import Event
+from wherry.api.resource.gpu import Gpu
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.client.kubeconfig import Connection
@@ -105,7 +106,7 @@ class NodeUnderTest:
 
 @asynccontextmanager
 async def a_node(
-    folder: Path, runtime: Runtime | None = None, *, gpus: tuple[str, ...] = ()
+    folder: Path, runtime: Runtime | None = None, *, gpus: tuple[Gpu, ...] = ()
 ) -> AsyncIterator[NodeUnderTest]:
     """Started, unless `start` is called later for a second life."""
     runtime = runtime or FakeRuntime(clock.now, images=(TEST_IMAGE,))

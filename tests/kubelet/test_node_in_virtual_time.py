@@ -12,6 +12,7 @@ from tests.kubelet.nodes import a_container, a_manifest, a_node, status, waits_f
 from wherry.api.core.node import Node
 from wherry.api.events.event import Event
 from wherry.api.meta import find_condition
+from wherry.api.resource.gpu import Gpu
 from wherry.client import clock
 from wherry.sim.virtual_time import in_virtual_time
 
@@ -323,7 +324,7 @@ async def test_a_pod_past_its_deadline_fails(tmp_path: Path):
 @in_virtual_time
 async def test_two_pods_never_share_a_device_and_the_third_fails(tmp_path: Path):
     wish = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
-    async with a_node(tmp_path, gpus=("GPU-a", "GPU-b")) as node:
+    async with a_node(tmp_path, gpus=(Gpu("GPU-a"), Gpu("GPU-b"))) as node:
         for name in ("one", "two"):
             await node.create(a_manifest(name, a_container(**wish)))
             await node.until(name, lambda pod: pod.status.ready)

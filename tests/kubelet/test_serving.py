@@ -13,6 +13,7 @@ from kubelet.server import may_enter
 from kubelet.serving.logs import limited, log_container_id, log_request
 from tests.kubelet.test_plan import a_record
 from tests.make import NOW, a_container, a_pod
+from wherry.api.resource.gpu import Gpu
 from wherry.machinery.errors import BadRequest
 from wherry.machinery.time import time_text
 
@@ -112,7 +113,7 @@ def granted(gpus: Gpus, pod: Any) -> tuple[str, ...]:
 
 
 def test_a_device_has_one_owner_until_its_pod_ends():
-    gpus, first, second = Gpus(("a", "b")), a_gpu_pod("one", 2), a_gpu_pod("two")
+    gpus, first, second = Gpus(map(Gpu, ("a", "b"))), a_gpu_pod("one", 2), a_gpu_pod("two")
 
     assert granted(gpus, first) == granted(gpus, first) == ("a", "b")
     with pytest.raises(NotEnough, match=r"Requested: 1, Available: 0"):
@@ -122,7 +123,7 @@ def test_a_device_has_one_owner_until_its_pod_ends():
 
 
 def test_a_new_kubelet_learns_owners_from_the_containers():
-    gpus = Gpus(("a", "b"))
+    gpus = Gpus(map(Gpu, ("a", "b")))
     record = a_record(gpu_ids=("a",))
 
     gpus.adopt([record])
@@ -132,4 +133,4 @@ def test_a_new_kubelet_learns_owners_from_the_containers():
 
 
 def test_who_asks_for_none_gets_none():
-    assert granted(Gpus(("a",)), a_gpu_pod("one", 0)) == ()
+    assert granted(Gpus([Gpu("a")]), a_gpu_pod("one", 0)) == ()

@@ -21,6 +21,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _BESIDE = Path(sys.executable).parent
 _MOST_NODES = 32
 _MOST_FAKE_NODES = 5000
+_MOST_FAKE_GPUS = 16
 
 
 @click.command()
@@ -28,6 +29,7 @@ _MOST_FAKE_NODES = 5000
 @click.option("--nodes", type=click.IntRange(1, _MOST_NODES), help="Nodes (kubelets) on this machine. [default: 1]")
 @click.option("--no-node", is_flag=True, help="No node that runs containers, so no Docker is needed.")
 @click.option("--fake-nodes", type=click.IntRange(0, _MOST_FAKE_NODES), help="Nodes that only pretend. [default: 0]")
+@click.option("--fake-gpus", type=click.IntRange(0, _MOST_FAKE_GPUS), help="Cards of each of them. [default: 0]")
 @click.option(
     "--node-loss",
     type=click.Choice(tuple(NODE_LOSS)),
@@ -65,6 +67,7 @@ def _wanted(given: dict[str, Any]) -> Wanted:
     return Wanted(
         nodes=0 if given["no_node"] else given["nodes"],
         fake_nodes=given["fake_nodes"],
+        fake_gpus=given["fake_gpus"],
         node_loss=given["node_loss"],
         store=given["store"],
         etcd=_etcd(given),

@@ -12,6 +12,7 @@ import uvloop
 
 from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.api.core.pod import Pod
+from wherry.api.resource.gpu import fake_gpus
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
 from wherry.client.kubeconfig import load_connection
@@ -21,15 +22,16 @@ from wherry.sim.hollow_node import HollowMachine, HollowNode
 @click.command()
 @click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
 @click.option("--count", type=click.IntRange(1), required=True, help="How many.")
+@click.option("--gpus", type=click.IntRange(0, 16), default=0, help="How many cards each of them pretends to have.")
 @click.option("--lease-seconds", type=click.IntRange(1), default=40, help="How long their leases are good for.")
-def main(kubeconfig: Path, count: int, lease_seconds: int) -> None:
+def main(kubeconfig: Path, count: int, gpus: int, lease_seconds: int) -> None:
     """Be `fake-1`, `fake-2`, … until told to end."""
-    uvloop.run(_serve(kubeconfig, count, lease_seconds))
+    uvloop.run(_serve(kubeconfig, count, lease_seconds, gpus))
 
 
-async def _serve(kubeconfig: Path, count: int, lease_seconds: int) -> None:
+async def _serve(kubeconfig: Path, count: int, lease_seconds: int, gpus: int) -> None:
     async with Client(load_connection(kubeconfig), user_agent="wherry-fake-nodes") as client:
-        working = asyncio.ensure_future(FakeNodes(client, count, lease_seconds).run())
+        working = asyncio.ensure_future(FakeNodes(client, count, lease_seconds, gpus).run())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, working.cancel)
         with suppress(asyncio.CancelledError):
@@ -39,12 +41,15 @@ async def _serve(kubeconfig: Path, count: int, lease_seconds: int) -> None:
 class FakeNodes:
     """Hollow nodes that share one watch of pods."""
 
-    def __init__(self, client: Client, count: int, lease_seconds: int = KUBERNETES.lease_seconds) -> None:
+    def __init__(
+        self, client: Client, count: int, lease_seconds: int = KUBERNETES.lease_seconds, gpus: int = 0
+    ) -> None:
         self._pods = Informer(client, Pod)
         self._nodes: dict[str, HollowNode] = {}
         for number in range(1, count + 1):
-            machine = HollowMachine(number, lease_seconds=lease_seconds)
-            self._nodes[f"fake-{number}"] = HollowNode(client, f"fake-{number}", machine, pods=self._pods)
+            name = f"fake-{number}"
+            machine = HollowMachine(number, gpus=fake_gpus(name, gpus), lease_seconds=lease_seconds)
+            self._nodes[name] = HollowNode(client, name, machine, pods=self._pods)
         self._pods.subscribe(self._deliver)
 
     async def run(self) -> None:

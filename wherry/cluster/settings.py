@@ -41,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     etcd_ports: tuple[int, int] = (0, 0)
     nodes: tuple[NodeSettings, ...] = ()
     fake_nodes: int = 0
+    fake_gpus: int = 0
     node_loss: Literal["kubernetes", "fast"] = "kubernetes"
     pod_cidr: str = ""
     service_cidr: str = "10.96.0.0/16"

@@ -47,6 +47,7 @@ class Wanted:
 
     nodes: int | None = None
     fake_nodes: int | None = None
+    fake_gpus: int | None = None
     node_loss: Literal["kubernetes", "fast"] | None = None
     store: str | None = None
     etcd: EtcdSettings | None = None
@@ -119,6 +120,7 @@ def _decide(layout: Layout, before: Settings | None, wanted: Wanted, network: Po
         etcd_ports=(_take(taken, ETCD_PORT), _take(taken, ETCD_PORT)) if is_local else (0, 0),
         nodes=nodes,
         fake_nodes=wanted.fake_nodes if wanted.fake_nodes is not None else (before.fake_nodes if before else 0),
+        fake_gpus=wanted.fake_gpus if wanted.fake_gpus is not None else (before.fake_gpus if before else 0),
         node_loss=wanted.node_loss or (before.node_loss if before else "kubernetes"),
         pod_cidr=network.pod_cidr,
         service_cidr=network.service_cidr,
@@ -168,6 +170,7 @@ def _refuse_changes(layout: Layout, running: Settings, wanted: Wanted) -> None:
     options = {
         "--nodes": (wanted.nodes, len(running.nodes)),
         "--fake-nodes": (wanted.fake_nodes, running.fake_nodes),
+        "--fake-gpus": (wanted.fake_gpus, running.fake_gpus),
         "--node-loss": (wanted.node_loss, running.node_loss),
         "--store": (wanted.store, running.store),
         "--etcd-endpoints": (wanted.etcd, running.etcd),

@@ -37,6 +37,7 @@ from scheduler.framework import load_plugins
 from scheduler.runner import Scheduler
 from wherry.api.coordination.node_loss import KUBERNETES, NodeLoss
 from wherry.api.core.pod import Pod
+from wherry.api.resource.gpu import fake_gpus
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.client.leader import Leader, LostLead
@@ -67,6 +68,7 @@ class SimulatedCluster:
         *,
         nodes: int = 3,
         capacity: Mapping[str, str] | None = None,
+        gpus: int = 0,
         faults: Faults | None = None,
         node_loss: NodeLoss = KUBERNETES,
         managers: int = 1,
@@ -79,7 +81,7 @@ class SimulatedCluster:
         self._folder = tempfile.TemporaryDirectory()
         self._running: Controllers | None = None
         self._leaders: dict[str, Leader] = {}
-        self._capacity = capacity or {}
+        self._capacity, self._gpus = capacity or {}, gpus
         settings = ServerSettings(
             service_account_key=Path(self._folder.name) / "service-account.key",
             not_ready_toleration_seconds=node_loss.toleration_seconds,
@@ -102,6 +104,7 @@ class SimulatedCluster:
             machine = HollowMachine(
                 number,
                 self._capacity,
+                fake_gpus(name, self._gpus),
                 start_seconds=START_SECONDS,
                 stop_seconds=STOP_SECONDS,
                 lease_seconds=self._timers.lease_seconds,

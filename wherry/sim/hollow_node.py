@@ -1,6 +1,6 @@
 """HollowNode: a node without a machine. To everyone else in the cluster it is a node like any other.
 
-    node = HollowNode(client, "node-1", HollowMachine(number=1, capacity={"nvidia.com/gpu": "8"}))
+    node = HollowNode(client, "node-1", HollowMachine(number=1, gpus=fake_gpus("node-1", 8)))
     group.create_task(node.run())              # cancel the task, and the node has died
 
 It registers its Node, renews its Lease, and says of each pod what its fate is (`Fate`): pods get an address and run,
@@ -25,8 +25,10 @@ from wherry.api.coordination.lease import Lease
 from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
+from wherry.api.resource.gpu import RESOURCE, Gpu
 from wherry.client import clock
 from wherry.client.backoff import Backoff
+from wherry.client.device_slices import Publisher
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
 from wherry.client.workqueue import WorkQueue
@@ -72,6 +74,7 @@ class HollowMachine:
 
     number: int = 0
     capacity: Mapping[str, str] = field(default_factory=dict)
+    gpus: tuple[Gpu, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     start_seconds: float = 0.0
     stop_seconds: float = 0.0
@@ -106,7 +109,7 @@ class HollowNode:
     ) -> None:
         self.name = name
         self.machine = machine or HollowMachine()
-        self._client = client
+        self._client, self._publisher = client, Publisher(client, name)
         self._play = play
         self._own_informer = Informer(client, Pod, fields=f"spec.nodeName={name}") if pods is None else None
         self._pods: Informer[Pod] = pods or self._own_informer  # type: ignore[assignment]
@@ -165,10 +168,18 @@ class HollowNode:
             await self._client.create({**node, "spec": {"podCIDR": cidr, "podCIDRs": [cidr]}})
         except AlreadyExists:
             await self._client.patch(Node, self.name, "", {"metadata": {"labels": labels}})
+        self._publisher.forget()
         await self._report()
         self.is_registered.set()
 
+    async def become(self, machine: HollowMachine) -> None:
+        """Change what it has, and tell: a card that breaks, or one that works again."""
+        self.machine = machine
+        await self._persistently(self._report)
+
     async def _report(self) -> None:
+        if self.machine.gpus:
+            await self._publisher.publish(self.machine.gpus)
         node = await self._client.get(Node, self.name)
         status = node_status(self.machine, node, clock.now())
         await self._client.patch(Node, self.name, "", {"status": status}, subresource="status")
@@ -272,7 +283,9 @@ def _shows(pod: Pod, fate: Fate) -> bool:
 
 def node_status(machine: HollowMachine, node: Node, now: datetime) -> Json:
     """The status, as JSON, of a node that has no trouble at all; pure."""
-    capacity = {**CAPACITY, **machine.capacity}
+    cards = {RESOURCE: str(len(machine.gpus))} if machine.gpus else {}
+    capacity = {**CAPACITY, **cards, **machine.capacity}
+    healthy = {RESOURCE: str(sum(gpu.is_healthy for gpu in machine.gpus))} if machine.gpus else {}
     before = {condition.type: condition for condition in node.status.conditions}
     conditions = []
     for type, status, reason in _CONDITIONS:
@@ -284,5 +297,5 @@ def node_status(machine: HollowMachine, node: Node, now: datetime) -> Json:
         {"type": "InternalIP", "address": machine.host_ip},
         {"type": "Hostname", "address": node.metadata.name},
     ]
-    seen = {"capacity": capacity, "allocatable": capacity, "conditions": conditions}
+    seen = {"capacity": capacity, "allocatable": {**capacity, **healthy}, "conditions": conditions}
     return {**seen, "addresses": addresses, "nodeInfo": _NODE_INFO}

@@ -59,8 +59,9 @@ def _processes(layout: Layout, settings: Settings) -> Iterator[Process]:
         yield Process("kubeproxy", _kubeproxy(layout, settings), 2)
     if settings.fake_nodes:
         fakes = ("--kubeconfig", str(layout.kubeconfig("admin")), "--count", str(settings.fake_nodes))
+        cards = ("--gpus", str(settings.fake_gpus)) if settings.fake_gpus else ()
         lease = ("--lease-seconds", str(settings.timers.lease_seconds))
-        yield Process("fake-nodes", _python("wherry.cluster.fake_nodes", (*fakes, *lease)), 2)
+        yield Process("fake-nodes", _python("wherry.cluster.fake_nodes", (*fakes, *cards, *lease)), 2)
 
 
 def _python(module: str, options: tuple[str, ...]) -> tuple[str, ...]:
