@@ -7,11 +7,171 @@ schema: a field that does not exist is told when the rule runs; what a rule may 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from wherry.machinery.field_errors import FieldError
+from wherry.machinery import jsonpath
+from wherry.machinery.cel import Failure, Program
+from wherry.machinery.cel.bounds import LONGEST_INPUT, Bounds, Extent, Size
+from wherry.machinery.cel.syntax import Ident, Select
+from wherry.machinery.cel.syntax import Node as Syntax
+from wherry.machinery.field_errors import FieldError, forbidden, invalid, not_supported, required
+from wherry.machinery.schema.rules import RULES, compiled_rule, names_old
+from wherry.machinery.validation import under
+
+Node = dict[str, Any]
+
+REASONS = ("FieldValueRequired", "FieldValueForbidden", "FieldValueInvalid", "FieldValueDuplicate")
+# In units of `Bounds.work`, for one rule on everything that an object may hold.
+MOST_WORK = 30_000_000
+# How many items a list without `maxItems` may have in the largest request.
+_UNBOUNDED = 1_000_000
 
 
-def check_cel_rules(root: dict[str, Any], old: dict[str, Any] | None) -> Iterator[FieldError]:
+class _Place(NamedTuple):
+    """Where a node stands: how often it may occur in an object, and whether its former value can be found."""
+
+    times: float = 1
+    has_past: bool = True
+
+
+def check_cel_rules(root: Node, old: Node | None) -> Iterator[FieldError]:
     """Every rule that does not compile, gives something else than a truth value, or costs too much."""
-    return iter(())
+    return _check_node(root, _Place(), known=_rules_of(old) if old else frozenset())
+
+
+def _rules_of(node: Node) -> frozenset[str]:
+    """The texts of all rules: those that were accepted before need not be within today's cost."""
+    found = {str(rule.get("rule")) for rule in node.get(RULES) or ()}
+    for _, child, _ in _children(node, _Place()):
+        found |= _rules_of(child)
+    return frozenset(found)
+
+
+def _children(node: Node, place: _Place) -> Iterator[tuple[str, Node, _Place]]:
+    for name, child in (node.get("properties") or {}).items():
+        yield f"properties[{name}]", child, place
+    extra, items = node.get("additionalProperties"), node.get("items")
+    if isinstance(extra, dict):
+        most = node.get("maxProperties") or _UNBOUNDED
+        yield "additionalProperties", extra, place._replace(times=place.times * most)
+    if isinstance(items, dict):
+        is_map = node.get("x-kubernetes-list-type") == "map"
+        most = node.get("maxItems") or _UNBOUNDED
+        yield "items", items, _Place(place.times * most, place.has_past and is_map)
+
+
+def _check_node(node: Node, place: _Place, known: frozenset[str]) -> Iterator[FieldError]:
+    for index, rule in enumerate(node.get(RULES) or ()):
+        yield from under(f"{RULES}[{index}]", _check_rule(rule, node, place, known))
+    for path, child, below in _children(node, place):
+        yield from under(path, _check_node(child, below, known))
+
+
+def _check_rule(rule: Node, node: Node, place: _Place, known: frozenset[str]) -> Iterator[FieldError]:
+    text = str(rule.get("rule") or "")
+    if not text.strip():
+        yield required("rule", "rule is not specified")
+        return
+    yield from _check_words(rule, node)
+    program = compiled_rule(rule)
+    if isinstance(program, Failure):
+        yield invalid_rule("rule", rule, program.message)
+        return
+    if program.result_type not in ("bool", "dyn"):
+        yield invalid_rule("rule", rule, "cel expression must evaluate to a bool")
+    if names_old(program) and not place.has_past:
+        yield invalid("rule", text, "oldSelf cannot be used on the uncorrelatable portion of the schema")
+    if text not in known and _work(program, node) * place.times > MOST_WORK:
+        why = "estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding "
+        yield forbidden(
+            "rule", why + "maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
+        )
+
+
+def _check_words(rule: Node, node: Node) -> Iterator[FieldError]:
+    message, expression = rule.get("message"), rule.get("messageExpression")
+    if message and not str(message).strip():
+        yield invalid("message", message, "message must be non-empty if specified")
+    if message and "\n" in str(message):
+        yield invalid("message", message, "message must not contain line breaks")
+    if "\n" in str(rule.get("rule")) and not message:
+        yield required("message", "message must be specified if rule contains line breaks")
+    if expression:
+        program = compiled_rule(rule, "messageExpression")
+        if isinstance(program, Failure):
+            yield invalid_rule(
+                "messageExpression", rule, program.message.replace("compilation", "messageExpression compilation")
+            )
+        elif program.result_type not in ("string", "dyn"):
+            yield invalid_rule("messageExpression", rule, "messageExpression must evaluate to a string")
+    if rule.get("reason") and rule["reason"] not in REASONS:
+        yield not_supported("reason", rule["reason"], REASONS)
+    if rule.get("fieldPath") and not _leads_somewhere(str(rule["fieldPath"]), node):
+        yield invalid("fieldPath", rule["fieldPath"], "fieldPath must be a valid path")
+
+
+def _leads_somewhere(path: str, node: Node) -> bool:
+    try:
+        steps = jsonpath.parse(path)
+    except ValueError:
+        return False
+    here: Any = node
+    for step in steps:
+        if not isinstance(step, jsonpath.Key) or not isinstance(here, dict):
+            return False
+        fields = here.get("properties") or {}
+        here = fields.get(step.name) if step.name in fields else here.get("additionalProperties")
+    return isinstance(here, dict)
+
+
+def invalid_rule(field: str, rule: Node, detail: str) -> FieldError:
+    """An error about a rule, which Kubernetes prints as the struct that it is in Go."""
+
+    def quoted(word: str) -> str:
+        text = str(rule.get(word) or "").replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{text}"'
+
+    shown = f"apiextensions.ValidationRule{{Rule:{quoted('rule')}, Message:{quoted('message')}, "
+    shown += f"MessageExpression:{quoted('messageExpression')}, Reason:(*apiextensions.FieldValueErrorReason)(nil), "
+    shown += f"FieldPath:{quoted('fieldPath')}, OptionalOldSelf:(*bool)(nil)}}"
+    return FieldError(field, "FieldValueInvalid", f"Invalid value: {shown}: {detail}")
+
+
+def _work(program: Program, node: Node) -> float:
+    """What one evaluation may have to look at."""
+
+    def place(expression: Syntax) -> Extent | None:
+        found = _at(expression, node)
+        return None if found is None else Extent(_length(found), _longest(found))
+
+    bounds = Bounds(Size(_longest(node), LONGEST_INPUT), frozenset(), most_work=MOST_WORK, place=place)
+    bounds.of(program.syntax, {})
+    return bounds.work
+
+
+def _at(expression: Syntax, node: Node) -> Node | None:
+    """The part of the schema that describes `self.a.b`."""
+    match expression:
+        case Ident("self" | "oldSelf"):
+            return node
+        case Select(operand, field):
+            outer = _at(operand, node)
+            found = (outer.get("properties") or {}).get(field) if outer is not None else None
+            return found if isinstance(found, dict) else None
+    return None
+
+
+def _length(node: Node) -> int:
+    """How long a text, list or map may be."""
+    if node.get("type") == "string" and not node.get("enum") and not node.get("format"):
+        return node.get("maxLength") or LONGEST_INPUT
+    if node.get("type") == "array":
+        return node.get("maxItems") or _UNBOUNDED
+    if node.get("type") == "object" and "additionalProperties" in node:
+        return node.get("maxProperties") or _UNBOUNDED
+    return 1
+
+
+def _longest(node: Node) -> int:
+    """The length of the longest text, list or map at a node or below."""
+    return max([_length(node), *(_longest(child) for _, child, _ in _children(node, _Place()))])

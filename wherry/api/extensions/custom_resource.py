@@ -20,6 +20,7 @@ from wherry.machinery.field_errors import FieldError
 from wherry.machinery.meta import ObjectMeta
 from wherry.machinery.resource import ALL_VERBS, Kind, Resource
 from wherry.machinery.schema import Schema
+from wherry.machinery.schema.rules import Judge, judging
 from wherry.machinery.schema.values import NOTHING, Check, checker
 
 Json = dict[str, Any]
@@ -49,6 +50,11 @@ class Declared:
     def check(self) -> Check:
         """The rules for values."""
         return checker(self.source)
+
+    @cached_property
+    def judge(self) -> Judge | None:
+        """The rules in CEL, if there are any."""
+        return judging(self.source)
 
 
 class CustomResource(Resource):
@@ -85,8 +91,12 @@ class CustomResource(Resource):
         return cls.versions.get(api_version)
 
     def validate(self, old: Self | None) -> Iterator[FieldError]:
-        """What the schema says about values."""
-        return self.declared.check(self.raw, "", old.raw if old is not None else NOTHING)
+        """What the schema says about values; and where nothing is wrong with those, its rules in CEL."""
+        before = old.raw if old is not None else NOTHING
+        broken = list(self.declared.check(self.raw, "", before))
+        if not broken and self.declared.judge is not None:
+            broken = list(self.declared.judge(self.raw, "", before))
+        return iter(broken)
 
     def validate_status(self, old: Self) -> Iterator[FieldError]:
         """The same: a schema describes objects whole."""

@@ -9,7 +9,7 @@ Kubernetes: the cost estimator of cel-go, with which it shares the way of thinki
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -77,19 +77,25 @@ class Bounds:
 
     inputs: Size
     python: frozenset[str]
+    most_work: float = MAX_WORK
+    # What is known of a place in the inputs, such as `self.names`; None leaves it to `inputs`.
+    place: Callable[[Node], Extent | None] = lambda node: None
     work: float = 0
     memory: float = 0
 
     @property
     def is_exceeded(self) -> bool:
         """Whether it may take too much."""
-        return self.work > MAX_WORK or self.memory > MAX_MEMORY
+        return self.work > self.most_work or self.memory > MAX_MEMORY
 
     def of(self, node: Node, known: Mapping[str, Extent], times: float = 1) -> Extent:
         """The extent of a node's result, when variables have these and it is evaluated so many times."""
         self.work += times
         if self.is_exceeded:
             return ONE
+        extent = self.place(node) if isinstance(node, Ident | Select) else None
+        if extent is not None and not (isinstance(node, Select) and node.is_test):
+            return extent
         match node:
             case Const():
                 return Extent(len(node.value)) if isinstance(node.value, str | bytes) else ONE
