@@ -19,6 +19,7 @@ import structlog
 if TYPE_CHECKING:
     import uvicorn
 
+    from apiserver.admission.pod_security.configuration import PodSecurityConfiguration
     from apiserver.app import App
     from apiserver.audit.record import Audit
     from apiserver.server import Settings
@@ -57,6 +58,8 @@ class Options:
     audit_log_maxsize: int
     audit_log_maxbackup: int
     audit_log_maxage: int
+    enable_admission_plugins: tuple[str, ...]
+    pod_security_config: Path | None
     default_not_ready_toleration_seconds: int
     default_unreachable_toleration_seconds: int
 
@@ -82,6 +85,8 @@ class Options:
 @click.option("--etcd-cert", type=FILE)
 @click.option("--etcd-key", type=FILE)
 @click.option("--disable-admission-plugins", multiple=True, metavar="NAME", help="Leave an admission plugin out.")
+@click.option("--enable-admission-plugins", multiple=True, metavar="NAME", help="Use one that is off by default.")
+@click.option("--pod-security-config", type=FILE, help="Defaults and exemptions of Pod Security (YAML).")
 @click.option(
     "--max-requests-inflight",
     type=click.IntRange(min=1),
@@ -168,6 +173,8 @@ def _settings(options: Options) -> Settings:
         kubelet_key=options.kubelet_key,
         disabled_admission=options.disable_admission_plugins,
         max_requests_inflight=options.max_requests_inflight,
+        enabled_admission=options.enable_admission_plugins,
+        pod_security=_pod_security(options.pod_security_config),
         not_ready_toleration_seconds=options.default_not_ready_toleration_seconds,
         unreachable_toleration_seconds=options.default_unreachable_toleration_seconds,
     )
@@ -184,6 +191,17 @@ def _audit(options: Options) -> Audit | None:
     try:
         return Audit(load_policy(options.audit_policy_file), AuditLog(options.audit_log_path, rotation))
     except (PolicyError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _pod_security(path: Path | None) -> PodSecurityConfiguration | None:
+    if path is None:
+        return None
+    from apiserver.admission.pod_security.configuration import ConfigurationError, read_configuration
+
+    try:
+        return read_configuration(path)
+    except ConfigurationError as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -36,6 +36,7 @@ from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.machinery.resource import Resource, all_kinds
 
 if TYPE_CHECKING:
+    from apiserver.admission.pod_security.configuration import PodSecurityConfiguration
     from apiserver.audit.record import Audit
 
 log = structlog.get_logger()
@@ -60,6 +61,8 @@ class Settings:
     disabled_admission: tuple[str, ...] = ()
     # How many requests run at once, by the shares of the priority levels. Kubernetes: 600, on many threads.
     max_requests_inflight: int = 100
+    enabled_admission: tuple[str, ...] = ()
+    pod_security: PodSecurityConfiguration | None = None
     # How long pods that say nothing else stay on a node that is down.
     not_ready_toleration_seconds: int = KUBERNETES.toleration_seconds
     unreachable_toleration_seconds: int = KUBERNETES.toleration_seconds
@@ -109,7 +112,7 @@ class Server:
         self.callouts = Callouts(self)
         self.usage = Gathering(self)
         self.allocations = Allocations(self.cache, settings.service_cidr, self.random)
-        self.admission = Admission(self, settings.disabled_admission)
+        self.admission = Admission(self, settings.disabled_admission, settings.enabled_admission)
         self.watching: set[Watcher] = set()
         self.health = Health()
         self._rests: dict[type[Resource], Rest] = {}

@@ -127,7 +127,7 @@ class NodeAuthorizer:
         if wanted.resource not in _REFERRED:
             return False
         needed = Reference(wanted.resource, wanted.name)
-        return any(needed in references_of(pod.spec) for pod in self._pods_in(node, wanted.namespace))
+        return any(needed in references_of_pod(pod) for pod in self._pods_in(node, wanted.namespace))
 
     def _holds_volume(self, node: str, name: str) -> bool:
         """A volume that is a folder of the node; it removes the folder when the volume's object goes."""
@@ -141,13 +141,18 @@ class NodeAuthorizer:
             claim = PersistentVolumeClaim.read(stored.item)
             if claim.spec.volume_name == volume:
                 needed = Reference("persistentvolumeclaims", stored.name)
-                return any(needed in references_of(pod.spec) for pod in self._pods_in(node, stored.namespace))
+                return any(needed in references_of_pod(pod) for pod in self._pods_in(node, stored.namespace))
         return False
 
     def _pods_in(self, node: str, namespace: str) -> Iterator[Pod]:
         for stored in self._pods.objects(namespace):
             if stored.fields.get("spec.nodeName") == node:
                 yield Pod.read(stored.item)
+
+
+def references_of_pod(pod: Pod) -> set[Reference]:
+    """What a pod names, and the claims that are named after it."""
+    return references_of(pod.spec) | {Reference("persistentvolumeclaims", name) for name in pod.claim_names}
 
 
 def references_of(spec: PodSpec) -> set[Reference]:

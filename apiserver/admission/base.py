@@ -23,6 +23,8 @@ class AdmissionPlugin:
     kinds: ClassVar[tuple[str, ...]] = ()
     operations: ClassVar[tuple[str, ...]] = ("CREATE", "UPDATE")
     order: ClassVar[int] = 100
+    # Whether it is asked unless an operator leaves it out; else only if an operator asks for it.
+    is_on: ClassVar[bool] = True
 
     registry: ClassVar[list[type[AdmissionPlugin]]] = []
 
@@ -42,15 +44,16 @@ class AdmissionPlugin:
 class Admission:
     """Every plugin, asked in order about the writes it cares for."""
 
-    def __init__(self, server: Server, disabled: Collection[str] = ()) -> None:
+    def __init__(self, server: Server, disabled: Collection[str] = (), enabled: Collection[str] = ()) -> None:
         package = importlib.import_module("apiserver.admission")
         for module in pkgutil.walk_packages(package.__path__, "apiserver.admission."):
             importlib.import_module(module.name)
         known = {plugin.__name__: plugin for plugin in AdmissionPlugin.registry}
-        for name in disabled:
-            if known.pop(name, None) is None:
+        for name in (*disabled, *enabled):
+            if name not in known:
                 raise ValueError(f"no admission plugin {name!r}; there are {', '.join(sorted(known))}")
-        ordered = sorted(known.values(), key=lambda plugin: (plugin.order, plugin.__name__))
+        wanted = [each for name, each in known.items() if (each.is_on or name in enabled) and name not in disabled]
+        ordered = sorted(wanted, key=lambda plugin: (plugin.order, plugin.__name__))
         self._plugins = [plugin(server) for plugin in ordered]
         self._mutating: dict[tuple[str, str], list[AdmissionPlugin]] = {}
         self._validating: dict[tuple[str, str], list[AdmissionPlugin]] = {}

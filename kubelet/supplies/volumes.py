@@ -136,6 +136,7 @@ class PodVolumes:
         found = await self._objects.read(PersistentVolumeClaim, namespace, claim)
         if found is None:
             raise MountFailed(f'persistentvolumeclaim "{claim}" not found')
+        self._check_own(found)
         if found.status.phase != "Bound" or not found.spec.volume_name:
             raise MountFailed(f'persistentvolumeclaim "{claim}" is not bound')
         volume = await self._objects.read(PersistentVolume, "", found.spec.volume_name)
@@ -143,6 +144,14 @@ class PodVolumes:
             raise MountFailed(f'persistentvolume "{found.spec.volume_name}" not found')
         await self._local_volumes.make(volume)
         return volume.spec.to_wire()
+
+    def _check_own(self, claim: PersistentVolumeClaim) -> None:
+        """The claim of an ephemeral volume was made for this pod and no other."""
+        pod = self._pod()
+        own = {f"{pod.metadata.name}-{each.name}" for each in pod.spec.volumes if each.source[0] == "ephemeral"}
+        owner = claim.metadata.controller
+        if claim.metadata.name in own and (owner is None or owner.uid != pod.metadata.uid):
+            raise MountFailed(f"PVC {claim.key} was not created for pod {pod.key} (pod is not owner)")
 
     def field(self, path: str) -> str:
         """A field of the pod."""

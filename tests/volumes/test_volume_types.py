@@ -175,7 +175,7 @@ async def test_a_host_path_can_be_created(host: FakeHost, tmp_path: Path):
 
 
 def test_an_unknown_type_names_those_that_exist():
-    with pytest.raises(MountFailed, match="allowed are configMap, downwardAPI, emptyDir, hostPath"):
+    with pytest.raises(MountFailed, match="allowed are configMap, downwardAPI, emptyDir, ephemeral"):
         volume_type("floppy")
 
 

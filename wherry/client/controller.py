@@ -9,6 +9,7 @@
 `owns`: kinds whose objects wake the object that controls them; one without a controller wakes those whose selector
 matches. `wakes`: kinds whose objects wake what a function of theirs names. `notices`: what of such a kind matters; a
 change that leaves it the same, as a node's heartbeats do, wakes nobody. `reads`: kinds that are read but wake nobody.
+`concerns`: which objects of its own kind it is about at all, where that is few of many; others are never planned.
 The decorator registers the controller and leaves the function as it is, so tests call it directly.
 """
 
@@ -26,6 +27,7 @@ PlanFunction = Callable[[Any, World], Plan]
 AbsentFunction = Callable[[str, World], Plan]
 WakeFunction = Callable[[Any, World], Iterable[str]]
 NoticeFunction = Callable[[Any], Any]
+ConcernFunction = Callable[[Any], bool]
 F = TypeVar("F", bound=PlanFunction)
 
 
@@ -41,6 +43,7 @@ class Controller:
     wakes: Mapping[type[Resource], WakeFunction] = field(default_factory=dict)
     notices: Mapping[type[Resource], NoticeFunction] = field(default_factory=dict)
     absent: AbsentFunction | None = None
+    concerns: ConcernFunction | None = None
     workers: int = 16
 
     @property
@@ -62,7 +65,7 @@ def controller(
 ) -> Callable[[F], F]:
     """Declare the plan that follows as a controller.
 
-    Options are `name` (else the module's), `workers`, `absent` and `notices`.
+    Options are `name` (else the module's), `workers`, `absent`, `concerns` and `notices`.
     """
 
     def declare(plan: F) -> F:

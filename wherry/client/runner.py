@@ -119,6 +119,8 @@ class _Shift:
 
     def _changed(self, change: Change[Resource]) -> None:
         before, after = change
+        if self._controller.concerns is not None and not self._controller.concerns(_either(change)):
+            return
         if after is not None:
             self._keys[after.metadata.uid] = after.key
         elif before is not None:

@@ -61,6 +61,13 @@ class PodIP(View):
     ip: str = ""
 
 
+class PodResourceClaimStatus(View):
+    """What a claim of the pod is called that was made from a template."""
+
+    name: str = ""
+    resource_claim_name: str | None = None
+
+
 class PodStatus(View):
     """The observed state of a pod."""
 
@@ -79,6 +86,7 @@ class PodStatus(View):
     init_container_statuses: tuple[ContainerStatus, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
     ephemeral_container_statuses: tuple[ContainerStatus, ...] = ()
+    resource_claim_statuses: tuple[PodResourceClaimStatus, ...] = ()
 
     @property
     def ready(self) -> bool:
