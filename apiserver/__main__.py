@@ -48,6 +48,9 @@ class Options:
     kubelet_ca: Path | None
     kubelet_cert: Path | None
     kubelet_key: Path | None
+    proxy_client_cert: Path | None
+    proxy_client_key: Path | None
+    requestheader_client_ca: Path | None
     etcd_ca: Path | None
     etcd_cert: Path | None
     etcd_key: Path | None
@@ -81,6 +84,9 @@ class Options:
 @click.option("--kubelet-ca", type=FILE, help="Who signs the kubelets' serving certificates.")
 @click.option("--kubelet-cert", type=FILE, help="Client certificate towards kubelets.")
 @click.option("--kubelet-key", type=FILE)
+@click.option("--proxy-client-cert", type=FILE, help="Client certificate towards aggregated API servers.")
+@click.option("--proxy-client-key", type=FILE)
+@click.option("--requestheader-client-ca", type=FILE, help="Who signed it: told to those servers.")
 @click.option("--etcd-ca", type=FILE, help="Who signs etcd's certificates.")
 @click.option("--etcd-cert", type=FILE)
 @click.option("--etcd-key", type=FILE)
@@ -171,6 +177,10 @@ def _settings(options: Options) -> Settings:
         kubelet_ca=options.kubelet_ca,
         kubelet_cert=options.kubelet_cert,
         kubelet_key=options.kubelet_key,
+        proxy_client_cert=options.proxy_client_cert,
+        proxy_client_key=options.proxy_client_key,
+        requestheader_ca=options.requestheader_client_ca,
+        client_ca=options.client_ca,
         disabled_admission=options.disable_admission_plugins,
         max_requests_inflight=options.max_requests_inflight,
         enabled_admission=options.enable_admission_plugins,

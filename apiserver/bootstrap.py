@@ -10,6 +10,8 @@ import asyncio
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from apiserver.access.bootstrap_policy import policy_objects
 from apiserver.local_services import local_services
 from apiserver.request import SERVER_ITSELF
@@ -43,6 +45,15 @@ _LOCAL_PATH: Draft = {
 PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 
+_REQUEST_HEADERS = {
+    "allowed-names": "front-proxy-client",
+    "username-headers": "X-Remote-User",
+    "uid-headers": "X-Remote-Uid",
+    "group-headers": "X-Remote-Group",
+    "extra-headers-prefix": "X-Remote-Extra-",
+}
+
+
 async def bootstrap(server: Server) -> None:
     """Create what is missing."""
     for name in NAMESPACES:
@@ -53,6 +64,8 @@ async def bootstrap(server: Server) -> None:
         # None of them depends on another: what is written together is committed together.
         for draft in (*flow_control_objects(), *local_services()):
             tasks.create_task(_ensure(server, draft))
+    if server.settings.client_ca is not None:
+        await _ensure(server, _extension_authentication(server), overwrite=True)
     for name, value in PRIORITIES.items():
         draft = {"kind": "PriorityClass", "apiVersion": "scheduling.k8s.io/v1", "metadata": {"name": name}}
         await _ensure(server, {**draft, "value": value, "description": "Used for system critical pods."})
@@ -78,6 +91,18 @@ async def _ensure(server: Server, draft: Draft, *, overwrite: bool = False) -> N
     except AlreadyExists:
         return  # another server of the same cluster was faster
     await server.cache.fresh()
+
+
+def _extension_authentication(server: Server) -> Draft:
+    """By what aggregated API servers know this server's clients, and this server speaking for them."""
+    settings = server.settings
+    data = {"client-ca-file": settings.client_ca.read_text()} if settings.client_ca else {}
+    if settings.requestheader_ca is not None:
+        data["requestheader-client-ca-file"] = settings.requestheader_ca.read_text()
+        for field, value in _REQUEST_HEADERS.items():
+            data[f"requestheader-{field}"] = orjson.dumps([value]).decode()
+    metadata = {"name": "extension-apiserver-authentication", "namespace": "kube-system"}
+    return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": data}
 
 
 def _kubernetes_service(server: Server) -> Draft:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver import openapi, openapi_v2
+from apiserver.aggregation.describing import group_entry, groups, with_remotes
 from apiserver.reading.negotiation import aggregated_discovery
 from apiserver.request import Request, Response, json_response
 from apiserver.subresources import subresources_of
@@ -89,6 +90,8 @@ def serve(server: Server, request: Request) -> Response | None:
         return _openapi_v3(server, request, parts[2:])
     if parts == ["openapi", "v2"]:
         return _openapi_v2(server, request)
+    if len(parts) == 2 and parts[0] == "apis" and parts[1] in _remote_versions(server):
+        return json_response({"kind": "APIGroup", "apiVersion": "v1", **_remote_group(server, parts[1])})
     if len(parts) == 2 and parts[0] == "apis" and parts[1] in group_versions(server) and parts[1]:
         return json_response({"kind": "APIGroup", "apiVersion": "v1", **_group(server, parts[1])})
     if len(parts) == 2 and parts[0] == "api" and is_served(server, "", parts[1]):
@@ -109,8 +112,21 @@ def _group(server: Server, group: str) -> dict[str, Any]:
     return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 
 
+def _remote_versions(server: Server) -> dict[str, list[str]]:
+    return groups(server.remotes.all.items())
+
+
+def _remote_group(server: Server, group: str) -> dict[str, Any]:
+    """A group of which some versions, or all, are answered elsewhere."""
+    elsewhere = _remote_versions(server)[group]
+    here = [version for version in group_versions(server).get(group, {}) if version not in elsewhere]
+    return group_entry(group, [*here, *elsewhere])
+
+
 def _group_list(server: Server) -> dict[str, Any]:
-    groups = [_group(server, group) for group in group_versions(server) if group]
+    remote = _remote_versions(server)
+    groups = [_group(server, group) for group in group_versions(server) if group and group not in remote]
+    groups += [_remote_group(server, group) for group in remote]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
@@ -137,6 +153,8 @@ def _resource_list(server: Server, group: str, version: str) -> dict[str, Any]:
 
 def _aggregated(server: Server, request: Request, version: str, *, core: bool) -> Response:
     body = _aggregated_body(() if core else server.custom.served, version, core)
+    if server.remotes.all and not core:
+        body = with_remotes(body, server.remotes.all)
     etag = hashlib.sha256(body).hexdigest().upper()
     headers = ((b"etag", f'"{etag}"'.encode()), (b"vary", b"Accept"), (b"cache-control", b"public"))
     # A client's cache takes the headers of a 304 over the stored ones, so it repeats the content type.
@@ -224,10 +242,17 @@ def _openapi_index(custom: Rows) -> dict[str, Any]:
     return openapi.index(_openapi_rows(custom))
 
 
+def _remote_documents(server: Server) -> dict[str, Any]:
+    """The entries of documents that other servers have."""
+    remotes = server.remotes.all.items()
+    return {f"apis/{group}/{version}": each.told.openapi for (group, version), each in remotes if each.told.openapi}
+
+
 def _openapi_v3(server: Server, request: Request, path: list[str]) -> Response | None:
     rows = _openapi_rows(server.custom.served)
     if not path:
-        return json_response(_openapi_index(server.custom.served))
+        index = _openapi_index(server.custom.served)
+        return json_response({"paths": {**index["paths"], **_remote_documents(server)}})
     root = "/".join(path)
     if root not in rows:
         return None

@@ -16,6 +16,7 @@ import structlog
 from apiserver.access.rbac import Authorizer
 from apiserver.access.tokens import TokenIssuer
 from apiserver.admission import Admission
+from apiserver.aggregation.remotes import Remotes
 from apiserver.extensions.catalogue import CustomKinds
 from apiserver.extensions.establishing import Establishing
 from apiserver.fairness.sharing import Sharing
@@ -58,6 +59,11 @@ class Settings:
     kubelet_ca: Path | None = None
     kubelet_cert: Path | None = None
     kubelet_key: Path | None = None
+    # By which aggregated API servers know this one, and who signed it; and who signs the certificates of clients.
+    proxy_client_cert: Path | None = None
+    proxy_client_key: Path | None = None
+    requestheader_ca: Path | None = None
+    client_ca: Path | None = None
     disabled_admission: tuple[str, ...] = ()
     # How many requests run at once, by the shares of the priority levels. Kubernetes: 600, on many threads.
     max_requests_inflight: int = 100
@@ -110,6 +116,7 @@ class Server:
         self.sharing = Sharing(self.cache, settings.max_requests_inflight)
         self.forwarding = Forwarding()
         self.callouts = Callouts(self)
+        self.remotes = Remotes(self)
         self.usage = Gathering(self)
         self.allocations = Allocations(self.cache, settings.service_cidr, self.random)
         self.admission = Admission(self, settings.disabled_admission, settings.enabled_admission)
@@ -162,6 +169,7 @@ class Server:
             self.health.done("bootstrap")
             log.info("ready", address=self.advertised, revision=self.cache.applied)
             tasks.create_task(self._compact_for_ever())
+            tasks.create_task(self.remotes.run())
 
     async def _compact_for_ever(self) -> None:
         while True:

@@ -149,6 +149,11 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
     "system:service-account-issuer-discovery": [
         _paths(["get"], "/.well-known/openid-configuration", "/openid/v1/jwks")
     ],
+    # For aggregated API servers: to ask this one who somebody is and what he may.
+    "system:auth-delegator": [
+        _rule(["create"], "tokenreviews", "authentication.k8s.io"),
+        _rule(["create"], "subjectaccessreviews", "authorization.k8s.io"),
+    ],
     "system:aggregated-metrics-reader": [_rule(READ, "nodes pods", "metrics.k8s.io")],
     "system:monitoring": [_paths(["get"], "/metrics", "/healthz", "/livez", "/readyz")],
     "system:kube-scheduler": [
@@ -256,6 +261,11 @@ def policy_objects() -> list[dict[str, Any]]:
         binding["roleRef"] = {"apiGroup": _GROUP, "kind": "ClusterRole", "name": role}
         binding["subjects"] = [{"kind": kind, "apiGroup": _GROUP, "name": subject} for kind, subject in subjects]
         objects.append(binding)
+    # Given to an aggregated API server, it says by what that server knows this one's clients.
+    metadata = {"name": "extension-apiserver-authentication-reader", "namespace": "kube-system", "labels": labels}
+    reader = _rule(READ, "configmaps", resourceNames=["extension-apiserver-authentication"])
+    metadata["annotations"] = annotations
+    objects.append({"kind": "Role", "apiVersion": f"{_GROUP}/v1", "metadata": metadata, "rules": [reader]})
     return objects
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,27 @@ class Forwarding:
         if self._kept is not None:
             await self._kept.close()
 
+    async def read(
+        self, place: Place, path: str, accept: str, headers: Iterable[tuple[str, str]], seconds: float
+    ) -> bytes:
+        """The body of a short GET by the server itself; raises Unavailable."""
+        import aiohttp
+
+        sent = [("Accept", accept), *headers]
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                self._session.get(
+                    place.url + path, headers=sent, ssl=place.tls or True, server_hostname=place.server_name
+                ) as answer,
+            ):
+                body = await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _unreachable(error) from None
+        if not 200 <= answer.status < 300:
+            raise Unavailable(f"bad status from {place.url}{path}: {answer.status}")
+        return body
+
     async def answer(self, request: Request, onward: Onward) -> Answer:
         """Pass a request on; raises Unavailable if nobody is there."""
         if request.scope["type"] == "websocket":
@@ -86,7 +107,12 @@ class Forwarding:
         offered = request.scope.get("subprotocols") or ()
         try:
             backend = await self._session.ws_connect(
-                url, headers=sent, protocols=offered, max_msg_size=0, ssl=onward.place.tls or True
+                url,
+                headers=sent,
+                protocols=offered,
+                max_msg_size=0,
+                ssl=onward.place.tls or True,
+                server_hostname=onward.place.server_name,
             )
         except aiohttp.WSServerHandshakeError as error:
             raise from_status({"message": f"error trying to reach service: {error.message}"}, error.status) from None
@@ -112,6 +138,7 @@ class Forwarding:
                 data=client.body() if has_body else None,
                 allow_redirects=False,
                 ssl=onward.place.tls or True,
+                server_hostname=onward.place.server_name,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(error) from None

@@ -27,7 +27,8 @@ _HOP_BY_HOP = frozenset(
 )
 # What only the API server may read, and what it has answered itself.
 _OURS = frozenset(("authorization", "expect"))
-_HANDSHAKE = "sec-websocket-"
+# What is said anew on every leg, and what a client must not say of itself.
+_CLAIMS = ("impersonate-", "sec-websocket-", "x-forwarded-", "x-remote-")
 
 
 def decoded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
@@ -51,7 +52,7 @@ def of_request(scope: Scope) -> Headers:
     kept = [
         (name, value)
         for name, value in passed_on(given)
-        if name.lower() not in _OURS and not name.lower().startswith(("impersonate-", _HANDSHAKE, "x-forwarded-"))
+        if name.lower() not in _OURS and not name.lower().startswith(_CLAIMS)
     ]
     before = [value for name, value in given if name.lower() == "x-forwarded-for"]
     client = scope.get("client")

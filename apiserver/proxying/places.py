@@ -25,10 +25,11 @@ _SCHEMES = ("", "http", "https")
 
 
 class Place(NamedTuple):
-    """A backend: `http://10.0.0.7:8080`, and how its certificate is judged where it has one."""
+    """A backend: `http://10.0.0.7:8080`, how its certificate is judged where it has one, and for which name."""
 
     url: str
     tls: ssl.SSLContext | None = None
+    server_name: str | None = None
 
 
 class Asked(NamedTuple):

@@ -74,7 +74,9 @@ class Switch:
         port = parts.port or (443 if place.tls else 80)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=place.tls)
+                reader, writer = await asyncio.open_connection(
+                    parts.hostname, port, ssl=place.tls, server_hostname=place.server_name
+                )
         except (OSError, TimeoutError) as error:
             raise Unavailable(f"error trying to reach service: {error}") from None
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apiserver import discovery, probes, resources
+from apiserver.aggregation.passing_on import pass_on
 from apiserver.metrics import serving as metrics
 from apiserver.reading import components
 from apiserver.request import Answer, Request, Response, Target, Upgrade
@@ -40,6 +41,9 @@ NO_SUCH_PATH = Response(404, b"404 page not found\n", b"text/plain; charset=utf-
 async def dispatch(server: Server, request: Request, proceed: Proceed) -> Answer:
     """Answer the request."""
     target = request.target
+    remote = server.remotes.at(request.path)
+    if remote is not None:
+        return await pass_on(server, request, remote)
     if target is None:
         if request.path.startswith(("/api", "/apis", "/openapi")):
             return discovery.serve(server, request) or NO_SUCH_PATH

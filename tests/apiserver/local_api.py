@@ -195,11 +195,14 @@ async def running_api(
     now: Callable[[], datetime] | None = None,
     admission: bool = False,
     audit: Audit | None = None,
+    **more: Any,
 ) -> AsyncIterator[Api]:
-    """A server that is ready. Pods need no service account unless `admission` asks for the whole of it."""
-    settings = Settings(service_account_key=service_account_key())
-    if not admission:
-        settings = Settings(service_account_key=service_account_key(), disabled_admission=("ServiceAccount",))
+    """A server that is ready. Pods need no service account unless `admission` asks for the whole of it.
+
+    `more` are further settings.
+    """
+    disabled = () if admission else ("ServiceAccount",)
+    settings = Settings(service_account_key=service_account_key(), disabled_admission=disabled, **more)
     store = store or MemoryStore()
     server = Server(store, settings, now=now, audit=audit) if now else Server(store, settings, audit=audit)
     api = Api(server)

@@ -59,9 +59,13 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served_api(folder: Path, **options: Any) -> AsyncIterator[Served]:
-    """A server that is ready and listens."""
+async def served_api(folder: Path, *, front_proxy: bool = False, **options: Any) -> AsyncIterator[Served]:
+    """A server that is ready and listens; as a `front_proxy` it has a certificate for aggregated API servers."""
     keys = ClusterKeys(folder)
+    if front_proxy:
+        keys.sign("front-proxy-client")
+        options |= {"proxy_client_cert": folder / "front-proxy-client.crt", "requestheader_ca": folder / "ca.crt"}
+        options |= {"proxy_client_key": folder / "front-proxy-client.key", "client_ca": folder / "ca.crt"}
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(folder / "apiserver.crt", folder / "apiserver.key")
     tls.load_verify_locations(folder / "ca.crt")

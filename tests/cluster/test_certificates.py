@@ -95,6 +95,8 @@ def test_every_component_has_an_identity_of_its_own(tmp_path: Path) -> None:
         "kubeproxy": "CN=system:kube-proxy",
         "kubelet-vm": "CN=system:node:vm,O=system:nodes",
         "kubelet-vm-server": "CN=system:node:vm,O=system:nodes",
+        "front-proxy-ca": "CN=wherry-front-proxy-ca",
+        "front-proxy-client": "CN=front-proxy-client",
         "etcd-ca": "CN=wherry-etcd-ca",
         "etcd-server": "CN=etcd",
         "etcd-client": "CN=kube-apiserver-etcd-client",

@@ -103,6 +103,9 @@ def apiserver_options(layout: Layout, settings: Settings) -> tuple[str, ...]:
     options += ["--kubelet-ca", str(layout.ca_file)]
     options += ["--kubelet-cert", str(layout.certificate("apiserver-kubelet-client"))]
     options += ["--kubelet-key", str(layout.key("apiserver-kubelet-client"))]
+    options += ["--proxy-client-cert", str(layout.certificate("front-proxy-client"))]
+    options += ["--proxy-client-key", str(layout.key("front-proxy-client"))]
+    options += ["--requestheader-client-ca", str(layout.certificate("front-proxy-ca"))]
     for taint in ("not-ready", "unreachable"):
         options += [f"--default-{taint}-toleration-seconds", str(settings.timers.toleration_seconds)]
     return (*options, *_policies(layout), *_etcd_access(layout, settings))

@@ -36,6 +36,9 @@ def make_credentials(layout: Layout, settings: Settings) -> None:
     authority.issue("apiserver", Subject("kube-apiserver"), _hosts(settings))
     authority.issue("apiserver-kubelet-client", Subject("kube-apiserver-kubelet-client", ("system:masters",)))
     make_key(layout.key("service-accounts"))
+    # Who shows a certificate of this authority may speak for anybody, so it signs nothing else.
+    front = Authority(layout.pki, "front-proxy-ca", f"{layout.title}-front-proxy-ca")
+    front.issue("front-proxy-client", Subject("front-proxy-client"))
     for name, subject in _clients(settings):
         authority.issue(name, subject)
         component_kubeconfig(layout, name, settings.url)
