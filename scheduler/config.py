@@ -15,9 +15,11 @@
             type: MostAllocated
             resources: [{name: nvidia.com/gpu, weight: 5}, {name: cpu, weight: 1}]
 
-Every known plugin is on unless a profile disables it (`*` disables all that are not enabled by name).
+Every known plugin is on unless a profile disables it (`*` disables all that are not enabled by name). What is said at
+one extension point (`filter`, `score`, `postFilter`) wins over what is said for all of them.
 
-Differs: plugins are enabled as a whole, under `multiPoint`; a disabled score alone is a weight of 0.
+Differs: there is nothing to turn off at the points `preFilter` and `preScore`, which belong to `filter` and `score`,
+nor at those that have one plugin only (`queueSort`, `bind` and others).
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ from scheduler.framework import Plugin
 
 DEFAULT_SCHEDULER = "default-scheduler"
 ALL = "*"
+# Extension points of our plugins, and how the file calls them.
+POINTS = {"filter": "filter", "score": "score", "evicts": "post_filter"}
 
 
 class ConfigError(ValueError):
@@ -59,9 +63,12 @@ class PluginSet(_Part):
 
 
 class Plugins(_Part):
-    """Where Kubernetes lists plugins by extension point, we have the one list for all points."""
+    """Differences at all extension points, and at single ones."""
 
     multi_point: PluginSet = PluginSet()
+    filter: PluginSet = PluginSet()
+    score: PluginSet = PluginSet()
+    post_filter: PluginSet = PluginSet()
 
 
 class PluginConfig(_Part):
@@ -114,29 +121,39 @@ def read_config(path: Path) -> SchedulerConfig:
 
 def plugins_of(profile: ProfileConfig, known: Mapping[str, type[Plugin]]) -> list[Plugin]:
     """The profile's plugins with their settings and weights, in the order of `known`; raises `ConfigError`."""
-    chosen = profile.plugins.multi_point
-    enabled = {entry.name: entry.weight for entry in chosen.enabled}
-    disabled = {entry.name for entry in chosen.disabled}
+    points = [profile.plugins.multi_point, *(getattr(profile.plugins, point) for point in POINTS.values())]
     args = {entry.name: entry.args for entry in profile.plugin_config}
-    for name in (*enabled, *(disabled - {ALL}), *args):
+    named = [entry.name for point in points for entry in (*point.enabled, *point.disabled) if entry.name != ALL]
+    for name in (*named, *args):
         if name not in known:
             raise ConfigError(f"profile {profile.scheduler_name}: no plugin {name!r}; there are {', '.join(known)}")
-    left_out = (set(known) if ALL in disabled else disabled) - enabled.keys()
-    return [
-        _plugin(plugin, args.get(name, {}), enabled.get(name)) for name, plugin in known.items() if name not in left_out
-    ]
+    made = (_plugin(plugin, args.get(name, {}), profile.plugins) for name, plugin in known.items())
+    return [plugin for plugin in made if not plugin.switched_off.issuperset(plugin.points())]
 
 
-def _plugin(plugin: type[Plugin], args: Mapping[str, Any], weight: int | None) -> Plugin:
+def _plugin(plugin: type[Plugin], args: Mapping[str, Any], plugins: Plugins) -> Plugin:
     # Kubernetes' files name the type of the settings again, which says nothing new.
     own = {key: value for key, value in args.items() if key not in ("apiVersion", "kind")}
     try:
         made = plugin(plugin.Args.model_validate(own))
     except ValidationError as error:
         raise ConfigError(f"pluginConfig {plugin.name}: {_problems(error)}") from error
-    if weight is not None:
-        made.weight = weight
+    made.switched_off = frozenset(point for point in plugin.points() if not _is_on(plugin.name, point, plugins))
+    for at in (plugins.multi_point, plugins.score):
+        for entry in at.enabled:
+            if entry.name == plugin.name and entry.weight is not None:
+                made.weight = entry.weight
     return made
+
+
+def _is_on(name: str, point: str, plugins: Plugins) -> bool:
+    is_on = True
+    for at in (plugins.multi_point, getattr(plugins, POINTS[point])):
+        if any(entry.name in (name, ALL) for entry in at.disabled):
+            is_on = False
+        if any(entry.name == name for entry in at.enabled):
+            is_on = True
+    return is_on
 
 
 def _problems(error: ValidationError) -> str:

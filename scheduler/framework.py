@@ -68,6 +68,10 @@ class Plugin:
     # Filters are asked in this order; a node counts under the first that refuses it.
     order: ClassVar[int] = 1000
     weight: int = 1
+    # Extension points at which a configuration has no use for it.
+    switched_off: frozenset[str] = frozenset()
+    # Whether others may be evicted for a pod that found no node.
+    evicts: ClassVar[bool] = False
     retry_when: ClassVar[tuple[Trigger, ...]] = ()
     # What of the pod it looks at. Who does not say so is assumed to look at everything, which costs sharing.
     reads: ClassVar[tuple[str, ...]] = ("metadata", "spec")
@@ -102,6 +106,16 @@ class Plugin:
     def looks_around(self, pod: PodView, nodes: Columns) -> bool:
         """Whether what it says of a row for this pod follows from other rows and the pod's labels too. Costs speed."""
         return False
+
+    @classmethod
+    def points(cls) -> tuple[str, ...]:
+        """Its extension points."""
+        found = tuple(point for point in ("filter", "score") if cls.defines(point))
+        return (*found, "evicts") if cls.evicts else found
+
+    def acts_at(self, point: str) -> bool:
+        """Whether it has this extension point, and is wanted there."""
+        return point in self.points() and point not in self.switched_off
 
     @classmethod
     def defines(cls, method: str) -> bool:

@@ -220,11 +220,9 @@ class Scheduler:
 
 def _matters(before: Node, after: Node) -> bool:
     """Heartbeats change nodes all the time; rows follow only what is in them."""
-    return (before.spec, before.status.allocatable, before.metadata.labels) != (
-        after.spec,
-        after.status.allocatable,
-        after.metadata.labels,
-    )
+    old, new = before.status, after.status
+    is_same = (old.allocatable, old.images) == (new.allocatable, new.images)
+    return not is_same or (before.spec, before.metadata.labels) != (after.spec, after.metadata.labels)
 
 
 def _triggers(profiles: Mapping[str, Sequence[Plugin]]) -> dict[str, Sequence[Trigger]]:

@@ -87,8 +87,11 @@ class Snapshot:
         if row is not None:
             self._table.describe(row, node)
             self._changed(row)
+            if self._table.images.describe(node):
+                self._start_epoch()  # on how many nodes an image is counts for all of them
             return
         row = self._table.append(node)
+        self._table.images.describe(node)
         self._start_epoch()
         load = self._loads.get(node.metadata.name)
         if load:
@@ -137,6 +140,8 @@ class Snapshot:
             load.estimated[name] = load.estimated.get(name, 0) + sign * size
         for port in pod.host_ports:
             self._table.count_port(node, port, sign)
+        for claim in pod.claims:
+            self._table.count_claim(node, claim, sign)
         self._table.neighbours.count(pod, node, sign)
         self._table.ranks.count(pod, node, sign)
         row = self._table.row_of.get(node)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scheduler.columns.arrays import AmountColumns, Mask
+from scheduler.columns.images import Images
 from scheduler.columns.interned import Interned
 from scheduler.columns.neighbours import Neighbours
 from scheduler.columns.ranks import Ranks
@@ -32,6 +33,9 @@ class Table:
         self.taints: Interned[tuple[TaintKey, ...]] = Interned()
         self.ports: dict[tuple[str, int], dict[str, dict[str, int]]] = {}
         self.neighbours, self.ranks = neighbours or Neighbours(), ranks or Ranks()
+        self.images = Images()
+        # How many pods on each node use a claim, by the key of the claim.
+        self.claims: dict[str, dict[str, int]] = {}
         self._labels: list[Mapping[str, str]] = []
         self._label_columns: dict[str, Interned[str | None]] = {}
 
@@ -54,6 +58,7 @@ class Table:
 
     def delete(self, row: int) -> None:
         """Remove a node's row."""
+        self.images.forget(self.names[row])
         self.names = self.names[:row] + self.names[row + 1 :]
         self.row_of = {name: index for index, name in enumerate(self.names)}
         self._rows_changed()
@@ -76,6 +81,7 @@ class Table:
     def _rows_changed(self) -> None:
         self.neighbours.rows_changed(self.row_of)
         self.ranks.rows_changed(self.row_of)
+        self.images.rows_changed()
 
     def label(self, key: str) -> Interned[str | None]:
         """The column of one label, built when it is first asked for; None where a node lacks the label."""
@@ -85,6 +91,15 @@ class Table:
                 del self._label_columns[next(iter(self._label_columns))]
             column = self._label_columns[key] = Interned(labels.get(key) for labels in self._labels)
         return column
+
+    def count_claim(self, node: str, claim: str, change: int) -> None:
+        """Note that one pod more (1) or less (-1) on a node uses a claim."""
+        nodes = self.claims.setdefault(claim, {})
+        nodes[node] = nodes.get(node, 0) + change
+        if not nodes[node]:
+            del nodes[node]
+        if not nodes:
+            del self.claims[claim]
 
     def count_port(self, node: str, port: HostPort, change: int) -> None:
         """Note that one pod more (1) or less (-1) takes a port of a node."""

@@ -132,6 +132,19 @@ class Columns:
         """The rows of this window, of an array over all nodes."""
         return values[self._rows]
 
+    def image_sizes(self, image: str) -> IntArray | None:
+        """The size of an image for each row of the table, whatever the window; zero where it is not. None: nowhere."""
+        return self._table.images.sizes(image, self._table.row_of)
+
+    def claim_is_free(self, claim: str) -> tuple[bool, Mask]:
+        """Whether no placed pod uses a claim, and where one does."""
+        used: Mask = np.zeros(len(self._table.names), dtype=np.bool_)
+        nodes = self._table.claims.get(claim, {})
+        for node in nodes:
+            if node in self._table.row_of:
+                used[self._table.row_of[node]] = True
+        return not nodes, used[self._rows]
+
     def has_free_port(self, port: HostPort) -> Mask:
         """Where no pod takes this port."""
         free = np.ones(len(self._table.names), dtype=np.bool_)

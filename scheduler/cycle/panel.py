@@ -30,8 +30,8 @@ class Panel:
     def __init__(self, plugins: Sequence[Plugin]) -> None:
         self.plugins = plugins
         self._looking_around = [plugin for plugin in plugins if plugin.defines("looks_around")]
-        self.filters = [plugin for plugin in plugins if plugin.defines("filter")]
-        self.scorers = [plugin for plugin in plugins if plugin.defines("score") and plugin.weight]
+        self.filters = [plugin for plugin in plugins if plugin.acts_at("filter")]
+        self.scorers = [plugin for plugin in plugins if plugin.acts_at("score") and plugin.weight]
         # Scores that compare nodes with each other: when one changes, all may.
         self.comparing = [plugin for plugin in self.scorers if plugin.defines("normalize")]
         self._plain = [plugin for plugin in self.scorers if not plugin.defines("normalize")]

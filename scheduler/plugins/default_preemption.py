@@ -25,4 +25,5 @@ class DefaultPreemption(Plugin):
 
     order = 2000
     reads: ClassVar[tuple[str, ...]] = ()
+    evicts = True
     Args = DefaultPreemptionArgs

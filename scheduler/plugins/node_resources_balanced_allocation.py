@@ -6,8 +6,8 @@ import numpy as np
 
 from scheduler.columns import Columns, FloatArray
 from scheduler.framework import HIGHEST_SCORE, Plugin, PluginArgs
-from scheduler.plugins.node_resources_fit import CPU_AND_MEMORY, WeightedResource
 from scheduler.pods import PodView
+from scheduler.strategies import CPU_AND_MEMORY, WeightedResource
 
 
 class NodeResourcesBalancedAllocationArgs(PluginArgs):

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from scheduler.columns import Columns, FloatArray
 from scheduler.framework import HIGHEST_SCORE, Plugin, PluginArgs, Verdict
 from scheduler.pods import PodView
+from scheduler.strategies import ScoringStrategy
 from scheduler.triggers import Added, Changed, Deleted
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
-
-
-class WeightedResource(PluginArgs):
-    """A resource that counts in a score."""
-
-    name: str
-    weight: int = Field(default=1, ge=1, le=100)
-
-
-CPU_AND_MEMORY = (WeightedResource(name="cpu"), WeightedResource(name="memory"))
-
-
-class ScoringStrategy(PluginArgs):
-    """LeastAllocated spreads pods over the nodes, MostAllocated packs them."""
-
-    type: Literal["LeastAllocated", "MostAllocated"] = "LeastAllocated"
-    resources: tuple[WeightedResource, ...] = CPU_AND_MEMORY
 
 
 class NodeResourcesFitArgs(PluginArgs):
@@ -55,10 +37,10 @@ class NodeResourcesFit(Plugin):
             yield Verdict(free >= wanted, reason, wanted, free, may_yield=could_ever)
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray:
-        packs = self.args.scoring_strategy.type == "MostAllocated"
+        strategy = self.args.scoring_strategy
         total = np.zeros(len(nodes))
         weights = np.zeros(len(nodes))
-        for resource in self.args.scoring_strategy.resources:
+        for resource in strategy.resources:
             wanted = pod.estimates.get(resource.name) or pod.requests.get(resource.name, 0)
             if not wanted and resource.name not in pod.estimates:
                 continue  # a GPU that a pod does not want says nothing about where it belongs
@@ -66,6 +48,7 @@ class NodeResourcesFit(Plugin):
             used = nodes.estimated(resource.name) + wanted
             share = np.minimum(used / np.maximum(offered, 1), 1.0)
             weight = resource.weight * (offered > 0)
-            total += weight * (share if packs else 1.0 - share)
-            weights += weight
+            worth = strategy.worth(share)
+            total += weight * worth
+            weights += weight * (worth > 0) if strategy.requested_to_capacity_ratio else weight
         return total * HIGHEST_SCORE / np.maximum(weights, 1)

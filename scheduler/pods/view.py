@@ -78,6 +78,17 @@ class PodView:
         return tuple(_host_ports(self.pod.spec))
 
     @cached_property
+    def images(self) -> tuple[str, ...]:
+        """The images of its containers, with their tags."""
+        containers = (*self.pod.spec.init_containers, *self.pod.spec.containers)
+        return tuple(_with_tag(container.image) for container in containers)
+
+    @cached_property
+    def claims(self) -> tuple[str, ...]:
+        """The keys of the claims that its volumes are on."""
+        return tuple(f"{self.metadata.namespace}/{name}" for name in self.pod.claim_names)
+
+    @cached_property
     def group(self) -> Group:
         """What selectors can know of it."""
         return group_of(self.pod)
@@ -100,6 +111,10 @@ class PodView:
 
     def __repr__(self) -> str:
         return f"PodView({self.key})"
+
+
+def _with_tag(image: str) -> str:
+    return image if ":" in image.rpartition("/")[2] else f"{image}:latest"
 
 
 def _host_ports(spec: PodSpec) -> Iterator[HostPort]:

@@ -27,12 +27,24 @@ class Unbound(NamedTuple):
     selected: str = ""
 
 
+# The labels of volumes and nodes that say where they are, the old names too.
+ZONE_KEYS = (
+    *("topology.kubernetes.io/zone", "topology.kubernetes.io/region"),
+    *("failure-domain.beta.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/region"),
+)
+
+
 class VolumeNeeds(NamedTuple):
-    """All claims of a pod. `problem`: why it can go nowhere for now; `reachable`: from where bound volumes are."""
+    """All claims of a pod. `problem`: why it can go nowhere for now; `reachable`: from where bound volumes are.
+
+    `zones`: labels that its node must have, with one of these values; `exclusive`: claims that no other pod may use.
+    """
 
     problem: str = ""
     reachable: tuple[NodeSelector, ...] = ()
     unbound: tuple[Unbound, ...] = ()
+    zones: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    exclusive: tuple[str, ...] = ()
 
 
 NO_VOLUMES = VolumeNeeds()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from scheduler.pods import PodView
-from scheduler.pods.volumes import NO_VOLUMES, Candidate, Unbound, VolumeNeeds
+from scheduler.pods.volumes import ZONE_KEYS, Candidate, Unbound, VolumeNeeds
 from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
@@ -56,9 +56,12 @@ class Lookup:
     def needs(self, pod: Pod) -> VolumeNeeds:
         """See `VolumeNeeds`."""
         reachable, unbound = list[NodeSelector](), list[Unbound]()
+        zones, exclusive = list[tuple[str, tuple[str, ...]]](), list[str]()
         for key, claim, missing in self._claims_of(pod):
             if claim is None or claim.metadata.deleted_at is not None:
                 return VolumeNeeds(missing if claim is None else _going(claim))
+            if "ReadWriteOncePod" in claim.spec.access_modes:
+                exclusive.append(key)
             promise = self._promised.get(key)
             name = claim.spec.volume_name or (promise.volume if promise else "")
             if claim.spec.volume_name and COMPLETED not in claim.metadata.annotations:
@@ -67,13 +70,14 @@ class Lookup:
                 volume = self._volumes.get(name)
                 if volume is None:
                     return VolumeNeeds(GONE)
+                zones += _zones(volume)
                 if volume.spec.node_affinity.required is not None:
                     reachable.append(volume.spec.node_affinity.required)
             elif (asked := self._unbound(key, claim, promise)) is not None:
                 unbound.append(asked)
             else:
                 return VolumeNeeds(IMMEDIATE)
-        return VolumeNeeds("", tuple(reachable), tuple(unbound)) if reachable or unbound else NO_VOLUMES
+        return VolumeNeeds("", tuple(reachable), tuple(unbound), tuple(zones), tuple(exclusive))
 
     def promise(self, pod: PodView, node: Node) -> list[Promise]:
         """Keep for the pod what it needs on this node; gives what must be written. Empty: nothing."""
@@ -140,6 +144,12 @@ class Lookup:
             where=_where(kind),
             selected=selected,
         )
+
+
+def _zones(volume: PersistentVolume) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for key in ZONE_KEYS:
+        if value := volume.metadata.labels.get(key):
+            yield key, tuple(value.split("__"))
 
 
 def _missing(name: str) -> str:

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from scheduler.__main__ import main
 from scheduler.config import ConfigError, plugins_of, read_config
+from scheduler.cycle.panel import Panel
 from scheduler.framework import load_plugins
 
 HEAD = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
@@ -29,9 +30,12 @@ def test_without_a_word_every_plugin_is_on_in_kubernetes_order(tmp_path):
         ("NodePorts", 1),
         ("NodeResourcesFit", 1),
         ("NodeResourcesBalancedAllocation", 1),
+        ("VolumeRestrictions", 1),
         ("VolumeBinding", 1),
+        ("VolumeZone", 1),
         ("PodTopologySpread", 2),
         ("InterPodAffinity", 2),
+        ("ImageLocality", 1),
         ("DefaultPreemption", 1),
     ]
 
@@ -63,6 +67,30 @@ profiles:
     )
 
 
+def test_what_is_said_at_one_extension_point_wins(tmp_path):
+    text = """
+profiles:
+- plugins:
+    multiPoint:
+      disabled: [{name: NodeName}, {name: NodePorts}]
+    filter:
+      enabled: [{name: NodePorts}]
+      disabled: [{name: TaintToleration}]
+    score:
+      disabled: [{name: "*"}]
+      enabled: [{name: NodeResourcesFit, weight: 9}]
+    postFilter:
+      disabled: [{name: DefaultPreemption}]
+"""
+    plugins = only_plugins(tmp_path, text)
+    panel = Panel(plugins)
+
+    filters = [plugin.name for plugin in panel.filters]
+    assert [(plugin.name, plugin.weight) for plugin in panel.scorers] == [("NodeResourcesFit", 9)]
+    assert filters[:4] == ["NodeUnschedulable", "NodeAffinity", "NodePorts", "NodeResourcesFit"]
+    assert {"NodeName", "TaintToleration", "DefaultPreemption"} & {plugin.name for plugin in plugins} == set()
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -76,8 +104,14 @@ profiles:
         ("profiles: [{pluginConfig: [{name: NodeName, args: {a: 1}}]}]", "pluginConfig NodeName: a: Extra inputs"),
         (
             "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: Best}}}]}]",
-            "scoringStrategy.type: Input should be 'LeastAllocated' or 'MostAllocated' (seen: 'Best')",
+            "type: Input should be 'LeastAllocated', 'MostAllocated' or 'RequestedToCapacityRatio' (seen: 'Best')",
         ),
+        (
+            "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: "
+            "{scoringStrategy: {type: RequestedToCapacityRatio}}}]}]",
+            "requestedToCapacityRatio is to be set with the type of that name",
+        ),
+        ("profiles: [{plugins: {queueSort: {}}}]", "profiles.0.plugins.queueSort: Extra inputs are not permitted"),
         (":\n - ][", "not YAML"),
     ],
 )

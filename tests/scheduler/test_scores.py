@@ -3,8 +3,10 @@
 import pytest
 from scheduling import a_node, a_view, decide, gpu_node, snapshot_of, tainted
 
+from scheduler.cycle.answers import Answers
 from scheduler.cycle.plan import plan
 from scheduler.framework import Plugin
+from scheduler.plugins.image_locality import ImageLocality
 from scheduler.plugins.node_resources_fit import NodeResourcesFit, NodeResourcesFitArgs
 
 
@@ -91,3 +93,37 @@ def test_a_node_that_offers_nothing_scores_without_a_warning(size):
 
     assert decide(a_view(requests={"cpu": size}), bare).winner == ""
     assert decide(a_view(), bare).winner == "bare"
+
+
+def test_a_shape_says_what_each_use_is_worth():
+    points = [{"utilization": 0, "score": 0}, {"utilization": 50, "score": 10}, {"utilization": 100, "score": 2}]
+    shape = {"type": "RequestedToCapacityRatio", "requestedToCapacityRatio": {"shape": points}}
+
+    assert fit_scores(shape, QUARTER, *NODES, placed=[(HALF, "a")]) == [60.0, 50.0]
+
+
+def with_images(name, **sizes):
+    images = [{"names": [f"{image}:1"], "sizeBytes": megabytes << 20} for image, megabytes in sizes.items()]
+    return a_node(name, status={"images": images})
+
+
+def test_nodes_that_have_the_images_are_better_unless_they_are_the_only_ones():
+    pod = a_view(image="big:1")
+    nodes = with_images("a", big=1000), with_images("b", big=1000, small=20), with_images("c", small=20), a_node("d")
+
+    assert scores_of("ImageLocality", pod, *nodes) == [48.82, 48.82, 0.0, 0.0]
+    assert scores_of("ImageLocality", pod, *nodes[1:]) == [31.76, 0.0, 0.0]
+    assert scores_of("ImageLocality", a_view(image="nowhere:1"), *nodes) == []
+
+
+def test_an_image_that_is_pulled_counts_at_once_for_all_nodes():
+    snapshot = snapshot_of(with_images("a", big=1000), a_node("b"))
+    answers, pod = Answers(snapshot, [ImageLocality()]), a_view(image="big:1")
+    assert answers.to(pod).best().node == "a"
+
+    snapshot.set_node(with_images("b", big=1000))
+    snapshot.set_node(a_node("a"))
+
+    assert answers.to(pod).best().node == "b"
+    snapshot.remove_node("b")
+    assert scores_of("ImageLocality", pod, *(a_node("a"),)) == []

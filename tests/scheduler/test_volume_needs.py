@@ -2,10 +2,13 @@
 
 import pytest
 from make import a_node, a_pod, an_object
-from scheduling import a_view, decide, fitting
+from scheduling import a_view, all_plugins, decide, fitting, snapshot_of
 
+from scheduler.cycle.panel import Panel
+from scheduler.plugins.volume_restrictions import IN_USE
 from scheduler.pods import PodView
 from scheduler.pods.volumes import NO_VOLUMES, VolumeNeeds
+from scheduler.preemption.plan import Ground, preempt
 from scheduler.volumes.lookup import Lookup, Promise
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
@@ -19,7 +22,8 @@ NODES = [a_node(name, labels={"kubernetes.io/hostname": name}) for name in ("a",
 def a_claim(name="data", size="1Gi", **more):
     resources = {"requests": {"storage": size}}
     more.setdefault("storage_class_name", "late")
-    return an_object(PersistentVolumeClaim, name, resources=resources, access_modes=["ReadWriteOnce"], **more)
+    more.setdefault("access_modes", ["ReadWriteOnce"])
+    return an_object(PersistentVolumeClaim, name, resources=resources, **more)
 
 
 def a_volume(name, node="", size="1Gi", **more):
@@ -165,3 +169,30 @@ def test_pods_with_different_volumes_share_no_answer():
     )
 
     assert plain.signature(paths) != bound.signature(paths)
+
+
+ZONE = "topology.kubernetes.io/zone"
+
+
+def test_a_volume_that_names_its_zones_is_used_there_and_where_nodes_name_none():
+    nodes = [a_node("here", labels={ZONE: "z1"}), a_node("there", labels={ZONE: "z3"}), a_node("anywhere")]
+    volume = a_volume("v", labels={ZONE: "z1__z2"})
+    pod = lookup_of(a_claim(volume_name="v", annotations=BOUND), volume).view(a_consumer())
+
+    assert fitting(pod, *nodes) == {"here", "anywhere"}
+    assert decide(pod, nodes[1]).message == "0/1 nodes are available: 1 node(s) had no available volume zone."
+
+
+def test_a_claim_for_one_pod_alone_is_waited_for_by_others():
+    claim = a_claim(volume_name="v", annotations=BOUND)
+    alone = a_claim("alone", volume_name="v", annotations=BOUND, access_modes=["ReadWriteOncePod"])
+    user = a_consumer("alone", name="first")
+    pod = lookup_of(claim, alone, a_volume("v")).view(a_consumer("alone", name="second", priority=5))
+
+    decision = decide(pod, *NODES, placed=[(user, "b")])
+
+    assert decision.message == f"0/3 nodes are available: 3 {IN_USE}."
+    assert fitting(pod, *NODES) == {"a", "b", "c"}
+    snapshot = snapshot_of(*NODES, placed=[(user, "b")])
+    found = preempt(pod, decision, Ground(snapshot, Panel(all_plugins())))
+    assert (found.node, found.victims) == ("b", (user,))

@@ -88,6 +88,13 @@ class NodeDaemonEndpoints(View):
     kubelet_endpoint: DaemonEndpoint = DaemonEndpoint()
 
 
+class NodeImage(View):
+    """An image that lies on the node, under all of its names. Kubernetes: ContainerImage."""
+
+    names: tuple[str, ...] = ()
+    size_bytes: int = 0
+
+
 class NodeStatus(View):
     """What the node reports of itself. `allocatable` is what pods may use of `capacity`."""
 
@@ -97,6 +104,7 @@ class NodeStatus(View):
     addresses: tuple[NodeAddress, ...] = ()
     node_info: NodeSystem = NodeSystem()
     daemon_endpoints: NodeDaemonEndpoints = NodeDaemonEndpoints()
+    images: tuple[NodeImage, ...] = ()
 
     def address(self, type: str) -> str:
         """The first address of that type, or an empty string."""
