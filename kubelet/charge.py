@@ -56,17 +56,23 @@ class Charge:
         return self.pod.metadata.uid
 
     def container(self, name: str) -> Container | None:
-        """A container of the pod, init containers included."""
+        """A container of the pod, of whichever sort."""
         spec = self.pod.spec
-        return next((c for c in (*spec.containers, *spec.init_containers) if c.name == name), None)
+        every = (*spec.containers, *spec.init_containers, *spec.ephemeral_containers)
+        return next((container for container in every if container.name == name), None)
 
     def tell(self, reason: str, message: str, type: str = "Normal", *, container: str = "") -> None:
         """An event about the pod, or about a container of it."""
         place = ""
         if container:
-            is_init = any(each.name == container for each in self.pod.spec.init_containers)
-            place = f"spec.{'initContainers' if is_init else 'containers'}{{{container}}}"
+            place = f"spec.{self._kind_of(container)}{{{container}}}"
         self.host.recorder.record(self.pod, reason, message, type, field_path=place)
+
+    def _kind_of(self, name: str) -> str:
+        spec = self.pod.spec
+        if any(each.name == name for each in spec.ephemeral_containers):
+            return "ephemeralContainers"
+        return "initContainers" if any(each.name == name for each in spec.init_containers) else "containers"
 
     def forget_container(self, container_id: str) -> None:
         """A container ended or was removed: what was true of it is no longer of use."""

@@ -17,12 +17,13 @@ from kubelet.recipe.container import Ingredients, container_spec
 from kubelet.recipe.environment import ConfigError, Sources, environment, expand_path, references
 from kubelet.recipe.network_files import hostname, hosts_text, resolv_text
 from kubelet.resources.gpus import NotEnough, StillInUse
-from kubelet.runtime.base import Missing, Mount, RuntimeFailure, RuntimeUnavailable
+from kubelet.runtime.base import Inventory, Missing, Mount, RuntimeFailure, RuntimeUnavailable
 from kubelet.seen import Failure, Hook, Trouble
 from kubelet.steps import Start
 from kubelet.supplies.sub_paths import LeadsOut, give_sub_path
 from wherry.api.core.config_map import ConfigMap
 from wherry.api.core.pod import Container
+from wherry.api.core.pod.container import EphemeralContainer
 from wherry.api.core.secret import Secret
 from wherry.client import clock
 from wherry.machinery.errors import ApiError
@@ -102,7 +103,8 @@ def _trouble(charge: Charge, container: Container, reason: str, message: str) ->
 
 async def _gather(charge: Charge, step: Start) -> Ingredients:
     pod, container, host = charge.pod, step.container, charge.host
-    sandbox = next(s for s in (await host.runtime.inventory(charge.uid)).sandboxes if s.id == step.sandbox_id)
+    inventory = await host.runtime.inventory(charge.uid)
+    sandbox = next(s for s in inventory.sandboxes if s.id == step.sandbox_id)
     charge.volumes.pod_ip = host.settings.address if pod.spec.host_network else sandbox.ip
     image = await host.images.find(container.image)
     if image is None:
@@ -121,7 +123,14 @@ async def _gather(charge: Charge, step: Start) -> Ingredients:
         message_file=message_file,
         gpu_ids=host.gpus.allocate(pod, container, host.recorded()),
         seccomp=await asyncio.to_thread(_seccomp, charge, container),
+        target_id=_target_id(container, inventory),
     )
+
+
+def _target_id(container: Container, inventory: Inventory) -> str:
+    """The running container that an ephemeral one looks into."""
+    name = container.target_container_name if isinstance(container, EphemeralContainer) else ""
+    return next((record.id for record in inventory.containers if record.name == name and record.is_running), "")
 
 
 async def _sources(charge: Charge, container: Container) -> Sources:

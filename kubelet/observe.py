@@ -59,7 +59,8 @@ async def _images(charge: Charge, records: tuple[ContainerRecord, ...]) -> dict[
     """The images of the containers that do not run: others need none now."""
     running = {record.name for record in records if record.is_running}
     readings: dict[str, ImageReading] = {}
-    for container in (*charge.pod.spec.init_containers, *charge.pod.spec.containers):
+    spec = charge.pod.spec
+    for container in (*spec.init_containers, *spec.containers, *spec.ephemeral_containers):
         if container.name not in running:
             image = await charge.host.images.find(container.image)
             is_pulling = container.name in charge.pulling

@@ -17,6 +17,7 @@ from kubelet.seen import (
     is_done_for_good,
     next_attempt,
     next_delay_seconds,
+    reported,
     restart_at,
     should_restart,
 )
@@ -64,6 +65,7 @@ def sync(pod: Pod, seen: Seen) -> Iterator[Step]:
     yield from _tidy(pod, seen)
     yield from _carry_on_stopping(seen)
     yield from _keep_containers(pod, seen, seen.sandbox)
+    yield from _begin_ephemeral(pod, seen, seen.sandbox)
 
 
 def wind_down(pod: Pod, seen: Seen) -> Iterator[Step]:
@@ -192,6 +194,19 @@ def _keep_containers(pod: Pod, seen: Seen, sandbox: Sandbox) -> Iterator[Step]:
             return
     for container in pod.spec.containers:
         yield from _keep(pod, container, seen, sandbox)
+
+
+def _begin_ephemeral(pod: Pod, seen: Seen, sandbox: Sandbox) -> Iterator[Step]:
+    """Ephemeral containers start once, whatever the others do, and wait only for the one that they look into."""
+    for container in pod.spec.ephemeral_containers:
+        latest, known = seen.latest(container.name), reported(pod, container.name)
+        if latest is not None and latest.state is State.CREATED and latest.sandbox_id == sandbox.id:
+            yield Remove(latest.id)
+        elif latest is not None or (known is not None and known.container_id):
+            continue
+        target = seen.latest(container.target_container_name) if container.target_container_name else None
+        if not container.target_container_name or (target is not None and target.is_running):
+            yield from _launch(container, 0, 0, seen, sandbox)
 
 
 def _here(seen: Seen, name: str, sandbox: Sandbox) -> ContainerRecord | None:

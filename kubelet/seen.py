@@ -14,6 +14,8 @@ from wherry.api.core.pod import ContainerStatus, Pod
 FIRST_DELAY_SECONDS = 10
 LONGEST_DELAY_SECONDS = 300
 GOOD_RUN_SECONDS = 600
+# Where a pod's status tells of its containers.
+CONTAINER_STATUSES = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 
 
 class Trouble(NamedTuple):
@@ -135,8 +137,13 @@ def _had_a_good_run(record: ContainerRecord) -> bool:
 
 
 def should_restart(pod: Pod, name: str, record: ContainerRecord) -> bool:
-    """Whether an ended container is wanted again: sidecars always are, init containers when they failed."""
+    """Whether an ended container is wanted again: sidecars always are, init containers when they failed.
+
+    Ephemeral ones run once.
+    """
     policy = pod.spec.restart_policy
+    if any(container.name == name for container in pod.spec.ephemeral_containers):
+        return False
     init = next((container for container in pod.spec.init_containers if container.name == name), None)
     if init is not None and init.is_sidecar:
         return True
@@ -166,7 +173,11 @@ def is_done_for_good(pod: Pod, seen: Seen) -> bool:
 
 def reported(pod: Pod, name: str) -> ContainerStatus | None:
     """What the API server knows of a container."""
-    known = (*pod.status.init_container_statuses, *pod.status.container_statuses)
+    known = (
+        *pod.status.init_container_statuses,
+        *pod.status.container_statuses,
+        *pod.status.ephemeral_container_statuses,
+    )
     return next((status for status in known if status.name == name), None)
 
 

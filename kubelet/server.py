@@ -16,6 +16,7 @@ from aiohttp import web
 
 from kubelet.charge import Charge
 from kubelet.runtime.base import ExecRequest, Missing, Runtime, RuntimeFailure, Session
+from kubelet.seen import CONTAINER_STATUSES
 from kubelet.serving.logs import flag, limited, log_container_id, log_request, number
 from kubelet.serving.port_forward import SpdyForward, open_door, ports_of, serve_channels
 from kubelet.serving.stats import Stats
@@ -221,7 +222,7 @@ def _wanted(query: Mapping[str, str], command: tuple[str, ...]) -> ExecRequest:
 
 def _running_container(charge: Charge, container: str) -> str:
     status = charge.status.offered
-    known = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    known = [each for kind in CONTAINER_STATUSES for each in status.get(kind) or ()]
     found: dict[str, Any] = next((entry for entry in known if entry["name"] == container), {})
     if "running" not in (found.get("state") or {}):
         raise BadRequest(f"container not found ({container!r})".replace("'", '"'))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from kubelet.reporting.container_status import Json, container_status, is_complete
+from kubelet.reporting.container_status import Json, container_status, ephemeral_status, is_complete
 from kubelet.resources.qos import qos_class
 from kubelet.seen import Seen
 from wherry.api.core.pod import Container, Pod
@@ -44,6 +44,11 @@ def status_of(pod: Pod, seen: Seen, before: Json, *, host_ip: str, has_ended: bo
     status |= _addresses(pod, seen, before, host_ip)
     status |= {"initContainerStatuses": inits} if inits else {}
     status["containerStatuses"] = mains
+    if pod.spec.ephemeral_containers:
+        status["ephemeralContainerStatuses"] = [
+            ephemeral_status(pod, container, seen, before, has_ended=has_ended)
+            for container in pod.spec.ephemeral_containers
+        ]
     status["conditions"] = _with_times(_conditions(pod, seen, phase, inits, mains), before, seen.now)
     return status
 

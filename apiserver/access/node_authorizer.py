@@ -160,7 +160,7 @@ def references_of(spec: PodSpec) -> set[Reference]:
     found = {Reference("secrets", pulled.name) for pulled in spec.image_pull_secrets}
     for volume in spec.volumes:
         found |= set(_of_volume(volume.raw))
-    for container in (*spec.init_containers, *spec.containers):
+    for container in (*spec.init_containers, *spec.containers, *spec.ephemeral_containers):
         for source in container.env_from:
             if source.secret_ref:
                 found.add(Reference("secrets", source.secret_ref.name))

@@ -58,7 +58,7 @@ def _check_log_options(request: Request, name: str) -> None:
 def container_of(pod: Pod, wanted: str) -> str:
     """The container that is meant: the one named, or the only one there is."""
     spec = pod.spec
-    names = [each.name for each in (*spec.init_containers, *spec.containers)]
+    names = [each.name for each in (*spec.init_containers, *spec.containers, *spec.ephemeral_containers)]
     name = pod.metadata.name
     if wanted:
         if wanted not in names:

@@ -281,6 +281,8 @@ class Rest:
         errors = list(validate_metadata(view.metadata, known, self.kind, self.cls.name_rule))
         if write.subresource == "status" and before is not None:
             return [*errors, *view.validate_status(before)]
+        if write.subresource and before is not None:
+            return [*errors, *view.validate_subresource(write.subresource, before)]
         return [*errors, *view.validate(before)]
 
     # ---- deleting ------------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ class Ingredients:
     message_file: str = ""
     gpu_ids: tuple[str, ...] = ()
     seccomp: str = ""
+    # The container whose processes this one is to see.
+    target_id: str = ""
 
 
 def pod_key(pod: Pod) -> PodKey:
@@ -82,7 +84,7 @@ def container_spec(pod: Pod, step: Start, found: Ingredients) -> ContainerSpec:
         mounts=found.mounts,
         limits=limits_of(container, pod.spec, found.memory_bytes),
         security=security(pod, container, found.image, found.seccomp),
-        pid_namespace="host" if pod.spec.host_pid else shares_pids,
+        pid_namespace="host" if pod.spec.host_pid else shares_pids or found.target_id,
         tty=container.tty,
         stdin=container.stdin,
         stdin_once=container.stdin_once,

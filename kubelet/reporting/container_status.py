@@ -6,7 +6,7 @@ from typing import Any
 
 from kubelet.plan import back_off_message
 from kubelet.runtime.base import ContainerRecord, State
-from kubelet.seen import Seen, is_done_for_good, restart_at, should_restart
+from kubelet.seen import CONTAINER_STATUSES, Seen, is_done_for_good, restart_at, should_restart
 from wherry.api.core.pod import Container, Pod
 from wherry.machinery.time import time_text
 
@@ -43,6 +43,12 @@ def container_status(pod: Pod, container: Container, seen: Seen, before: Json, *
     }
 
 
+def ephemeral_status(pod: Pod, container: Container, seen: Seen, before: Json, *, has_ended: bool) -> Json:
+    """One entry of `ephemeralContainerStatuses`: who only looks on is never ready, and never waited for."""
+    status = container_status(pod, container, seen, before, has_ended=has_ended)
+    return {key: value for key, value in status.items() if key != "started"} | {"ready": False}
+
+
 def is_complete(container: Container, status: Json) -> bool:
     """Whether an init container no longer keeps the others from starting."""
     if container.is_sidecar:
@@ -52,7 +58,7 @@ def is_complete(container: Container, status: Json) -> bool:
 
 
 def _known(name: str, before: Json) -> Json:
-    statuses = (*(before.get("initContainerStatuses") or ()), *(before.get("containerStatuses") or ()))
+    statuses = (each for kind in CONTAINER_STATUSES for each in before.get(kind) or ())
     known: Json = next((status for status in statuses if status["name"] == name), {})
     # After a start of the kubelet this is what a view shows, which leaves out an exit code of 0.
     ends = {key: _with_exit_code(known[key]) for key in ("state", "lastState") if known.get(key)}
@@ -118,6 +124,8 @@ def _waiting(pod: Pod, container: Container, seen: Seen) -> Json:
 def _is_behind_init(pod: Pod, container: Container, seen: Seen) -> bool:
     """Whether an init container before this one has not passed yet; only known once the first of them was begun."""
     inits = pod.spec.init_containers
+    if container in pod.spec.ephemeral_containers:
+        return False
     if not inits or seen.sandbox is None:
         return bool(inits)
     return container.name != inits[0].name

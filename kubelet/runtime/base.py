@@ -116,8 +116,9 @@ class Security:
 class ContainerSpec:
     """What a container is made of. Empty `command` or `args` mean the image's own.
 
-    `pid_namespace` is empty (its own), `sandbox` or `host`. `restart_delay_seconds` is remembered with the container,
-    and so survives the kubelet: how long to wait after its end before the next attempt.
+    `pid_namespace` is empty (its own), `sandbox`, `host`, or the id of a container that it joins.
+    `restart_delay_seconds` is remembered with the container, and so survives the kubelet: how long to wait after its
+    end before the next attempt.
     """
 
     pod: PodKey

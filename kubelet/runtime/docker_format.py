@@ -137,7 +137,8 @@ def _container_host(spec: ContainerSpec) -> Json:
         "GroupAdd": list(security.groups),
     }
     if spec.pid_namespace:
-        host["PidMode"] = joined if spec.pid_namespace == "sandbox" else "host"
+        modes = {"sandbox": joined, "host": "host"}
+        host["PidMode"] = modes.get(spec.pid_namespace, f"container:{spec.pid_namespace}")
     options = [] if security.may_gain_privileges else ["no-new-privileges"]
     host["SecurityOpt"] = options + ([f"seccomp={security.seccomp}"] if security.seccomp else [])
     if spec.gpu_ids:

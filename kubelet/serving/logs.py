@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kubelet.runtime.base import LogRequest
+from kubelet.seen import CONTAINER_STATUSES
 from wherry.machinery.errors import BadRequest
 from wherry.machinery.time import parse_time
 
@@ -20,7 +21,7 @@ _WAITING = {
 
 def log_container_id(pod_name: str, status: Json, container: str, *, previous: bool) -> str:
     """The engine's id of the container to read; BadRequest if there is no output of it."""
-    known = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    known = [each for kind in CONTAINER_STATUSES for each in status.get(kind) or ()]
     found = next((entry for entry in known if entry["name"] == container), None)
     if found is None:
         raise BadRequest(f'container "{container}" in pod "{pod_name}" is not available')

@@ -302,3 +302,25 @@ def test_cleaning_up_after_deletion_leaves_nothing():
         ReleaseVolumes(),
         ConfirmEnd(),
     ]
+
+
+def looking_in(target: str = "") -> Pod:
+    return the_pod(
+        ephemeralContainers=[{"name": "other", "image": "x", "imagePullPolicy": "Never", "targetContainerName": target}]
+    )
+
+
+def test_an_ephemeral_container_starts_beside_the_others_and_only_once():
+    pod = looking_in()
+    [look] = pod.spec.ephemeral_containers
+
+    assert sync(pod, seen(a_record())) == [Start(look, 0, "s0")]
+    assert sync(pod, seen(a_record("other"), a_record())) == []
+    assert sync(pod, seen(a_record("other", exit_code=1), a_record())) == []
+
+
+def test_an_ephemeral_container_waits_for_the_one_it_looks_into():
+    pod = looking_in("app")
+
+    assert sync(pod, seen(a_record(exit_code=1, restart_delay_seconds=10))) == [Wait(later(10))]
+    assert sync(pod, seen(a_record())) == [Start(pod.spec.ephemeral_containers[0], 0, "s0")]

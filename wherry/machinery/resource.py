@@ -183,6 +183,10 @@ class Resource(View, metaclass=_ResourceMeta):
         """Every broken rule of a write through `/status`."""
         return iter(())
 
+    def validate_subresource(self, subresource: str, old: Self) -> Iterator[FieldError]:
+        """Every broken rule of a write through a subresource that is the kind's own."""
+        return self.validate(old)
+
     def row_conditions(self) -> list[dict[str, Any]]:
         """Table row conditions; finished pods have one."""
         return []

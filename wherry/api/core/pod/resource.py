@@ -79,8 +79,11 @@ class Pod(Resource, version="v1", short=("po",), categories=("all",), subresourc
         """Every broken rule of a status report."""
         return check_pod_status(self, old)
 
-    def validate_ephemeral_containers(self, old: Pod) -> Iterator[FieldError]:
-        """Every broken rule of a write through `/ephemeralcontainers`."""
+    def validate_subresource(self, subresource: str, old: Pod) -> Iterator[FieldError]:
+        """Every broken rule of a write through `/ephemeralcontainers`, which alone may add some."""
+        if subresource != "ephemeralcontainers":
+            yield from self.validate(old)
+            return
         yield from check_pod(self)
         yield from check_ephemeral_containers_update(self, old)
 

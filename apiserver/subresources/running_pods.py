@@ -1,0 +1,61 @@
+"""What of a pod changes while it runs: `pods/ephemeralcontainers` adds containers to look into it (`kubectl debug`).
+
+Kubernetes: EphemeralContainersREST.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from apiserver import resources
+from apiserver.request import Answer, Request
+from apiserver.subresources.base import subresource
+from apiserver.writing.patching import patch_function
+from wherry.machinery.resource import Resource
+
+if TYPE_CHECKING:
+    from apiserver.server import Server
+
+Draft = dict[str, Any]
+# From the specs that is and that is wanted to the one that will be.
+_Choice = Callable[[Draft, Draft], Draft]
+_VERBS = ("get", "patch", "update")
+
+
+@subresource("pods/ephemeralcontainers", verbs=_VERBS)
+async def ephemeral_containers(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """GET, PUT and PATCH; of the body only the ephemeral containers count."""
+    return await _serve(server, request, cls, _with_added)
+
+
+async def _serve(server: Server, request: Request, cls: type[Resource], choose: _Choice) -> Answer:
+    if request.verb == "get":
+        return await resources.get(server, request, cls)
+    write = resources.write_of(request, cls, "UPDATE")
+    if request.verb == "patch":
+        change = await patch_function(request, cls, write)
+    else:
+        draft = await resources.read_draft(request, cls)
+        resources.check_name(draft, write)
+
+        def change(_: Draft) -> Draft:
+            return draft
+
+    def changed(current: Draft) -> Draft:
+        # A patch may change what it is given.
+        wanted, metadata = change(deepcopy(current)), current["metadata"]
+        version = {"resourceVersion": wanted["metadata"].get("resourceVersion", "")}
+        spec = choose(current["spec"], wanted.get("spec") or {})
+        return {**current, "metadata": {**metadata, **version, **_managed(wanted["metadata"])}, "spec": spec}
+
+    return resources.respond(server, request, cls, await server.rest(cls).update(changed, write))
+
+
+def _managed(metadata: Draft) -> Draft:
+    return {"managedFields": metadata["managedFields"]} if "managedFields" in metadata else {}
+
+
+def _with_added(now: Draft, wanted: Draft) -> Draft:
+    return {**now, "ephemeralContainers": wanted.get("ephemeralContainers") or []}
