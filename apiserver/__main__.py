@@ -56,6 +56,7 @@ class Options:
     etcd_key: Path | None
     disable_admission_plugins: tuple[str, ...]
     max_requests_inflight: int
+    encryption_provider_config: Path | None
     audit_policy_file: Path | None
     audit_log_path: str
     audit_log_maxsize: int
@@ -99,6 +100,7 @@ class Options:
     default=100,
     help="How many requests run at once; priority levels share them.",
 )
+@click.option("--encryption-provider-config", type=FILE, help="Which resources are encrypted at rest, with which keys.")
 @click.option("--audit-policy-file", type=FILE, help="Which requests are written into the audit log, and how much.")
 @click.option("--audit-log-path", default="-", help="The audit log; - is standard output.")
 @click.option("--audit-log-maxsize", type=click.IntRange(min=0), default=100, help="In MiB; then a new file begins.")
@@ -216,6 +218,22 @@ def _pod_security(path: Path | None) -> PodSecurityConfiguration | None:
 
 
 async def _open_store(options: Options) -> Store:
+    """The store, in the clear to whoever holds it."""
+    if options.encryption_provider_config is None:
+        return await _open_plain_store(options)
+    from apiserver.storage.encryption.config import EncryptionError, load_encryption
+    from apiserver.storage.encryption.store import EncryptedStore
+    from wherry.api import kinds
+
+    kinds.load()
+    try:
+        folders = load_encryption(options.encryption_provider_config).by_folder()
+    except EncryptionError as error:
+        raise click.ClickException(str(error)) from None
+    return EncryptedStore(await _open_plain_store(options), folders)
+
+
+async def _open_plain_store(options: Options) -> Store:
     from apiserver.storage import EtcdOptions, open_store
 
     if not options.store.startswith("etcd:") or options.etcd_ca is None:

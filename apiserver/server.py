@@ -29,6 +29,7 @@ from apiserver.reading.conversion import stored_class
 from apiserver.reading.watch_cache import WatchCache
 from apiserver.reading.watchers import Watcher
 from apiserver.request import Receive, Scope, Send
+from apiserver.storage.encryption.store import EncryptedStore
 from apiserver.storage.store import Store, StoreError
 from apiserver.writing.allocations import Allocations
 from apiserver.writing.rest import Rest
@@ -170,6 +171,8 @@ class Server:
             log.info("ready", address=self.advertised, revision=self.cache.applied)
             tasks.create_task(self._compact_for_ever())
             tasks.create_task(self.remotes.run())
+            if isinstance(self.store, EncryptedStore):
+                tasks.create_task(self.store.rewrite())
 
     async def _compact_for_ever(self) -> None:
         while True:

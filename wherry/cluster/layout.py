@@ -7,6 +7,7 @@ DATA/store/             the objects (SQLite, or a local etcd)
 DATA/nodes/NAME/        a kubelet's files, volumes of pods among them
 DATA/logs/              one file per process
 DATA/run/               who runs now; exists only while the cluster does
+DATA/encryption.yaml    what is encrypted in the store, and with which keys; yours to make
 DATA/audit-policy.yaml  which requests are written into logs/audit.log; yours to make
 """
 
@@ -58,6 +59,11 @@ class Layout:
     @property
     def logs(self) -> Path:
         return self.data_dir / "logs"
+
+    @property
+    def encryption_file(self) -> Path:
+        """Which resources are encrypted at rest, and with which keys; where there is none, none are."""
+        return self.data_dir / "encryption.yaml"
 
     @property
     def audit_policy_file(self) -> Path:

@@ -113,6 +113,8 @@ def apiserver_options(layout: Layout, settings: Settings) -> tuple[str, ...]:
 
 def _policies(layout: Layout) -> Iterator[str]:
     """What the operator has put into the data folder for the API server to obey."""
+    if layout.encryption_file.exists():
+        yield from ("--encryption-provider-config", str(layout.encryption_file))
     if layout.audit_policy_file.exists():
         yield from ("--audit-policy-file", str(layout.audit_policy_file))
         yield from ("--audit-log-path", str(layout.logs / "audit.log"))

@@ -1,0 +1,93 @@
+"""Ways of encrypting a value. What each writes begins with its name and its key, for readers to know which to take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.padding import PKCS7
+
+MARK = b"k8s:enc:"
+_NONCE_BYTES, _BLOCK_BYTES = 12, 16
+
+
+class Undecipherable(ValueError):
+    """The value was not encrypted with this key, or was tampered with, or belongs to another object."""
+
+
+class Way(Protocol):
+    """One algorithm with one key. `place` is the object's key in the store, to which a value is bound."""
+
+    def encrypt(self, value: bytes, place: bytes) -> bytes:
+        """The value in secret."""
+
+    def decrypt(self, secret: bytes, place: bytes) -> bytes:
+        """The value again; raises Undecipherable."""
+
+
+class AesGcm:
+    """AES-GCM with a random nonce. Kubernetes: `aesgcm`; a key is good for 200,000 writes, then it should change."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def encrypt(self, value: bytes, place: bytes) -> bytes:
+        """The nonce comes first."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, value, place)
+
+    def decrypt(self, secret: bytes, place: bytes) -> bytes:
+        """Also checks that the value stands where it was written."""
+        try:
+            return self._cipher.decrypt(secret[:_NONCE_BYTES], secret[_NONCE_BYTES:], place)
+        except (InvalidTag, ValueError):
+            raise Undecipherable("it was not encrypted with this key, or not for this object") from None
+
+
+class AesCbc:
+    """AES-CBC with a random start. Kubernetes: `aescbc`; what is tampered with is not noticed, so prefer `aesgcm`."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = algorithms.AES(key)
+
+    def encrypt(self, value: bytes, place: bytes) -> bytes:
+        """The start comes first."""
+        start, padder = os.urandom(_BLOCK_BYTES), PKCS7(_BLOCK_BYTES * 8).padder()
+        encryptor = Cipher(self._key, modes.CBC(start)).encryptor()
+        padded = padder.update(value) + padder.finalize()
+        return start + encryptor.update(padded) + encryptor.finalize()
+
+    def decrypt(self, secret: bytes, place: bytes) -> bytes:
+        """Wrong keys show by the padding."""
+        try:
+            decryptor = Cipher(self._key, modes.CBC(secret[:_BLOCK_BYTES])).decryptor()
+            padded = decryptor.update(secret[_BLOCK_BYTES:]) + decryptor.finalize()
+            unpadder = PKCS7(_BLOCK_BYTES * 8).unpadder()
+            return unpadder.update(padded) + unpadder.finalize()
+        except ValueError:
+            raise Undecipherable("it was not encrypted with this key") from None
+
+
+class Key(NamedTuple):
+    """A way, and the mark that its values begin with: empty where nothing is encrypted."""
+
+    mark: bytes
+    way: Way | None
+
+    @property
+    def name(self) -> str:
+        """`aesgcm key1`, for messages."""
+        return " ".join(self.mark.removeprefix(MARK).decode().replace(":v1:", ":").strip(":").split(":")) or "identity"
+
+
+IDENTITY = Key(b"", None)
+WAYS: Mapping[str, type[AesGcm] | type[AesCbc]] = {"aesgcm": AesGcm, "aescbc": AesCbc}
+
+
+def key_of(provider: str, name: str, secret: bytes) -> Key:
+    """A key of a provider; raises ValueError for one of the wrong length."""
+    return Key(b"%s%s:v1:%s:" % (MARK, provider.encode(), name.encode()), WAYS[provider](secret))

@@ -1,0 +1,117 @@
+"""A store that keeps the values of some folders in secret. To the server it is a store like any other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import structlog
+
+from apiserver.storage.encryption.providers import IDENTITY, MARK, Key, Undecipherable
+from apiserver.storage.store import Change, Conflict, Entry, Page, Store, StoreError, check_size
+
+log = structlog.get_logger()
+
+
+class EncryptedStore:
+    """See the module. `stale` holds the keys of values that stand under another key than the first."""
+
+    def __init__(self, inner: Store, folders: Mapping[str, Sequence[Key]]) -> None:
+        self._inner, self._folders = inner, folders
+        self._all = {key.mark: key for listed in folders.values() for key in listed}
+        self.stale: set[str] = set()
+
+    async def get(self, key: str) -> Entry | None:
+        """As the inner store, in the clear."""
+        entry = await self._inner.get(key)
+        return entry and self._clear(entry)
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = 0, at: int = 0) -> Page:
+        """As the inner store, in the clear."""
+        page = await self._inner.list(prefix, after=after, limit=limit, at=at)
+        return page._replace(entries=[self._clear(entry) for entry in page.entries])
+
+    async def put(self, key: str, value: bytes, *, expected: int) -> Entry:
+        """Written with the first key of its folder."""
+        check_size(key, value)
+        first = self._first(key)
+        secret = value
+        if first.way is not None:
+            secret = first.mark + first.way.encrypt(value, key.encode())
+        try:
+            entry = await self._inner.put(key, secret, expected=expected)
+        except Conflict as conflict:
+            found = conflict.found and self._clear(conflict.found)
+            raise Conflict(key, expected, found) from None
+        self.stale.discard(key)
+        return entry._replace(value=value)
+
+    async def delete(self, key: str, *, expected: int) -> Entry:
+        """As the inner store, in the clear."""
+        try:
+            entry = await self._inner.delete(key, expected=expected)
+        except Conflict as conflict:
+            found = conflict.found and self._clear(conflict.found)
+            raise Conflict(key, expected, found) from None
+        self.stale.discard(key)
+        return self._clear(entry, is_current=False)
+
+    async def watch(self, prefix: str, *, since: int) -> AsyncIterator[Change]:
+        """As the inner store, in the clear."""
+        async for change in self._inner.watch(prefix, since=since):
+            value = change.value and self._decrypted(change.key, change.value)
+            previous = change.previous and self._decrypted(change.key, change.previous)
+            yield change._replace(value=value, previous=previous)
+
+    async def compact(self, revision: int) -> None:
+        """As the inner store."""
+        await self._inner.compact(revision)
+
+    async def revision(self) -> int:
+        """As the inner store."""
+        return await self._inner.revision()
+
+    async def close(self) -> None:
+        """As the inner store."""
+        await self._inner.close()
+
+    async def rewrite(self) -> None:
+        """Write anew what was seen under another key than the first; clients see a change of version alone."""
+        count = 0
+        for key in sorted(self.stale):
+            try:
+                entry = await self.get(key)
+                if entry is not None and key in self.stale:
+                    await self.put(key, entry.value, expected=entry.revision)
+                    count += 1
+            except Conflict:
+                continue  # somebody has just written it, with the first key
+            except StoreError as error:
+                log.warning("a value was not encrypted anew", key=key, error=str(error))
+            self.stale.discard(key)
+        if count:
+            log.info("values were encrypted anew with the first key", count=count)
+
+    def _first(self, key: str) -> Key:
+        return next((listed[0] for folder, listed in self._folders.items() if key.startswith(folder)), IDENTITY)
+
+    def _clear(self, entry: Entry, *, is_current: bool = True) -> Entry:
+        value = self._decrypted(entry.key, entry.value)
+        if is_current:
+            first = self._first(entry.key)
+            is_secret = value is not entry.value
+            if is_secret != bool(first.mark) or not entry.value.startswith(first.mark):
+                self.stale.add(entry.key)
+        return entry if value is entry.value else entry._replace(value=value)
+
+    def _decrypted(self, key: str, value: bytes) -> bytes:
+        if not value.startswith(MARK):
+            return value
+        provider, _, name = value[len(MARK) : len(MARK) + 512].split(b":", 3)[:3]
+        known = self._all.get(b"%s%s:v1:%s:" % (MARK, provider, name))
+        if known is None or known.way is None:
+            named = f"{provider.decode('utf-8', 'replace')} {name.decode('utf-8', 'replace')}"
+            raise StoreError(f"{key}: encrypted with the key {named!r}, which the configuration does not have")
+        try:
+            return known.way.decrypt(value[len(known.mark) :], key.encode())
+        except Undecipherable as error:
+            raise StoreError(f"{key}: encrypted with the key {known.name!r}, but {error}") from None
