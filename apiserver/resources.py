@@ -11,12 +11,13 @@ import orjson
 import yaml
 
 from apiserver.access.reviews import review_of
+from apiserver.extensions.converting import translated
 from apiserver.reading.conversion import item_to_client, to_client, to_stored, whole_to_client
 from apiserver.reading.listing import list_objects, selection_of, version_of, wait_for
 from apiserver.reading.negotiation import Representation, negotiate
 from apiserver.reading.representation import many, one
 from apiserver.reading.watching import watch_objects
-from apiserver.request import Answer, Request, Response, Target, warning_headers
+from apiserver.request import Answer, Request, Response, Stream, Target, warning_headers
 from apiserver.steps.authorization import attributes_of, refusal
 from apiserver.writing.applying import is_apply, read_configuration
 from apiserver.writing.authors import author_errors, author_of
@@ -24,6 +25,8 @@ from apiserver.writing.decoding import PROTOBUF, YAML, accept, check_kind, media
 from apiserver.writing.deletion import DeleteOptions
 from apiserver.writing.patching import patch_function
 from apiserver.writing.rest import Write, copy_of
+from wherry.api.extensions.conversions import NotConverted
+from wherry.api.extensions.custom_resource import CustomResource
 from wherry.machinery import protobuf
 from wherry.machinery.errors import (
     AlreadyExists,
@@ -115,8 +118,17 @@ def form_of(request: Request, cls: type[Resource]) -> Representation:
 def respond(server: Server, request: Request, cls: type[Resource], whole: bytes, status: int = 200) -> Response:
     """One object in the wanted form, with the warnings that came up."""
     form = form_of(request, cls)
-    body = one(cls, whole_to_client(whole, cls), form, server.now(), request.first("includeObject"))
+    try:
+        body = one(cls, whole_to_client(whole, cls), form, server.now(), request.first("includeObject"))
+    except NotConverted as missing:
+        # What was written is written; only the answer must wait.
+        missing.resume = lambda: _responded(server, request, cls, whole, status)
+        raise
     return written(request, form, body, status, warning_headers(request.warnings))
+
+
+async def _responded(server: Server, request: Request, cls: type[Resource], whole: bytes, status: int) -> Answer:
+    return respond(server, request, cls, whole, status)
 
 
 def written(
@@ -164,6 +176,9 @@ async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer
     form = form_of(request, cls)
     if form.media_type == YAML:
         raise NotAcceptable("only the following media types are accepted: application/json")
+    if issubclass(cls, CustomResource) and cls.declared.conversions is not None and cls.stored_as is not cls:
+        stream = await watch_objects(server, request, cls.stored_as, Representation())
+        return Stream(translated(server, stream, cls, form, request.first("includeObject")))
     return await watch_objects(server, request, cls, form)
 
 

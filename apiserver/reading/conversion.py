@@ -78,15 +78,28 @@ def is_converted(cls: type[Resource]) -> bool:
 def to_stored(draft: Draft, cls: type[Resource]) -> Draft:
     """A client's object in the stored form."""
     if issubclass(cls, CustomResource):
-        return {**draft, "apiVersion": cls.stored_as.kind.api_version}
+        return _in_version(draft, cls, cls, cls.stored_as)
     return _FACES[cls].to_stored(draft) if cls in _FACES else draft
 
 
 def to_client(draft: Draft, cls: type[Resource]) -> Draft:
     """A stored object in the client's form."""
     if issubclass(cls, CustomResource):
-        return draft if cls.stored_as is cls else in_form_of(draft, cls)
+        if cls.stored_as is cls:
+            return draft
+        return in_form_of(_in_version(draft, cls, cls.stored_as, cls), cls)
     return _FACES[cls].to_client(draft) if cls in _FACES else draft
+
+
+def _in_version(
+    draft: Draft, cls: type[CustomResource], given: type[CustomResource], wanted: type[CustomResource]
+) -> Draft:
+    """The draft as the webhook of the kind has converted it, or with the other version's name on it."""
+    conversions = cls.declared.conversions
+    if conversions is not None:
+        named = {**draft, "kind": given.kind.name, "apiVersion": given.kind.api_version}
+        return conversions.find(named, wanted.kind.api_version)
+    return {**draft, "apiVersion": wanted.kind.api_version}
 
 
 def whole_to_client(whole: bytes, cls: type[Resource]) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from apiserver.reading.stored import Stored, _labels_of, encode, head_of
+from wherry.api.extensions.custom_resource import CustomResource
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import defaults, walk
 
@@ -69,13 +70,24 @@ class CustomStored(Stored):
         cls = self._family.cls
         if self._made_by is cls:
             return
-        draft = in_form_of(orjson.loads(self._value), cls)
+        raw, is_final = self.raw(), True
+        conversions = cls.declared.conversions if issubclass(cls, CustomResource) else None
+        if conversions is not None:
+            # What nobody has converted yet is shown as it is, until somebody has (`extensions/converting.py`).
+            is_final = conversions.has(raw, cls.kind.api_version)
+            raw = conversions.find(raw, cls.kind.api_version) if is_final else raw
+        draft = in_form_of(raw, cls)
         value = encode(draft, cls.kind)
         self._item = b'{"metadata":{"resourceVersion":"%d",%s' % (self.revision, value[len(head_of(cls.kind)) :])
         if cls.selectable:
             view = cls.read(draft)
             self._fields = {path: read(view) for path, read in cls.selectable.items()}
-        self._made_by = cls
+        self._made_by = cls if is_final else None
+
+    def raw(self) -> Draft:
+        """What is stored, in the version in which it was."""
+        draft: Draft = orjson.loads(self._value)
+        return draft
 
     def at(self, revision: int) -> Stored:
         """The same content under another revision."""

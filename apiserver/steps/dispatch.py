@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from apiserver import discovery, probes, resources
 from apiserver.aggregation.passing_on import pass_on
+from apiserver.extensions.converting import converted
 from apiserver.metrics import serving as metrics
 from apiserver.reading import components
 from apiserver.request import Answer, Request, Response, Target, Upgrade
@@ -15,6 +16,7 @@ from apiserver.subresources import find_subresource
 from apiserver.subresources.binding import bind_by_body
 from apiserver.webhooks.connections import CONNECTIONS, admit_connection
 from wherry.api.core.binding import Binding
+from wherry.api.extensions.custom_resource import CustomResource
 from wherry.machinery.errors import MethodNotAllowed, NotFound
 from wherry.machinery.resource import Resource, kind_at
 
@@ -59,6 +61,13 @@ async def dispatch(server: Server, request: Request, proceed: Proceed) -> Answer
         return await components.serve(server, request)
     if cls is Binding and request.verb == "create" and target.namespace:
         return await bind_by_body(server, request)
+    if issubclass(cls, CustomResource) and cls.declared.conversions is not None:
+        return await converted(server, request, cls, lambda: _serve(server, request, cls, target))
+    return await _serve(server, request, cls, target)
+
+
+async def _serve(server: Server, request: Request, cls: type[Resource], target: Target) -> Answer:
+    """Answer with the kind, or with a subresource of it."""
     if not target.subresource:
         return await resources.serve(server, request, cls)
     found = find_subresource(cls, target.subresource)

@@ -18,6 +18,7 @@ from apiserver import keys
 from apiserver.matching.attributes import Facet
 from apiserver.ownership.entries import APPLY, Author, Entry, entries_after, entries_of, settled, undated
 from apiserver.ownership.tracking import tracked
+from apiserver.reading.conversion import to_client
 from apiserver.reading.stored import Stored, encode, with_revision
 from apiserver.request import User
 from apiserver.storage.store import Conflict as StaleWrite
@@ -137,6 +138,8 @@ class Rest:
         if entry is None:
             raise not_found(self.kind.resource, name)
         draft = orjson.loads(entry.value)
+        if self.kind.is_custom:
+            draft = self.cache.stored(entry.key, entry.value, entry.revision).draft(self.kind)
         draft["metadata"]["resourceVersion"] = str(entry.revision)
         return Current(draft, entry.revision)
 
@@ -264,19 +267,22 @@ class Rest:
 
     def _validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         """Raise `Invalid` with every broken rule. Without `old` the draft is judged as a new object."""
+        cls = write.cls if self.kind.is_custom and write.cls.kind.is_custom else self.cls
+        if cls is not self.cls:  # custom objects are judged as their author sees them
+            draft, old = to_client(draft, cls), to_client(old, cls) if old is not None else None
         try:
-            view = self.cls.read(draft)
+            view = cls.read(draft)
         except ValueError as error:
             raise Invalid(f'{self.kind.qualified} "{draft["metadata"].get("name", "")}" is invalid: {error}') from None
         errors = self._errors(view, old, write)
         if errors and old is not None:
             # What was stored before a default existed lacks it: it is judged by what it would be today.
-            errors = self._errors(view, accept(old, self.cls, validation="Ignore", warnings=[]), write)
+            errors = self._errors(view, accept(old, cls, validation="Ignore", warnings=[]), write)
         if errors:
             raise invalid_object(self.kind.qualified, view.metadata.name, errors)
 
     def _errors(self, view: Resource, old: Draft | None, write: Write) -> list[FieldError]:
-        before = self.cls.read(old) if old is not None else None
+        before = type(view).read(old) if old is not None else None
         known = before.metadata if before else None
         errors = list(validate_metadata(view.metadata, known, self.kind, self.cls.name_rule))
         if write.subresource == "status" and before is not None:

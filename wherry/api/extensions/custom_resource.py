@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 import orjson
 
+from wherry.api.extensions.conversions import Conversions
 from wherry.api.extensions.custom_columns import columns_of_version
 from wherry.api.extensions.custom_resource_definition import CustomResourceDefinition
 from wherry.api.extensions.definition_views import ScalePaths, Version
@@ -31,8 +32,10 @@ TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
 class Declared:
     """What the definition says about one version, computed when first asked for."""
 
-    def __init__(self, definition: CustomResourceDefinition, version: Version) -> None:
+    def __init__(self, definition: CustomResourceDefinition, version: Version, conversions: Conversions | None) -> None:
         self.definition, self.version = definition, version
+        # What a webhook has converted; None where versions differ in nothing but their schemas.
+        self.conversions = conversions
 
     @cached_property
     def schema(self) -> Schema:
@@ -106,7 +109,9 @@ class CustomResource(Resource):
 def custom_kinds(definition: CustomResourceDefinition) -> list[type[CustomResource]]:
     """The classes of all versions, served or not."""
     spec = definition.spec
-    made = {version.name: _class_of(definition, version) for version in spec.versions}
+    webhook = spec.conversion.webhook if spec.conversion.strategy == "Webhook" else None
+    conversions = Conversions(webhook) if webhook is not None else None
+    made = {version.name: _class_of(definition, version, conversions) for version in spec.versions}
     stored = made[spec.storage_version]
     for cls in made.values():
         cls.stored_as = stored
@@ -114,7 +119,9 @@ def custom_kinds(definition: CustomResourceDefinition) -> list[type[CustomResour
     return list(made.values())
 
 
-def _class_of(definition: CustomResourceDefinition, version: Version) -> type[CustomResource]:
+def _class_of(
+    definition: CustomResourceDefinition, version: Version, conversions: Conversions | None
+) -> type[CustomResource]:
     spec, names = definition.spec, definition.status.accepted_names
     if not names.plural:
         names = spec.names
@@ -137,7 +144,7 @@ def _class_of(definition: CustomResourceDefinition, version: Version) -> type[Cu
     metaclass: Any = type(CustomResource)
     cls: type[CustomResource] = metaclass(names.kind, (CustomResource,), {"__module__": __name__})
     cls.kind = kind
-    cls.declared = Declared(definition, version)
+    cls.declared = Declared(definition, version, conversions)
     cls.is_terminating = definition.is_terminating
     cls.columns = columns_of_version(version)
     cls.selectable = {_field(each.json_path): _reader(each.json_path) for each in version.selectable_fields}

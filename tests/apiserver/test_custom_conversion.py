@@ -1,0 +1,122 @@
+"""Custom objects in versions between which a webhook converts: `spec.size` of v1 is `spec.extent.size` of v2."""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import pytest_asyncio
+
+from tests.apiserver.custom_kinds import DEFINITIONS, WIDGETS, a_definition, a_version, a_widget, declared
+from tests.apiserver.local_api import MERGE, TABLE, Api
+from tests.apiserver.served_api import served_api
+from tests.apiserver.webhook_server import Hooks, webhook_server
+
+NUMBER = {"type": "integer", "maximum": 20}
+SECOND = {"type": "object", "properties": {"extent": {"type": "object", "properties": {"size": NUMBER}}}}
+FIRST = a_version("v1", selectableFields=[])
+OTHER = WIDGETS.replace("v1", "v2")
+
+
+class Scene(NamedTuple):
+    """The server, and a webhook that converts."""
+
+    api: Api
+    hooks: Hooks
+
+
+def convert(request):
+    def one(obj):
+        wanted, spec = request["desiredAPIVersion"], obj["spec"]
+        spec = {"extent": {"size": spec["size"]}} if wanted.endswith("v2") else {"size": spec["extent"]["size"]}
+        metadata = {**obj["metadata"], "name": "stolen", "labels": {"by": "webhook"}}
+        return {**obj, "apiVersion": wanted, "spec": spec, "metadata": metadata}
+
+    return {"result": {"status": "Success"}, "convertedObjects": [one(obj) for obj in request["objects"]]}
+
+
+@pytest_asyncio.fixture
+async def scene(tmp_path) -> AsyncIterator[Scene]:
+    async with served_api(tmp_path) as served, webhook_server(served) as hooks:
+        hooks.answers["/convert"] = convert
+        webhook = {"clientConfig": hooks.at("/convert"), "conversionReviewVersions": ["v1"]}
+        conversion = {"strategy": "Webhook", "webhook": webhook}
+        versions = [FIRST, a_version("v2", storage=False, spec=SECOND)]
+        await declared(served.api, a_definition(versions=versions, conversion=conversion))
+        yield Scene(served.api, hooks)
+
+
+def second(name="b", size=5):
+    return {**a_widget(name, "v2"), "spec": {"extent": {"size": size}}}
+
+
+async def test_an_object_is_read_in_both_versions_whichever_it_was_written_in(scene):
+    api = scene.api
+    await api.made(WIDGETS, a_widget("a"))
+    await api.made(OTHER, second("b"))
+
+    listed = (await api.get(OTHER)).json["items"]
+    one = (await api.get(f"{OTHER}/a")).json
+    stored = (await api.get(f"{WIDGETS}/b")).json
+
+    assert [each["spec"]["extent"]["size"] for each in listed] == [3, 5]
+    assert (one["apiVersion"], one["metadata"]["name"], one["metadata"]["labels"]) == (
+        "example.com/v2",
+        "a",
+        {"by": "webhook"},
+    )
+    assert (stored["apiVersion"], stored["spec"]["size"]) == ("example.com/v1", 5)
+
+
+async def test_writes_in_another_version_are_judged_in_it(scene):
+    api = scene.api
+    await api.made(OTHER, second("b"))
+
+    patched = await api.patch(f"{OTHER}/b", {"spec": {"extent": {"size": 9}}}, MERGE)
+    refused = await api.patch(f"{OTHER}/b", {"spec": {"extent": {"size": 21}}}, MERGE)
+
+    assert (patched.status, patched.json["spec"], patched.json["metadata"]["generation"]) == (
+        200,
+        {"extent": {"size": 9}},
+        2,
+    )
+    assert "spec.extent.size: Invalid value: 21: " in refused.json["message"]
+
+
+async def test_a_watch_and_a_table_show_the_version_asked_for(scene):
+    api = scene.api
+    async with api.watch(OTHER) as stream:
+        await api.made(WIDGETS, a_widget("a"))
+        event = await stream.next()
+    table = (await api.get(OTHER, headers={"accept": TABLE})).json
+
+    assert (event["type"], event["object"]["apiVersion"]) == ("ADDED", "example.com/v2")
+    assert event["object"]["spec"] == {"extent": {"size": 3}}
+    assert table["rows"][0]["cells"][:2] == ["a", None]
+
+
+async def test_objects_of_a_former_storage_version_are_converted_when_they_are_read(scene):
+    api = scene.api
+    await api.made(WIDGETS, a_widget("a"))
+    versions = [a_version("v1", storage=False, selectableFields=[]), a_version("v2", spec=SECOND)]
+    await api.patch(f"{DEFINITIONS}/widgets.example.com", {"spec": {"versions": versions}}, MERGE)
+
+    assert (await api.get(f"{OTHER}/a")).json["spec"] == {"extent": {"size": 3}}
+    assert [each["spec"]["size"] for each in (await api.get(WIDGETS)).json["items"]] == [3]
+
+
+async def test_a_webhook_that_fails_is_told_and_is_asked_no_more_than_needed(scene):
+    api, hooks = scene
+    await api.made(WIDGETS, a_widget("a"))
+    await api.get(f"{OTHER}/a")
+    hooks.take()
+    await api.get(f"{OTHER}/a")
+    known = hooks.take()
+    hooks.answers["/convert"] = lambda request: {"result": {"status": "Failed", "message": "no way"}}
+    await api.made(WIDGETS, a_widget("c", size=4))
+    failed = await api.get(f"{OTHER}/c")
+
+    assert known == []
+    assert (failed.status, failed.json["message"]) == (
+        500,
+        "conversion webhook for example.com/v1, Kind=Widget failed: no way",
+    )
+    assert (await api.get(f"{WIDGETS}/c")).status == 200
