@@ -3,6 +3,7 @@
     python -m kubeproxy --kubeconfig F --node-name N --cluster NAME --cluster-dns 10.96.0.10 --dns-bind 10.244.0.1:53
     python -m kubeproxy --cleanup --cluster NAME
 
+Who is not root names a container that may set rules: `--rules-container NAME`.
 Rules stay when the process ends, so that services answer while it is being replaced; `--cleanup` (or
 `--cleanup-on-exit`) removes all that is ours.
 """
@@ -20,7 +21,7 @@ from typing import Any
 import click
 import structlog
 
-from kubeproxy.backends import CHOICES, Backend, BackendError, choose_backend
+from kubeproxy.backends import CHOICES, Backend, BackendError, Engine, choose_backend
 from kubeproxy.dns.responder import Responder
 from kubeproxy.dns.server import DnsServer
 from kubeproxy.dns.upstream import Upstream
@@ -48,8 +49,15 @@ class Options:
     dns_bind: tuple[Target, ...]
     resolv_conf: Path
     backend: str
+    rules_container: str
+    docker_host: str
     cleanup: bool
     cleanup_on_exit: bool
+
+    async def choose(self, backend: str) -> tuple[Backend, str]:
+        """The backend of that name, or for `auto` the best one; raises BackendError."""
+        rules = Engine(self.rules_container, self.docker_host) if self.rules_container else None
+        return await choose_backend(backend, self.cluster, self.pod_cidr, self.service_cidr, rules)
 
 
 class _Cidr(click.ParamType[IPv4Network]):
@@ -103,6 +111,13 @@ class _Address(click.ParamType[str]):
     "--resolv-conf", type=click.Path(path_type=Path), default="/etc/resolv.conf", help="Who knows all others."
 )
 @click.option("--backend", type=click.Choice(CHOICES), default="auto", help="How services answer.")
+@click.option(
+    "--rules-container",
+    default="",
+    help="Without root: a Docker container in this machine's network, with CAP_NET_ADMIN, nft, ip and a shell, and "
+    "/proc/sys/net/ipv4/conf at /sysctl; nftables rules are set in it.",
+)
+@click.option("--docker-host", default="unix:///var/run/docker.sock", help="The Docker Engine that runs it.")
 @click.option("--cleanup", is_flag=True, help="Remove all that is ours from this machine, and end.")
 @click.option("--cleanup-on-exit", is_flag=True, help="Do so when this process is told to end.")
 def main(**options: Any) -> None:
@@ -120,7 +135,7 @@ async def _clean_up(options: Options) -> None:
     """Whatever backend was used before: each removes what it may have left."""
     for choice in ("nftables", "userspace"):
         try:
-            backend, _ = await choose_backend(choice, options.cluster, options.pod_cidr, options.service_cidr)
+            backend, _ = await options.choose(choice)
         except BackendError as error:
             _log.info("nothing to clean up", backend=choice, reason=str(error))
             continue
@@ -128,7 +143,7 @@ async def _clean_up(options: Options) -> None:
 
 
 async def _serve(options: Options) -> None:
-    backend, reason = await choose_backend(options.backend, options.cluster, options.pod_cidr, options.service_cidr)
+    backend, reason = await options.choose(options.backend)
     _log.info("backend chosen", backend=type(backend).__name__, reason=reason)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(backend.clear if options.cleanup_on_exit else backend.close)

@@ -11,17 +11,24 @@ import shutil
 from ipaddress import IPv4Network
 
 from kubeproxy.backends.base import Backend, BackendError
+from kubeproxy.backends.container import ContainerNetwork, Engine
 from kubeproxy.backends.network import Network
 from kubeproxy.backends.nftables import NftablesBackend
 from kubeproxy.backends.userspace import UserspaceBackend
 
-__all__ = ["CHOICES", "Backend", "BackendError", "NftablesBackend", "UserspaceBackend", "choose_backend"]
+__all__ = ["CHOICES", "Backend", "BackendError", "Engine", "NftablesBackend", "UserspaceBackend", "choose_backend"]
 
 CHOICES = ("auto", "nftables", "userspace")
 
 
-async def choose_backend(choice: str, cluster: str, pods: IPv4Network, services: IPv4Network) -> tuple[Backend, str]:
+async def choose_backend(
+    choice: str, cluster: str, pods: IPv4Network, services: IPv4Network, rules: Engine | None = None
+) -> tuple[Backend, str]:
     """The backend for this machine, and why it is this one. Raises BackendError if the choice cannot work here."""
+    if rules is not None and choice != "userspace":
+        # Not tried out here: it may start a moment after us, and its failures are tried again.
+        network: Network = ContainerNetwork(rules)
+        return NftablesBackend(cluster, pods, services, network), f"container {rules.container} sets the rules"
     network = Network()
     problem = "" if choice == "userspace" else await _why_no_nftables(network)
     if choice == "nftables" and problem:

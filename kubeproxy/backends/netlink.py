@@ -12,10 +12,10 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from kubeproxy.backends.network import Network
 from kubeproxy.rules import Target
 
-_NETLINK_NETFILTER = 12
+# Family, type and protocol of the sockets for this.
+NETFILTER = (socket.AF_NETLINK, socket.SOCK_RAW, 12)
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _DONE, _ERROR = 3, 2
 # (subsystem << 8) | message, of linux/netfilter/nfnetlink_conntrack.h and nf_tables.h
@@ -34,25 +34,18 @@ class Flow(NamedTuple):
     key: bytes
 
 
-def generation(network: Network) -> int:
+def generation(netlink: socket.socket) -> int:
     """The number of the rule set in force; 0 if the kernel does not say."""
-    try:
-        with network.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as netlink:
-            for attributes in _ask(netlink, _GENERATION_GET, _REQUEST, socket.AF_UNSPEC):
-                return int.from_bytes(attributes.get(1, b""), "big")
-    except OSError:
-        return 0
+    for attributes in _ask(netlink, _GENERATION_GET, _REQUEST, socket.AF_UNSPEC):
+        return int.from_bytes(attributes.get(1, b""), "big")
     return 0
 
 
-def forget_flows(network: Network, is_stale: Callable[[Flow], bool]) -> int:
-    """Delete the UDP flows that are stale; says how many there were."""
-    with network.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as netlink:
-        stale = [flow for flow in _flows(netlink) if is_stale(flow)]
-        for flow in stale:
-            for _ in _ask(netlink, _CONNTRACK_DELETE, _REQUEST | _ACK, socket.AF_INET, flow.key):
-                pass
-    return len(stale)
+def forget_flows(netlink: socket.socket, is_stale: Callable[[Flow], bool]) -> None:
+    """Delete the UDP flows that are stale."""
+    for flow in [flow for flow in _flows(netlink) if is_stale(flow)]:
+        for _ in _ask(netlink, _CONNTRACK_DELETE, _REQUEST | _ACK, socket.AF_INET, flow.key):
+            pass
 
 
 def _flows(netlink: socket.socket) -> Iterator[Flow]:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from kubeproxy.backends.base import BackendError
+from kubeproxy.backends.netlink import NETFILTER, Flow, forget_flows, generation
 
 _CLONE_NEWNET = 0x40000000
-_COMMAND_SECONDS = 30
+COMMAND_SECONDS = 30
 
 Result = TypeVar("Result")
 
@@ -32,6 +33,13 @@ class Network:
 
     async def command(self, *argv: str, stdin: str = "", check: bool = True) -> str:
         """What a command printed. Raises BackendError if it is missing, hangs or (with `check`) fails."""
+        code, out, err = await self._run(argv, stdin.encode())
+        if check and code != 0:
+            raise BackendError(f"{' '.join(argv)}: {err.decode(errors='replace').strip()[:2000]}")
+        return out.decode(errors="replace")
+
+    async def _run(self, argv: tuple[str, ...], stdin: bytes) -> tuple[int, bytes, bytes]:
+        """Exit code, output and errors of a command."""
         inside = ("ip", "netns", "exec", self.name, *argv) if self.name else argv
         try:
             process = await asyncio.create_subprocess_exec(
@@ -40,16 +48,14 @@ class Network:
         except OSError as error:
             raise BackendError(f"{argv[0]}: {error}") from error
         try:
-            async with asyncio.timeout(_COMMAND_SECONDS):
-                out, err = await process.communicate(stdin.encode())
+            async with asyncio.timeout(COMMAND_SECONDS):
+                out, err = await process.communicate(stdin)
         except TimeoutError as error:
-            raise BackendError(f"{argv[0]}: no answer within {_COMMAND_SECONDS} s") from error
+            raise BackendError(f"{argv[0]}: no answer within {COMMAND_SECONDS} s") from error
         finally:
             if process.returncode is None:
                 process.kill()
-        if check and process.returncode != 0:
-            raise BackendError(f"{' '.join(argv)}: {err.decode(errors='replace').strip()[:2000]}")
-        return out.decode(errors="replace")
+        return process.returncode or 0, out, err
 
     def socket(self, family: int, type: int, protocol: int = 0) -> socket.socket:
         """A socket that lives in this network, whoever uses it later."""
@@ -91,6 +97,29 @@ class Network:
         except OSError:
             return False
         return True
+
+    def close(self) -> None:
+        """Let go of what this process holds."""
+
+    def generation(self) -> int:
+        """A number that changes with every change of anybody's rules; 0 if it is not to be had."""
+        try:
+            with self.socket(*NETFILTER) as netlink:
+                return generation(netlink)
+        except OSError:
+            return 0
+
+    async def forget_flows(self, is_stale: Callable[[Flow], bool]) -> None:
+        """Delete the UDP flows that are stale. Raises BackendError."""
+
+        def forget() -> None:
+            with self.socket(*NETFILTER) as netlink:
+                forget_flows(netlink, is_stale)
+
+        try:
+            await asyncio.to_thread(forget)
+        except OSError as error:
+            raise BackendError(f"netlink: {error}") from error
 
 
 def _enter(name: str) -> None:

@@ -1,8 +1,8 @@
 """The backend of choice: the kernel translates addresses by a table of our own, `wherry-NAME`.
 
 Each change is one transaction, so a packet sees the rules before it or after it and never something between.
-Connections keep the target that conntrack remembers for them; the table is asked only for new ones. Needs root
-(CAP_NET_ADMIN) and `nft`.
+Connections keep the target that conntrack remembers for them; the table is asked only for new ones. Needs `nft`
+and root, or a container with CAP_NET_ADMIN (`container.py`).
 
 Kubernetes: kube-proxy's nftables mode. Differs: node ports answer on every address of the machine (on 127.0.0.1 where
 there is a pod bridge), and the client keeps its address wherever the answer comes back through here anyway.
@@ -26,7 +26,7 @@ import structlog
 
 from kubeproxy.backends.base import BackendError
 from kubeproxy.backends.docker_firewall import DockerFirewall
-from kubeproxy.backends.netlink import Flow, forget_flows, generation
+from kubeproxy.backends.netlink import Flow
 from kubeproxy.backends.network import Network
 from kubeproxy.backends.nft_table import AFFINITY_PREFIX, Surroundings, Table, table_of, transaction
 from kubeproxy.rules import Frontend, Rules, Target
@@ -76,13 +76,17 @@ class NftablesBackend:
     async def clear(self) -> None:
         async with self._lock:
             self._table = None
+            # Before its guard goes: then nothing on 127.0.0.1 is open to the bridge for a moment.
+            if self._surroundings().routes_loopback:
+                await self._route_loopback("0")
             # `add` first: a table that is not there cannot be deleted.
             both = f"add table ip {self._name}\ndelete table ip {self._name}\n"
             await self._network.command("nft", "-f", "-", stdin=both)
             await self._firewall.close()
 
     async def close(self) -> None:
-        """Nothing is held: the rules are the kernel's."""
+        """The rules are the kernel's, and stay."""
+        self._network.close()
 
     async def _hold(self, rules: Rules) -> None:
         """Make the kernel do what `rules` say, and the machine let it."""
@@ -96,12 +100,16 @@ class NftablesBackend:
         await self._install(table)
         self._around = around
         # After the transaction, because its chain `guard` is what makes this safe.
-        if around.routes_loopback and not self._network.write(_ROUTE_LOOPBACK.format(self._bridge), "1"):
+        if around.routes_loopback and not await self._route_loopback("1"):
             self._may_route_loopback = False
             self._around = self._surroundings()
             await self._install(table_of(rules, self._around))
         if around.sees_bridged and self._bridge:
             await self._reflect_on_ports()
+
+    async def _route_loopback(self, value: str) -> bool:
+        path = _ROUTE_LOOPBACK.format(self._bridge)
+        return self._network.read(path) == value or await asyncio.to_thread(self._network.write, path, value)
 
     async def _install(self, after: Table) -> None:
         if self._table is not None and await self._run(transaction(self._name, self._table, after)):
@@ -116,13 +124,13 @@ class NftablesBackend:
     async def _run(self, text: str) -> bool:
         if not text:
             return True
-        before = generation(self._network)
+        before = self._network.generation()
         try:
             await self._network.command("nft", "-f", "-", stdin=text)
         except BackendError as error:
             self._refusal = str(error)
             return False
-        now = generation(self._network)
+        now = self._network.generation()
         # Another's transaction in between, or since our last one, may have touched the table: have it looked at.
         is_known = self._table is None or before == self._generation
         self._generation = now if is_known and now == before + 1 else 0
@@ -130,7 +138,7 @@ class NftablesBackend:
 
     async def _is_untouched(self) -> bool:
         """Whether the kernel's table has as many rules and elements as ours, asked only if anyone changed anything."""
-        now = generation(self._network)
+        now = self._network.generation()
         if now and now == self._generation:
             return True
         if self._table is None or await self._counts() != counts(self._table):
@@ -170,8 +178,8 @@ class NftablesBackend:
         if not stale:
             return
         try:
-            await asyncio.to_thread(forget_flows, self._network, stale)
-        except OSError as error:
+            await self._network.forget_flows(stale)
+        except BackendError as error:
             # The rules hold all the same; only clients that never pause go on to where they were led before.
             _log.warning("old UDP flows stay", table=self._name, error=str(error))
 

@@ -15,7 +15,7 @@ NAMES = replace(WEB, service="shop/names", port_name="dns", protocol="UDP", port
 CLUSTER_IP, NODE_PORT = Frontend("10.96.0.7", "TCP", 80), Frontend("", "TCP", 30080)
 
 
-@pytest.fixture(params=["fake", "userspace", "userspace-rootless", "nftables", "nftables-bridged"])
+@pytest.fixture(params=["fake", "userspace", "userspace-rootless", "nftables", "nftables-bridged", "container"])
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     async with open_place(request.param) as place:
         yield place

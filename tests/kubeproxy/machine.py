@@ -31,7 +31,9 @@ def why_not() -> str:
 class Machine:
     """The namespaces of one test, by part: `machine`, `outsider` and the names of PODS."""
 
-    def __init__(self) -> None:
+    def __init__(self, pid: int = 0) -> None:
+        # Whose namespace the machine is, if it is not one of our own.
+        self.pid = pid
         self.prefix = f"wkp{uuid4().hex[:6]}"
         self.networks = {part: Network(f"{self.prefix}-{part}") for part in ("machine", "outsider", *PODS)}
         self.servers: list[asyncio.Server | asyncio.DatagramTransport] = []
@@ -82,14 +84,14 @@ class _Answering(asyncio.DatagramProtocol):
 
 
 @contextmanager
-def machine() -> Iterator[Machine]:
-    made = Machine()
+def machine(pid: int = 0) -> Iterator[Machine]:
+    made = Machine(pid)
     names = [network.name for network in made.networks.values()]
+    hub = made.networks["machine"].name
     try:
-        _ip(*(f"netns add {name}" for name in names))
+        _ip(*(f"netns attach {name} {pid}" if pid and name == hub else f"netns add {name}" for name in names))
         for name in names:
             _ip("link set lo up", inside=name)
-        hub = made.networks["machine"].name
         _ip("link add br0 type bridge", f"address add {GATEWAY}/24 dev br0", "link set br0 up", inside=hub)
         for number, (part, address) in enumerate(PODS.items()):
             _cable(hub, f"veth{number}", made.networks[part].name, f"{address}/24", GATEWAY)
@@ -101,6 +103,10 @@ def machine() -> Iterator[Machine]:
         yield made
     finally:
         made.close()
+        if pid:
+            # It outlives this test: what was put into it must be gone before the next one begins.
+            for device in ("br0", "uplink", *(f"veth{number}" for number in range(len(PODS)))):
+                subprocess.run(["ip", "-n", hub, "link", "delete", device], check=False, capture_output=True)
         for name in names:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 

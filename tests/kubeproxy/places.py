@@ -9,10 +9,12 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from kubeproxy.backends import Backend, NftablesBackend, UserspaceBackend
+from kubeproxy.backends import Backend, Engine, NftablesBackend, UserspaceBackend
+from kubeproxy.backends.container import ContainerNetwork
 from kubeproxy.backends.fake import FakeBackend
 from kubeproxy.rules import Frontend
 from tests.kubeproxy.machine import GATEWAY, PODS, Machine, machine, why_not
+from tests.kubeproxy.rules_containers import ENGINE, a_rules_container
 
 NONE = "nobody"
 PODS_CIDR, SERVICES_CIDR = IPv4Network("10.244.0.0/16"), IPv4Network("10.96.0.0/16")
@@ -110,13 +112,16 @@ async def open_place(kind: str) -> AsyncIterator[Place]:
         return
     if why_not():
         pytest.skip(why_not())
-    with machine() as where:
+    container = a_rules_container() if kind.startswith("container") else None
+    with machine(container.pid if container else 0) as where:
         for pod in ("web-1", "web-2"):
             await where.serve(pod, PODS[pod], 8080)
         network = where.networks["machine"]
-        bridged = "1" if kind == "nftables-bridged" else "0"
+        bridged = "1" if kind.endswith("-bridged") else "0"
         network.write("/proc/sys/net/bridge/bridge-nf-call-iptables", bridged)
-        if kind.startswith("nftables"):
+        if container:
+            network = ContainerNetwork(Engine(container.name, ENGINE), network.name)
+        if container or kind.startswith("nftables"):
             backend: Backend = NftablesBackend("contract", PODS_CIDR, SERVICES_CIDR, network)
         else:
             backend = UserspaceBackend("contract", SERVICES_CIDR, network, owns_addresses=kind == "userspace")

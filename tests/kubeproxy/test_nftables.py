@@ -1,5 +1,6 @@
 """What only the kernel's rules can do, with real packets in namespaces: see `machine.py` for the map."""
 
+import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from kubeproxy.backends import BackendError, NftablesBackend
+from kubeproxy.backends.container import ContainerNetwork
 from kubeproxy.backends.network import Network
 from kubeproxy.rules import Frontend, Route, Rules, Target
 from tests.kubeproxy.machine import GATEWAY, MACHINE, OUTSIDER, PODS
@@ -18,7 +20,7 @@ WEB = Route("shop/web", "http", "TCP", 80, cluster_ips=("10.96.0.7",), node_port
 CLUSTER_IP = Frontend("10.96.0.7", "TCP", 80)
 
 
-@pytest.fixture(params=["nftables", "nftables-bridged"])
+@pytest.fixture(params=["nftables", "nftables-bridged", "container-bridged"])
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[NetworkPlace]:
     async with open_place(request.param) as place:
         assert isinstance(place, NetworkPlace)
@@ -146,6 +148,8 @@ async def test_connections_outlive_the_loss_and_repair_of_the_table(place: Netwo
 
 
 async def test_a_udp_client_that_never_pauses_is_led_away_from_a_target_that_is_gone(place: NetworkPlace):
+    if isinstance(place.backend._network, ContainerNetwork) and not shutil.which("conntrack"):
+        pytest.skip("without netlink this takes `conntrack`")
     names = replace(WEB, protocol="UDP", port=53, node_port=30053)
     await place.backend.apply(Rules((names,)))
     async with place.connection(Frontend("10.96.0.7", "UDP", 53)) as ask_again:

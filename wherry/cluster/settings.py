@@ -33,7 +33,11 @@ class EtcdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """See the module. `gateway` is this machine on the pods' network, empty where there is no such network."""
+    """See the module.
+
+    `gateway` is this machine on the pods' network, empty where there is no such network. `rules_container` sets service
+    rules for a user who may not; it is empty where nobody does, or root does.
+    """
 
     port: int
     store: str = "sqlite"
@@ -48,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gateway: str = ""
     dns_port: int = 53
     docker_host: str = ""
+    rules_container: str = ""
     kubeconfig: str = ""
     context_before: str = ""
 

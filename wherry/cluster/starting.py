@@ -24,10 +24,11 @@ import msgspec
 from wherry.cluster.layout import DEFAULT_NAME, Layout
 from wherry.cluster.locks import only_one, shared_things
 from wherry.cluster.machine import debian
-from wherry.cluster.machine.docker_engine import have_docker
+from wherry.cluster.machine.docker_engine import connect, have_docker
 from wherry.cluster.machine.images import have_images
 from wherry.cluster.machine.network import PodNetwork, have_network
 from wherry.cluster.machine.ports import first_free, is_free
+from wherry.cluster.machine.rules_container import have_rules_container
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.readiness import wait_until_listening, wait_until_ready
 from wherry.cluster.settings import EtcdSettings, NodeSettings, Settings, load_settings
@@ -36,6 +37,9 @@ from wherry.cluster.trust.credentials import make_credentials
 from wherry.cluster.trust.kubeconfig import merge_context, users_kubeconfig
 
 API_PORT, KUBELET_PORT, ETCD_PORT = 6443, 10250, 12379
+_LOOPBACK_ONLY = """\
+not root, and {problem}:
+  pods run, but services answer on this machine's loopback only, and their names not in pods"""
 NO_NETWORK = PodNetwork("", "10.96.0.0/16", "", 0)
 
 Say = Callable[[str], None]
@@ -65,6 +69,8 @@ def start(layout: Layout, wanted: Wanted, say: Say, once_served: Callable[[Setti
         before = load_settings(layout)
         if before is not None and supervisor_of(layout) is not None:
             _refuse_changes(layout, before, wanted)
+            if before.rules_container:
+                have_rules_container(connect(), layout)  # somebody may have removed it
             say(f"cluster {layout.name} is running")
         else:
             end_strays(layout)
@@ -83,7 +89,7 @@ def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say) ->
         network = have_network(client, layout) if client else NO_NETWORK
         settings = _decide(layout, before, wanted, network)
         if settings.nodes and os.geteuid() != 0:
-            say("not root: pods run, but services answer on this machine's loopback only, and their names not in pods")
+            settings = msgspec.structs.replace(settings, rules_container=_rules_container(client, layout, network, say))
         make_credentials(layout, settings)
         settings = _merge_kubeconfig(layout, settings)
         settings.save(layout)
@@ -93,6 +99,19 @@ def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say) ->
             have_images(client, say)
         wait_until_listening(layout, settings)
     return settings
+
+
+def _rules_container(client: Any, layout: Layout, network: PodNetwork, say: Say) -> str:
+    """The container that sets service rules for a user who may not; empty, with a word about it, if there is none."""
+    try:
+        if not network.gateway:
+            raise ClusterProblem("Docker's networks are not this machine's")
+        name = have_rules_container(client, layout)
+    except ClusterProblem as problem:
+        say(_LOOPBACK_ONLY.format(problem=problem))
+        return ""
+    say(f"not root: the container {name} sets service rules")
+    return name
 
 
 def _have_docker(layout: Layout, say: Say) -> Any:

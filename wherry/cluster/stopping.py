@@ -19,6 +19,7 @@ from wherry.cluster.locks import only_one, shared_things
 from wherry.cluster.machine.docker_engine import connect, stop_ours
 from wherry.cluster.machine.images import PAUSE_IMAGE, remove_images
 from wherry.cluster.machine.network import CLUSTER, clusters_on, remove_network
+from wherry.cluster.machine.rules_container import have_rules_container
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.settings import Settings, load_settings
 from wherry.cluster.supervision.processes import kubeproxy_cleanup
@@ -69,6 +70,8 @@ def _stop_processes(layout: Layout) -> None:
 
 
 def _clear_rules(layout: Layout, settings: Settings) -> None:
+    if settings.rules_container:
+        have_rules_container(_engine(layout), layout)  # somebody may have removed it, and the rules would stay
     command = kubeproxy_cleanup(layout, settings)
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/", timeout=_CLEANUP_SECONDS
@@ -79,13 +82,7 @@ def _clear_rules(layout: Layout, settings: Settings) -> None:
 
 def _clear_docker(layout: Layout, *, purge: bool) -> ClusterProblem | None:
     """Take everything of the cluster out of Docker; gives what Docker has against letting its network go."""
-    try:
-        client = connect()
-    except ClusterProblem as problem:
-        raise ClusterProblem(
-            f"{problem}\n  The containers and the network of cluster {layout.name} are still in Docker: "
-            "start it and run `wherry down` again."
-        ) from problem
+    client = _engine(layout)
     _remove_containers(client, layout)
     if purge and os.geteuid() != 0:
         _remove_files_of_root(client, layout)
@@ -97,6 +94,16 @@ def _clear_docker(layout: Layout, *, purge: bool) -> ClusterProblem | None:
         remove_images(client)
         stop_ours(client)
     return None
+
+
+def _engine(layout: Layout) -> Any:
+    try:
+        return connect()
+    except ClusterProblem as problem:
+        raise ClusterProblem(
+            f"{problem}\n  The containers and the network of cluster {layout.name} are still in Docker: "
+            "start it and run `wherry down` again."
+        ) from problem
 
 
 def _remove_containers(client: Any, layout: Layout) -> None:

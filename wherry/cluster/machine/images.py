@@ -2,6 +2,7 @@
 
 `wherry/pause:local` is the sandbox of every pod: it must hold /bin/busybox. `wherry/web:local` and `wherry/web:v2` are
 the sample: busybox with a small web server that says who it is. They are built anew when this file's recipe changes.
+`build` serves others that need an image (rules_container.py).
 
 busybox is that of the machine, or as root on Debian that of its package (which is not installed for it), or the one of
 the image `busybox:musl` that Docker has or may fetch.
@@ -16,7 +17,8 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,12 +53,16 @@ def have_images(client: Any, say: Callable[[str], None]) -> None:
     """See that the images are there, and as this version of Wherry makes them."""
     wanted = {PAUSE_IMAGE: "", **WEB_IMAGES}
     digest = hashlib.sha256(_WEB_SERVER.read_bytes() + _EDITION).hexdigest()[:16]
-    if all(_digest_of(client, image) == digest for image in wanted):
+    if all(digest_of(client, image) == digest for image in wanted):
         return
     say("building images: " + ", ".join(wanted))
     program = find_busybox(client)
     for image, version in wanted.items():
-        _build(client, image, digest, _root_file_system(program, is_web=bool(version)), version)
+        if version:
+            changes = (f"ENV VERSION={version}", "ENV PORT=8080", "EXPOSE 8080", 'CMD ["/bin/web"]')
+            build(client, image, digest, program, {"bin/web": _WEB_SERVER.read_bytes()}, changes)
+        else:
+            build(client, image, digest, program)
 
 
 def remove_images(client: Any) -> None:
@@ -85,7 +91,7 @@ def find_busybox(client: Any) -> Program:
 
 def _program(path: Path) -> Program:
     listed = subprocess.run((path, "--list"), capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
-    libraries = {name: Path(name).read_bytes() for name in _libraries(path)}
+    libraries = {name: Path(name).read_bytes() for name in libraries_of(path)}
     return Program(path.read_bytes(), tuple(listed.split()), libraries)
 
 
@@ -99,7 +105,7 @@ def _binary() -> Path | None:
         return path if file.read(4) == b"\x7fELF" else None
 
 
-def _libraries(path: Path) -> Iterator[str]:
+def libraries_of(path: Path) -> Iterator[str]:
     """What the dynamic loader would bring along, itself included; nothing for a static program."""
     try:
         listed = subprocess.run(("ldd", str(path)), capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -139,7 +145,8 @@ def _out_of_image(client: Any) -> Program:
         client.remove_container(container)
 
 
-def _digest_of(client: Any, image: str) -> str:
+def digest_of(client: Any, image: str) -> str:
+    """Of which recipe an image is; empty if there is none."""
     import docker.errors
 
     try:
@@ -148,15 +155,22 @@ def _digest_of(client: Any, image: str) -> str:
         return ""
 
 
-def _build(client: Any, image: str, digest: str, root: bytes, version: str) -> None:
+def build(
+    client: Any,
+    image: str,
+    digest: str,
+    busybox: Program,
+    programs: Mapping[str, bytes] = types.MappingProxyType({}),
+    changes: Sequence[str] = (),
+) -> None:
+    """Make an image of busybox and other executable files, by path; `changes` are lines of a Dockerfile."""
     repository, _, tag = image.partition(":")
-    changes = [f"LABEL {LABEL}={digest}", _PATH]
-    if version:
-        changes += [f"ENV VERSION={version}", "ENV PORT=8080", "EXPOSE 8080", 'CMD ["/bin/web"]']
-    client.import_image_from_data(root, repository=repository, tag=tag, changes=changes)
+    labelled = [f"LABEL {LABEL}={digest}", _PATH, *changes]
+    root = _root_file_system(busybox, programs)
+    client.import_image_from_data(root, repository=repository, tag=tag, changes=labelled)
 
 
-def _root_file_system(program: Program, *, is_web: bool) -> bytes:
+def _root_file_system(busybox: Program, programs: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, mode in _FOLDERS.items():
@@ -164,16 +178,14 @@ def _root_file_system(program: Program, *, is_web: bool) -> bytes:
             folder.type, folder.mode = tarfile.DIRTYPE, mode
             tar.addfile(folder)
         files = {name: (text.encode(), 0o644) for name, text in _TEXTS.items()}
-        files["bin/busybox"] = (program.binary, 0o755)
-        files |= {name.lstrip("/"): (content, 0o755) for name, content in program.libraries.items()}
-        if is_web:
-            files["bin/web"] = (_WEB_SERVER.read_bytes(), 0o755)
+        executables = {"bin/busybox": busybox.binary, **busybox.libraries, **programs}
+        files |= {name.lstrip("/"): (content, 0o755) for name, content in executables.items()}
         for name, (content, mode) in files.items():
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), mode
             tar.addfile(entry, io.BytesIO(content))
-        for applet in program.applets:
-            if applet != "busybox":
+        for applet in busybox.applets:
+            if f"bin/{applet}" not in files:
                 link = tarfile.TarInfo(f"bin/{applet}")
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 tar.addfile(link)

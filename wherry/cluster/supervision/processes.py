@@ -176,10 +176,17 @@ def _kubeproxy(layout: Layout, settings: Settings) -> tuple[str, ...]:
     options += ["--cluster", layout.name, "--service-cidr", settings.service_cidr, "--pod-cidr", settings.pod_cidr]
     options += ["--cluster-dns", settings.service_address(DNS_INDEX), "--cluster-domain", CLUSTER_DOMAIN]
     options += ["--dns-bind", f"{settings.gateway or LOOPBACK}:{settings.dns_port}", "--backend", "auto"]
-    return _python("kubeproxy", tuple(options))
+    return _python("kubeproxy", (*options, *_rules_container(settings)))
+
+
+def _rules_container(settings: Settings) -> Iterator[str]:
+    if settings.rules_container:
+        yield from ("--rules-container", settings.rules_container)
+        if settings.docker_host:
+            yield from ("--docker-host", settings.docker_host)
 
 
 def kubeproxy_cleanup(layout: Layout, settings: Settings) -> tuple[str, ...]:
     """The command that takes every rule of the cluster out of this machine."""
     cidrs = ("--service-cidr", settings.service_cidr, "--pod-cidr", settings.pod_cidr)
-    return _python("kubeproxy", ("--cleanup", "--cluster", layout.name, *cidrs))
+    return _python("kubeproxy", ("--cleanup", "--cluster", layout.name, *cidrs, *_rules_container(settings)))
