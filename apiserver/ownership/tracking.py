@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.ownership.entries import Author, Entry, fields_of
-from apiserver.ownership.versions import blank, in_version, ownable
+from apiserver.ownership.versions import blank, in_version, ownable, owned_at_creation
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema.field_sets import FieldSet, difference, union
 
@@ -33,11 +33,10 @@ class Changes:
         if after is None:
             return None
         if self._before is None:
-            before = blank(after.cls)
-        else:
-            known = in_version(self._before, self._cls, api_version)
-            there: Draft = {name: {} for name in blank(after.cls) if name in after.draft}
-            before = there | ownable(known.draft) if known is not None else there
+            return owned_at_creation(after.draft, after.cls), {}
+        known = in_version(self._before, self._cls, api_version)
+        there: Draft = {name: {} for name in blank(after.cls) if name in after.draft}
+        before = there | ownable(known.draft) if known is not None else there
         return after.node.compare(before, ownable(after.draft))
 
 

@@ -5,22 +5,28 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import orjson
+
 from apiserver.reading.conversion import stored_class, to_client, to_stored
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import Schema, schema_for
-from wherry.machinery.schema.field_sets import FieldSet
+from wherry.machinery.schema.field_sets import FieldSet, difference
 from wherry.machinery.schema.topology import FREE_FORM, Node, topology_of
 
 Draft = dict[str, Any]
 
 # What the server writes, or what says which object it is: nobody owns it.
 _UNOWNED = ("apiVersion", "kind")
+_APART = (*_UNOWNED, "metadata")
+_METADATA: FieldSet = {"f:metadata": {}}
 _UNOWNED_METADATA = frozenset(
     ("creationTimestamp", "generation", "managedFields", "name", "namespace", "resourceVersion", "selfLink", "uid")
 )
 UNOWNED: FieldSet = {"f:" + name: {} for name in _UNOWNED} | {
     "f:metadata": {".": {}, **{"f:" + name: {} for name in _UNOWNED_METADATA}}
 }
+# Bytes of an object whose fields are remembered: a large pod.
+LONGEST_REMEMBERED = 8192
 # Structs that an object of Go always has, though its schema does not require them.
 _ALWAYS_THERE = ("loadBalancer", "metadata", "spec", "status", "strategy", "updateStrategy")
 
@@ -66,6 +72,22 @@ def _blank_of(api_version: str, name: str) -> Draft:
     schema = schema_for(api_version, name)
     draft = {"metadata": {}} if schema.nullable is not None else _empty(schema, depth=0)
     return {**draft, "metadata": {}}
+
+
+def owned_at_creation(draft: Draft, cls: type[Resource]) -> FieldSet:
+    """What whoever creates an object comes to own in it."""
+    metadata = {name: value for name, value in draft["metadata"].items() if name not in _UNOWNED_METADATA}
+    owned = topology_for(cls).owned({"metadata": metadata}, containers=True) if metadata else {}
+    # The pods of one template differ in their metadata alone, so the rest is worked out once for all of them.
+    text = orjson.dumps({name: value for name, value in draft.items() if name not in _APART})
+    look_up = _owned_beside_metadata if len(text) <= LONGEST_REMEMBERED else _owned_beside_metadata.__wrapped__
+    return {**difference(owned, _METADATA), **look_up(cls, text)}
+
+
+@lru_cache(maxsize=128)
+def _owned_beside_metadata(cls: type[Resource], text: bytes) -> FieldSet:
+    node = topology_for(cls)
+    return difference(node.owned(orjson.loads(text), containers=True), node.owned(blank(cls), containers=True))
 
 
 def _empty(schema: Schema, depth: int) -> Draft:

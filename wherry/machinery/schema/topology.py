@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -29,6 +29,8 @@ from wherry.machinery.schema.definitions import RAW_EXTENSION, Schema
 from wherry.machinery.schema.field_sets import LEAF, SELF, FieldSet, is_member, segment
 
 Json = dict[str, Any]
+# A client could write a struct with any of its fields left out.
+MAX_PLANS = 256
 # Fields added or changed, and fields removed.
 Changes = tuple[FieldSet, FieldSet]
 
@@ -94,15 +96,24 @@ class Node:
         raise NotImplementedError
 
 
+class _Plan(NamedTuple):
+    """The fields of a struct with certain names: all as leaves, with and without itself, and those that may divide."""
+
+    base: FieldSet
+    member: FieldSet
+    inner: list[tuple[str, str, Node, bool]]
+
+
 class Fields(Node):
     """A struct, a map, or a struct with further fields. `rest` is the node of fields that the struct does not name."""
 
-    __slots__ = ("_named", "_schema", "rest")
+    __slots__ = ("_named", "_plans", "_schema", "rest")
     container = dict
 
     def __init__(self, schema: Schema | None) -> None:
         self._schema = schema
         self._named: dict[str, tuple[str, Node | None]] | None = None
+        self._plans: dict[tuple[str, ...], _Plan] = {}
         self.rest: Node | None = None
         if schema is None or (schema.preserve_unknown and schema.nullable is not None):
             self.rest = self if schema is None else FREE_FORM
@@ -123,16 +134,31 @@ class Fields(Node):
         return self.rest if known is None else known[1]
 
     def owned(self, value: Json, *, containers: bool, member: bool = False) -> FieldSet:
-        named = self.named
-        found: FieldSet = {SELF: LEAF} if member else {}
-        for name, item in value.items():
-            known = named.get(name)
-            label, child = ("f:" + name, self.rest) if known is None else known
-            if child is None or not item or type(item) is not child.container:
-                found[label] = LEAF
-            else:
-                found[label] = child.owned(item, containers=containers, member=containers or known is None)
+        if self.rest is None and not self.named:
+            return {SELF: LEAF, **_leaves(value)} if member else _leaves(value)
+        names = tuple(value)
+        plan = self._plans.get(names) or self._planned(names)
+        base = plan.member if member else plan.base
+        if not plan.inner:
+            return base
+        found = dict(base)
+        for name, label, child, is_key in plan.inner:
+            item = value[name]
+            if item and type(item) is child.container:
+                found[label] = child.owned(item, containers=containers, member=containers or is_key)
         return found
+
+    def _planned(self, names: tuple[str, ...]) -> _Plan:
+        """What is the same for all objects with these fields. Kept for structs: few combinations are ever written."""
+        known = [(name, *self.named.get(name, ("f:" + name, self.rest))) for name in names]
+        base: FieldSet = {label: LEAF for _, label, _ in known}
+        inner = [(name, label, child, name not in self.named) for name, label, child in known if child is not None]
+        plan = _Plan(base, {SELF: LEAF, **base}, inner)
+        if all(name in self.named for name in names):
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            self._plans[names] = plan
+        return plan
 
     def compare(self, before: Json, after: Json) -> Changes:
         changed: FieldSet = {}
@@ -277,6 +303,8 @@ class Items(_Labelled):
     def label(self, item: Any) -> str:
         if type(item) is not dict:
             return "v:" + orjson.dumps(item).decode()
+        if len(self.keys) == 1 and type(value := item.get(self.keys[0])) is str:
+            return _name_label(self.keys[0], value)
         values = tuple([item.get(key, default) for key, default in zip(self.keys, self._defaults, strict=True)])
         try:
             return _key_label(self.keys, values)
@@ -312,6 +340,15 @@ FREE_FORM = Fields(None)
 """What a custom resource's schema does not describe: objects divide into their fields, all else is a leaf."""
 
 _ABSENT = object()
+
+
+def _leaves(value: Json) -> FieldSet:
+    return {"f:" + name: LEAF for name in value}
+
+
+@lru_cache(maxsize=4096)
+def _name_label(key: str, value: str) -> str:
+    return "k:" + orjson.dumps({key: value}).decode()
 
 
 @lru_cache(maxsize=4096, typed=True)
