@@ -14,6 +14,7 @@ import orjson
 
 from apiserver.access.bootstrap_policy import policy_objects
 from apiserver.local_services import local_services
+from apiserver.ownership.entries import Author
 from apiserver.request import SERVER_ITSELF
 from apiserver.writing.decoding import accept
 from apiserver.writing.rest import Write
@@ -85,6 +86,7 @@ async def _ensure(server: Server, draft: Draft, *, overwrite: bool = False) -> N
         return
     wanted = accept(draft, cls, validation="Strict", warnings=[])
     write = Write(cls, "UPDATE" if exists else "CREATE", namespace, name, SERVER_ITSELF)
+    write.author = Author("kube-apiserver", cls.kind.api_version)
     rest = server.rest(cls)
     try:
         await (rest.update(lambda _: wanted, write) if exists else rest.create(wanted, write))

@@ -11,7 +11,8 @@ from apiserver.reading.conversion import stored_class, to_client, to_stored
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import Schema, schema_for
 from wherry.machinery.schema.field_sets import FieldSet, difference
-from wherry.machinery.schema.topology import FREE_FORM, Node, topology_of
+from wherry.machinery.schema.nodes import Node
+from wherry.machinery.schema.topology import FREE_FORM, topology_of
 
 Draft = dict[str, Any]
 

@@ -133,6 +133,28 @@ def test_any_bytes_can_be_posted(world: World, body: bytes, type: str):
 @hostile
 @given(
     path=st.sampled_from([WEB, f"{WEB}/status", f"{WEB}/scale", f"{MAPS}/kept", f"{PODS}/kept", f"{PODS}/kept/status"]),
+    config=OBJECTS,
+)
+def test_any_configuration_leaves_a_valid_object(world: World, path: str, config: Any):
+    main = path.removesuffix("/status").removesuffix("/scale")
+    before = world.stored(main)
+    kind, version = before["kind"], before["apiVersion"]
+    if path.endswith("/scale"):
+        kind, version = "Scale", "autoscaling/v1"
+    body = {"kind": kind, "apiVersion": version, **config} if isinstance(config, dict) else config
+
+    answer = world.run(world.api.apply(path, orjson.dumps(body), force="true"))
+
+    assert answer.status < 500, answer.body
+    if answer.status >= 400:
+        assert world.stored(main) == before
+    world.check_valid(main)
+    restore(world, main, before)
+
+
+@hostile
+@given(
+    path=st.sampled_from([WEB, f"{WEB}/status", f"{WEB}/scale", f"{MAPS}/kept", f"{PODS}/kept", f"{PODS}/kept/status"]),
     type=st.sampled_from([MERGE, STRATEGIC]),
     patch=OBJECTS,
 )

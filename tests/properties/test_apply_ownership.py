@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from apiserver.ownership.entries import Author, entries_of, fields_of, settled
-from apiserver.ownership.versions import topology_for
+from apiserver.ownership.versions import blank, owned_at_creation, topology_for
 from apiserver.patch.apply import apply
 from apiserver.writing.decoding import accept
 from wherry.api import kinds
@@ -136,3 +136,15 @@ def test_without_force_others_keep_what_they_own_and_its_value(steps, manager, c
         return
 
     assert {other: owned_by(after, other) for other in before} == before
+
+
+@settings(max_examples=150)
+@given(configs)
+def test_a_creator_owns_what_a_comparison_with_nothing_finds(config):
+    made = accept(config, Pod, validation="Strict", warnings=[])
+
+    owned = owned_at_creation(made, Pod)
+
+    bare = {word: value for word, value in made["metadata"].items() if word != "name"}
+    added, _ = topology_for(Pod).compare(blank(Pod), {"spec": made["spec"], "metadata": bare})
+    assert set(paths(owned)) == set(paths(added))
