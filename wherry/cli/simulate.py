@@ -1,0 +1,78 @@
+"""`wherry simulate`"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from scheduler.config import PluginConfig, ProfileConfig, plugins_of
+from scheduler.framework import Plugin, load_plugins
+from wherry.cli.asking import scheduling_rules
+from wherry.cli.options import says_problems
+from wherry.cluster.problem import ClusterProblem
+from wherry.sim.chart import chart
+from wherry.sim.measures import course, table
+from wherry.sim.replay import replay
+from wherry.sim.trace import TraceError, read_nodes, read_tasks
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_RESOURCES = [{"name": "cpu"}, {"name": "memory"}, {"name": "nvidia.com/gpu", "weight": 5}]
+
+
+@click.command()
+@click.option("--nodes", type=FILE, required=True, help="YAML: kinds of nodes, each with its number.")
+@click.option("--trace", type=FILE, required=True, help="CSV: jobs, when they come, how long they run, what they want.")
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    default=("spread", "pack"),
+    show_default=True,
+    help="spread, pack, mine (with --plugins), or NAME=FILE with a KubeSchedulerConfiguration. Repeat to compare.",
+)
+@click.option("--plugins", type=FOLDER, help="A folder of plugins of your own, for `mine` and for files.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the course of it, as SVG.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides between nodes that are equally good.")
+@says_problems
+def command(
+    nodes: Path, trace: Path, policies: tuple[str, ...], plugins: Path | None, plot: Path | None, seed: int
+) -> None:
+    """Replay a workload on pretended nodes and compare policies of scheduling.
+
+    It tells how full the nodes were, how broken up what was free, and how long pods waited. Time is virtual, a day
+    takes seconds. Queue, plugins and preemption are the scheduler's own. `spread` is what it does by default, `pack`
+    fills nodes before it begins new ones.
+    """
+    try:
+        machines, tasks = read_nodes(nodes), read_tasks(trace)
+    except TraceError as error:
+        raise ClusterProblem(str(error)) from error
+    chosen = dict(_policy(text, plugins) for text in policies)
+    histories = {name: replay(machines, tasks, rules, seed) for name, rules in chosen.items()}
+    click.echo("\n".join(table(histories)))
+    if plot is not None:
+        plot.write_text(chart({name: course(history) for name, history in histories.items()}))
+        click.echo(f"drawn in {plot}", err=True)
+
+
+def _policy(text: str, folder: Path | None) -> tuple[str, Sequence[Plugin]]:
+    name, has_file, file = text.partition("=")
+    if has_file:
+        rules = scheduling_rules(Path(file), folder)
+        return name, next(iter(rules.values()))
+    known = load_plugins(folder if name == "mine" else None)
+    match name:
+        case "spread":
+            return name, plugins_of(ProfileConfig(), known)
+        case "pack":
+            strategy = {"scoringStrategy": {"type": "MostAllocated", "resources": _RESOURCES}}
+            fit = PluginConfig(name="NodeResourcesFit", args=strategy)
+            return name, plugins_of(ProfileConfig(plugin_config=(fit,)), known)
+        case "mine" if folder is not None:
+            return name, plugins_of(ProfileConfig(), known)
+    raise click.BadParameter(
+        f"{text!r}: expected spread, pack, mine (with --plugins) or NAME=FILE", param_hint="--policy"
+    )
