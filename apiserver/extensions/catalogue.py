@@ -51,6 +51,8 @@ class CustomKinds:
         self._at: dict[Address, type[CustomResource]] = {}
         self._filling: dict[str, asyncio.Task[None]] = {}
         self._revisions: dict[str, int] = {}
+        # Read once: conditions of one definition depend on the names of all.
+        self.definitions: dict[str, CustomResourceDefinition] = {}
         self.served: tuple[type[CustomResource], ...] = ()
         server.cache.of(CustomResourceDefinition).listeners.append(self._changed)
 
@@ -108,6 +110,7 @@ class CustomKinds:
     def _learn(self, stored: Stored) -> None:
         try:
             definition = CustomResourceDefinition.read(stored.whole(CustomResourceDefinition.kind))
+            self.definitions[stored.name] = definition
             kinds = custom_kinds(definition) if definition.is_established else []
         except (ValueError, KeyError, TypeError) as error:
             log.error("unreadable definition", customresourcedefinition=stored.name, error=str(error))
@@ -125,6 +128,7 @@ class CustomKinds:
     def _forget(self, name: str) -> None:
         kinds = self._by_definition.pop(name, None)
         self._revisions.pop(name, None)
+        self.definitions.pop(name, None)
         if kinds:
             self._server.cache.retract(kinds[0])
         filling = self._filling.pop(name, None)

@@ -80,10 +80,9 @@ class Establishing:
 
     async def _attempt(self, name: str) -> float | None:
         """Bring one definition up to date; says when to look at it again."""
-        stored = self._cache.get("", name)
-        if stored is None:
+        definition = self._server.custom.definitions.get(name)
+        if definition is None:
             return None
-        definition = CustomResourceDefinition.read(stored.whole(CustomResourceDefinition.kind))
         try:
             if definition.metadata.deleted_at is not None and CLEANUP in definition.metadata.finalizers:
                 return await self._end(definition)
@@ -96,11 +95,7 @@ class Establishing:
         return None
 
     async def _tell(self, definition: CustomResourceDefinition) -> None:
-        others = [
-            CustomResourceDefinition.read(stored.whole(CustomResourceDefinition.kind))
-            for stored in self._cache.objects()
-            if stored.name.endswith("." + definition.spec.group)
-        ]
+        others = self._server.custom.definitions.values()
         conditions, names = status_of(definition, others, self._server.now())
         if conditions == definition.status.conditions and names == definition.status.accepted_names:
             return
