@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -38,10 +38,10 @@ class Facet(NamedTuple):
 
 
 class Attributes:
-    """One write. `draft` may change while it is looked at; `old` never does."""
+    """One write. `draft` may change while it is looked at; `old` never does. `custom` are the custom kinds served."""
 
-    def __init__(self, draft: Draft, old: Draft | None, write: Write) -> None:
-        self.write = write
+    def __init__(self, draft: Draft, old: Draft | None, write: Write, custom: Sequence[type[Resource]] = ()) -> None:
+        self.write, self._custom = write, custom
         self._draft, self._old = draft, old
         self.facet = write.facet
         self.operation = self.facet.operation if self.facet else write.operation
@@ -80,6 +80,13 @@ class Attributes:
         self._draft.clear()
         self._draft.update(stored)
 
+    def equivalents(self) -> list[type[Resource]]:
+        """The other kinds in which the same objects can be seen: other versions, other groups."""
+        own = self.write.cls
+        stored = stored_class(own)
+        known = self._custom if own.kind.is_custom else all_kinds()
+        return [each for each in known if each is not own and each.kind.verbs and stored_class(each) is stored]
+
     def snapshot(self) -> bytes:
         """The object in bytes, to see whether somebody changes it."""
         return orjson.dumps(self._draft)
@@ -88,9 +95,3 @@ class Attributes:
 def resource_of(cls: type[Resource]) -> Names:
     """Group, version and plural name of a kind."""
     return Names(cls.kind.group, cls.kind.version, cls.kind.plural)
-
-
-def equivalents(cls: type[Resource]) -> list[type[Resource]]:
-    """The other kinds in which the same objects can be seen: other versions, other groups."""
-    stored = stored_class(cls)
-    return [each for each in all_kinds() if each is not cls and each.kind.verbs and stored_class(each) is stored]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apiserver.matching.attributes import Attributes, Names, equivalents, resource_of
+from apiserver.matching.attributes import Attributes, Names, resource_of
 from wherry.api.admission.matching import GROUP, NamedRuleWithOperations, RuleWithOperations
 from wherry.machinery.resource import Resource
 
@@ -35,7 +35,7 @@ def matched(
     if any(matches(rule, attributes, resource_of(own)) for rule in rules):
         return own
     if not exact:
-        others = equivalents(own)
+        others = attributes.equivalents()
         for rule in rules:
             for other in others:
                 if matches(rule, attributes, resource_of(other)):

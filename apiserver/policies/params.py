@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from apiserver.matching.attributes import Attributes
 from apiserver.policies.catalog import Bound
 from apiserver.reading.conversion import to_client
+from wherry.api.admission.policies import ParamKind
 from wherry.machinery.resource import Resource, kind_named
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ async def params_of(server: Server, bound: Bound, attributes: Attributes) -> lis
     kind, reference = bound.policy.spec.param_kind, bound.spec.param_ref
     if kind is None or reference is None:
         return [None]
-    cls = kind_named(kind.api_version, kind.kind)
+    cls = _kind(server, kind)
     if cls is None:
         raise Misconfigured(f"paramKind kind `{kind.api_version}, Kind={kind.kind}` not known")
     namespace = ""
@@ -51,6 +52,15 @@ async def params_of(server: Server, bound: Bound, attributes: Attributes) -> lis
     if not found and reference.parameter_not_found_action != "Allow":
         raise Misconfigured("no params found for policy binding with `Deny` parameterNotFoundAction")
     return [_seen(each, cls) for each in found]
+
+
+def _kind(server: Server, wanted: ParamKind) -> type[Resource] | None:
+    custom = (
+        cls
+        for cls in server.custom.served
+        if (cls.kind.api_version, cls.kind.name) == (wanted.api_version, wanted.kind)
+    )
+    return kind_named(wanted.api_version, wanted.kind) or next(custom, None)
 
 
 def _seen(stored: Stored, cls: type[Resource]) -> Draft:

@@ -35,7 +35,7 @@ class MutatingAdmissionPolicy(AdmissionPlugin):
     async def mutate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         if not self._catalog.in_force():
             return
-        plugin, attributes = type(self).__name__, Attributes(draft, old, write)
+        plugin, attributes = type(self).__name__, Attributes(draft, old, write, self.server.custom.served)
         rounds = write.rounds = write.rounds or Rounds()
         again = rounds.reinvoked(plugin, attributes)
         async for bound in self._catalog.concerned(attributes):

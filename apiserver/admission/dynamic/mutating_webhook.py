@@ -37,7 +37,7 @@ class MutatingAdmissionWebhook(AdmissionPlugin):
     async def mutate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         if not self._hooks.all():
             return
-        attributes = Attributes(draft, old, write)
+        attributes = Attributes(draft, old, write, self.server.custom.served)
         rounds = write.rounds = write.rounds or Rounds()
         again = rounds.reinvoked(type(self).__name__, attributes)
         index = 0

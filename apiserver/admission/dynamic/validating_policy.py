@@ -39,7 +39,7 @@ class ValidatingAdmissionPolicy(AdmissionPlugin):
     async def validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         if not self._catalog.in_force():
             return
-        attributes = Attributes(draft, old, write)
+        attributes = Attributes(draft, old, write, self.server.custom.served)
         refusals: list[Denied] = []
         failures: list[dict[str, Any]] = []
         async for bound in self._catalog.concerned(attributes):

@@ -29,7 +29,7 @@ class ValidatingAdmissionWebhook(AdmissionPlugin):
     async def validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         if not self._hooks.all():
             return
-        attributes = Attributes(draft, old, write)
+        attributes = Attributes(draft, old, write, self.server.custom.served)
         concerned = [each async for each in self._hooks.concerned(attributes)]
         asked = (
             ask(self.server, attributes, each, is_mutating=False, place=f"round_0_index_{index}")
