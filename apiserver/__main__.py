@@ -56,6 +56,7 @@ class Options:
     etcd_key: Path | None
     disable_admission_plugins: tuple[str, ...]
     max_requests_inflight: int
+    request_timeout: float
     encryption_provider_config: Path | None
     audit_policy_file: Path | None
     audit_log_path: str
@@ -99,6 +100,12 @@ class Options:
     type=click.IntRange(min=1),
     default=100,
     help="How many requests run at once; priority levels share them.",
+)
+@click.option(
+    "--request-timeout",
+    type=click.FloatRange(min=1),
+    default=60,
+    help="Seconds after which a request that is not done fails.",
 )
 @click.option("--encryption-provider-config", type=FILE, help="Which resources are encrypted at rest, with which keys.")
 @click.option("--audit-policy-file", type=FILE, help="Which requests are written into the audit log, and how much.")
@@ -185,6 +192,7 @@ def _settings(options: Options) -> Settings:
         client_ca=options.client_ca,
         disabled_admission=options.disable_admission_plugins,
         max_requests_inflight=options.max_requests_inflight,
+        request_timeout_seconds=options.request_timeout,
         enabled_admission=options.enable_admission_plugins,
         pod_security=_pod_security(options.pod_security_config),
         not_ready_toleration_seconds=options.default_not_ready_toleration_seconds,

@@ -13,6 +13,7 @@ from apiserver.request import Answer, Request
 from apiserver.steps.auditing import audit
 from apiserver.steps.authentication import authenticate
 from apiserver.steps.authorization import authorize
+from apiserver.steps.deadline import keep_deadline
 from apiserver.steps.dispatch import dispatch
 from apiserver.steps.identification import identify_request
 from apiserver.steps.impersonation import impersonate
@@ -35,6 +36,7 @@ PIPELINE: tuple[Step, ...] = (
     authenticate,
     audit,
     impersonate,
+    keep_deadline,
     prioritize,
     authorize,
     dispatch,

@@ -68,6 +68,7 @@ class Settings:
     disabled_admission: tuple[str, ...] = ()
     # How many requests run at once, by the shares of the priority levels. Kubernetes: 600, on many threads.
     max_requests_inflight: int = 100
+    request_timeout_seconds: float = 60.0
     enabled_admission: tuple[str, ...] = ()
     pod_security: PodSecurityConfiguration | None = None
     # How long pods that say nothing else stay on a node that is down.

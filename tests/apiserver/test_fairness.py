@@ -201,3 +201,23 @@ async def test_what_is_counted_has_kubernetes_names(api: Api):
     assert 'code="404"' in told
     assert 'apiserver_flowcontrol_nominal_limit_seats{priority_level="exempt"} 0.0' in told
     assert "apiserver_request_duration_seconds_bucket" in told
+
+
+async def test_a_request_that_takes_too_long_is_a_504():
+    store = Stuck()
+    async with running_api(store, request_timeout_seconds=0.05) as api:
+        slow = await api.post(MAPS, {"metadata": {"name": "a"}})
+        odd = await api.get(MAPS, query={"timeout": "soon"})
+        quick = await api.get(MAPS, query={"timeout": "10s"})
+
+    assert slow.error == (504, "Timeout", "request did not complete within the allotted timeout")
+    assert (odd.status, "invalid timeout specified in the request URL" in odd.json["message"]) == (400, True)
+    assert quick.status == 200
+
+
+async def test_a_client_says_how_long_it_waits():
+    store = Stuck()
+    async with running_api(store) as api:
+        answer = await api.post(MAPS, {"metadata": {"name": "a"}}, query={"timeout": "20ms"})
+
+    assert answer.status == 504
