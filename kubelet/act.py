@@ -28,6 +28,7 @@ from kubelet.steps import (
     PullImage,
     ReleaseVolumes,
     Remove,
+    Resize,
     Signal,
     Start,
     Step,
@@ -129,6 +130,23 @@ async def _pre_stop(charge: Charge, record: ContainerRecord, grace_seconds: floa
     if stopping is not None:
         charge.stopping[record.id] = stopping._replace(is_hook_done=True)
         charge.wake()
+
+
+@act.register
+async def _(step: Resize, charge: Charge) -> bool:
+    record = step.record
+    try:
+        await charge.host.runtime.resize(record.id, step.limits)
+    except RuntimeUnavailable:
+        raise
+    except RuntimeFailure as error:
+        if charge.resize_failures.get(record.name) != str(error):
+            charge.tell("ResizeError", f"Error: {error}", "Warning", container=record.name)
+        charge.resize_failures[record.name] = str(error)
+        return False
+    charge.resize_failures.pop(record.name, None)
+    charge.tell("ResizeCompleted", f"Resized container {record.name}", container=record.name)
+    return True
 
 
 @act.register

@@ -43,6 +43,7 @@ class Charge:
     pulling: set[str] = field(default_factory=set)
     pulled_for: dict[str, int] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    resize_failures: dict[str, str] = field(default_factory=dict)
     probed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:

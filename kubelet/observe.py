@@ -39,6 +39,8 @@ async def observe(charge: Charge) -> Seen:
         messages=dict(charge.messages),
         are_volumes_ready=charge.are_volumes_ready,
         failure=charge.failure,
+        allocatable=charge.host.allocatable,
+        resize_failures=dict(charge.resize_failures),
         is_pod_gone=charge.is_pod_gone,
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from kubelet.recipe.image_names import default_pull_policy, is_image_name
-from kubelet.resources import sysctls
+from kubelet.resources import resizing, sysctls
 from kubelet.runtime.base import ContainerRecord, Sandbox, State
 from kubelet.seen import (
     ImageReading,
@@ -31,6 +31,7 @@ from kubelet.steps import (
     PullImage,
     ReleaseVolumes,
     Remove,
+    Resize,
     Signal,
     Start,
     Step,
@@ -219,6 +220,7 @@ def _keep(pod: Pod, container: Container, seen: Seen, sandbox: Sandbox) -> Itera
     latest, here = seen.latest(container.name), _here(seen, container.name, sandbox)
     if here is not None and here.is_running:
         yield from _stop_if_ill(pod, container, here, seen)
+        yield from _resize(pod, container, here, seen)
         return
     if here is not None and here.state is State.CREATED:
         # A start that never happened: its answer was lost, or the kubelet died in between.
@@ -268,6 +270,18 @@ def _stop_if_ill(pod: Pod, container: Container, record: ContainerRecord, seen: 
         kind = "liveness" if health.is_started else "startup"
         why = f"Container {record.name} failed {kind} probe, will be restarted"
         yield BeginStop(record, grace if own is None else _bounded(own), why)
+
+
+def _resize(pod: Pod, container: Container, record: ContainerRecord, seen: Seen) -> Iterator[Step]:
+    """Give the container what it should have now, unless the node never could."""
+    is_open = record.id not in seen.stopping and not resizing.is_applied(pod, container, record)
+    if not is_open or resizing.lacking(pod, seen.allocatable):
+        return
+    if resizing.needs_restart(pod, container, record):
+        grace = _bounded(pod.spec.termination_grace_period_seconds)
+        yield BeginStop(record, grace, f"Container {container.name} resize requires restart")
+    else:
+        yield Resize(record, resizing.wanted(pod, container))
 
 
 def spec_hash(container: Container) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kubelet.runtime.base import ContainerRecord, Image, Sandbox, State
 from wherry.api.core.pod import ContainerStatus, Pod
+from wherry.machinery.quantity import Quantity
 
 # Kubernetes: the kubelet's MaxContainerBackOff, its base and the good run after which the past is forgotten.
 FIRST_DELAY_SECONDS = 10
@@ -90,6 +91,9 @@ class Seen:
     messages: Mapping[str, str] = field(default_factory=dict)
     are_volumes_ready: bool = False
     failure: Failure | None = None
+    # What the node can give at all, and why the engine refused to give it, by container.
+    allocatable: Mapping[str, Quantity] = field(default_factory=dict)
+    resize_failures: Mapping[str, str] = field(default_factory=dict)
     is_pod_gone: bool = False
 
     @property

@@ -1,7 +1,7 @@
 """The status a pod's node reports: pure, from the pod, what was seen, and what was reported before.
 
 Kubernetes: generateAPIPodStatus, getPhase, convertToAPIContainerStatuses in kubelet_pods.go, and status/generate.go.
-Differs: no resource, user and volume details within container statuses.
+Differs: no user and volume details within container statuses.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from kubelet.reporting.container_status import Json, container_status, ephemeral_status, is_complete
+from kubelet.resources import resizing
 from kubelet.resources.qos import qos_class
 from kubelet.seen import Seen
 from wherry.api.core.pod import Container, Pod
@@ -108,6 +109,7 @@ def _conditions(pod: Pod, seen: Seen, phase: str, inits: list[Json], mains: list
         _ready(pod, phase, containers_ready),
         containers_ready,
         _condition("PodScheduled", True),
+        *resizing.conditions(pod, seen),
     ]
     return [condition | {"observedGeneration": pod.metadata.generation} for condition in conditions]
 
@@ -190,12 +192,15 @@ def status_patch(pod_uid: str, before: Json, after: Json) -> dict[str, Any] | No
     return {"metadata": {"uid": pod_uid}, "status": changes}
 
 
-def _changed_conditions(before: Iterable[Json], after: Iterable[Json]) -> list[Json]:
+def _changed_conditions(before: Iterable[Json], after: list[Json]) -> list[Json]:
     """The conditions that changed; what they no longer say is taken out, which leaving it out would not do."""
     old = {condition["type"]: condition for condition in before}
-    changed = []
+    changed: list[Json] = []
     for condition in after:
         known = old.get(condition["type"], {})
         if condition != known:
             changed.append({key: None for key in ("reason", "message") if known.get(key)} | condition)
+    reported = {condition["type"] for condition in after}
+    over = (type for type in resizing.CONDITIONS if type in old and type not in reported)
+    changed += ({"type": type, "$patch": "delete"} for type in over)
     return changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from kubelet.runtime.base import ContainerRecord
+from kubelet.runtime.base import ContainerRecord, Limits
 from wherry.api.core.pod import Container
 
 
@@ -46,6 +46,14 @@ class BeginStop:
     record: ContainerRecord
     grace_seconds: float
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Give a running container other limits."""
+
+    record: ContainerRecord
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,6 @@ class ConfirmEnd:
 
 
 Step = (
-    MountVolumes | CreateSandbox | PullImage | Start | BeginStop | Signal | Remove | Hold | Tell | Fail | Wait
+    MountVolumes | CreateSandbox | PullImage | Start | BeginStop | Resize | Signal | Remove | Hold | Tell | Fail | Wait
     | ReleaseVolumes | ConfirmEnd
 )  # fmt: skip

@@ -1,6 +1,5 @@
-"""What of a pod changes while it runs: `pods/ephemeralcontainers` adds containers to look into it (`kubectl debug`).
-
-Kubernetes: EphemeralContainersREST.
+"""What of a pod changes while it runs: `pods/ephemeralcontainers` adds containers to look into it (`kubectl debug`),
+`pods/resize` gives its containers more or less of the machine. Kubernetes: EphemeralContainersREST, ResizeREST.
 """
 
 from __future__ import annotations
@@ -28,6 +27,12 @@ _VERBS = ("get", "patch", "update")
 async def ephemeral_containers(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET, PUT and PATCH; of the body only the ephemeral containers count."""
     return await _serve(server, request, cls, _with_added)
+
+
+@subresource("pods/resize", verbs=_VERBS)
+async def resize(server: Server, request: Request, cls: type[Resource]) -> Answer:
+    """GET, PUT and PATCH; of the body only the containers' resources count."""
+    return await _serve(server, request, cls, _with_resources)
 
 
 async def _serve(server: Server, request: Request, cls: type[Resource], choose: _Choice) -> Answer:
@@ -59,3 +64,17 @@ def _managed(metadata: Draft) -> Draft:
 
 def _with_added(now: Draft, wanted: Draft) -> Draft:
     return {**now, "ephemeralContainers": wanted.get("ephemeralContainers") or []}
+
+
+def _with_resources(now: Draft, wanted: Draft) -> Draft:
+    result = dict(now)
+    for kind in ("containers", "initContainers"):
+        asked = {each.get("name"): each for each in wanted.get(kind) or ()}
+        if now.get(kind):
+            result[kind] = [_resized(each, asked.get(each["name"], each)) for each in now[kind]]
+    return result
+
+
+def _resized(container: Draft, wanted: Draft) -> Draft:
+    rest = {key: value for key, value in container.items() if key != "resources"}
+    return rest | ({"resources": wanted["resources"]} if "resources" in wanted else {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubelet.plan import back_off_message
+from kubelet.resources import resizing
 from kubelet.runtime.base import ContainerRecord, State
 from kubelet.seen import CONTAINER_STATUSES, Seen, is_done_for_good, restart_at, should_restart
 from wherry.api.core.pod import Container, Pod
@@ -35,12 +36,16 @@ def container_status(pod: Pod, container: Container, seen: Seen, before: Json, *
     else:
         state = {"terminated": _terminated(latest, seen)}
     started = seen.is_started(latest)
-    return status | {
-        "state": state,
-        "lastState": last,
-        "started": started,
-        "ready": _is_ready(pod, container, latest, seen),
-    }
+    return (
+        status
+        | resizing.told(pod, container, latest, known)
+        | {
+            "state": state,
+            "lastState": last,
+            "started": started,
+            "ready": _is_ready(pod, container, latest, seen),
+        }
+    )
 
 
 def ephemeral_status(pod: Pod, container: Container, seen: Seen, before: Json, *, has_ended: bool) -> Json:

@@ -180,6 +180,7 @@ class ContainerRecord:
     stop_signal: str = ""
     gpu_ids: tuple[str, ...] = ()
     tty: bool = False
+    limits: Limits | None = None
 
     @property
     def is_running(self) -> bool:
@@ -314,6 +315,10 @@ class Runtime(Protocol):
 
     async def start(self, container_id: str) -> None:
         """Start what was created; a container that cannot start counts as exited and keeps its `error`."""
+        ...
+
+    async def resize(self, container_id: str, limits: Limits) -> None:
+        """Give a running container other bounds of cpu and memory; RuntimeFailure if it uses more already."""
         ...
 
     async def signal(self, container_id: str, signal: str) -> None:

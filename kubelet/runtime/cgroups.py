@@ -14,6 +14,9 @@ ROOT = Path("/sys/fs/cgroup")
 # Where Docker puts a container: under its own driver, and under systemd's.
 _PLACES = ("docker/{}", "system.slice/docker-{}.scope")
 
+# A process that has it may ask the kernel to spare others.
+_CAP_SYS_RESOURCE = 24
+
 
 class Cgroups:
     """Counters of containers by id."""
@@ -51,3 +54,13 @@ def _number(path: Path) -> int:
 def _table(path: Path) -> dict[str, int]:
     pairs = (line.split() for line in path.read_text().splitlines())
     return {name: int(value) for name, value in pairs}
+
+
+def may_protect_from_oom() -> bool:
+    """Whether a process of this machine may ask the kernel to spare it: inside another container it often may not."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return False
+    bounding = next((line.split()[1] for line in status.splitlines() if line.startswith("CapBnd:")), "0")
+    return bool(int(bounding, 16) >> _CAP_SYS_RESOURCE & 1)

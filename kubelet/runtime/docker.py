@@ -14,7 +14,6 @@ import os
 import signal as signals
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import docker  # type: ignore[import-untyped]
@@ -32,6 +31,7 @@ from kubelet.runtime.base import (
     ExecResult,
     Image,
     Inventory,
+    Limits,
     LogRequest,
     Missing,
     RuntimeFailure,
@@ -41,11 +41,10 @@ from kubelet.runtime.base import (
     Session,
     Usage,
 )
-from kubelet.runtime.cgroups import Cgroups
+from kubelet.runtime.cgroups import Cgroups, may_protect_from_oom
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 CALL_SECONDS = 30
-_CAP_SYS_RESOURCE = 24
 _WORKERS = 16
 _PULLS = 8
 _OUTPUT_BYTES = 10 * 1024
@@ -72,7 +71,7 @@ class Docker:
         self._pulling = ThreadPoolExecutor(_PULLS, thread_name_prefix="docker-pull")
         # Asking whether the engine lives must not wait behind sixteen calls that hang.
         self._pulse = ThreadPoolExecutor(1, thread_name_prefix="docker-pulse")
-        self._lowest_oom_score = -1000 if _may_protect_from_oom() else 0
+        self._lowest_oom_score = -1000 if may_protect_from_oom() else 0
         self._client: docker.APIClient | None = None
         # What has ended no longer changes. What runs is inspected each time: Docker's list still says "running" for a
         # moment after it has told the world of the end.
@@ -162,6 +161,11 @@ class Docker:
     async def start(self, container_id: str) -> None:
         """A refusal is kept by Docker in the container's state, where `inventory` finds it."""
         await self._call(lambda client: client.start(container_id))
+
+    async def resize(self, container_id: str, limits: Limits) -> None:
+        """By the raw call: the SDK's own knows no NanoCpus."""
+        path = await self._path(f"/containers/{container_id}/update")
+        await self._call(lambda client: _posted(client, path, form.resize_body(limits)))
 
     async def signal(self, container_id: str, signal: str) -> None:
         """`signal` is a name such as SIGTERM."""
@@ -382,11 +386,7 @@ class Docker:
             self._client.close()
 
 
-def _may_protect_from_oom() -> bool:
-    """Whether a process of this machine may ask the kernel to spare it: inside another container it often may not."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return False
-    bounding = next((line.split()[1] for line in status.splitlines() if line.startswith("CapBnd:")), "0")
-    return bool(int(bounding, 16) >> _CAP_SYS_RESOURCE & 1)
+def _posted(client: docker.APIClient, path: str, body: form.Json) -> None:
+    answer = client.post(f"{client.base_url}{path}", json=body)
+    if not answer.ok:
+        raise streams.failure_for(answer.status_code, answer.json().get("message", answer.text))

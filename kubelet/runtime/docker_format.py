@@ -13,6 +13,7 @@ from kubelet.runtime.base import (
     ContainerRecord,
     ContainerSpec,
     Image,
+    Limits,
     Mount,
     PodKey,
     Sandbox,
@@ -191,7 +192,19 @@ def record_of(inspected: Json) -> ContainerRecord:
         stop_signal=inspected["Config"].get("StopSignal") or "",
         gpu_ids=tuple(filter(None, labels.get(GPUS, "").split(","))),
         tty=bool(inspected["Config"].get("Tty")),
+        limits=_limits_of(inspected.get("HostConfig") or {}),
     )
+
+
+def _limits_of(host: Json) -> Limits:
+    cpu, memory = int(host.get("NanoCpus") or 0), int(host.get("Memory") or 0)
+    return Limits(int(host.get("CpuShares") or 0), cpu, memory, int(host.get("OomScoreAdj") or 0))
+
+
+def resize_body(limits: Limits) -> Json:
+    """The body of Docker's update call; a bound that is not there stays away, since 0 would mean no change."""
+    memory = {"Memory": limits.memory_bytes, "MemorySwap": limits.memory_bytes} if limits.memory_bytes else {}
+    return {"CpuShares": limits.cpu_shares} | ({"NanoCpus": limits.cpu_nanos} if limits.cpu_nanos else {}) | memory
 
 
 def image_of(inspected: Json) -> Image:

@@ -22,6 +22,7 @@ from kubelet.runtime.base import (
     ExecResult,
     Image,
     Inventory,
+    Limits,
     LogRequest,
     Missing,
     NotRunning,
@@ -156,6 +157,11 @@ class FakeRuntime:
         self._tell(process.record.pod.uid)
         if process.start.exit_code is not None:
             self.finish(container_id, process.start.exit_code)
+
+    async def resize(self, container_id: str, limits: Limits) -> None:
+        self._check()
+        process = self._require_running(container_id)
+        process.record = replace(process.record, limits=limits)
 
     async def signal(self, container_id: str, signal: str) -> None:
         self._check()
@@ -301,4 +307,5 @@ def _record(container_id: str, spec: ContainerSpec, image: Image, now: datetime)
         stop_signal=spec.stop_signal,
         gpu_ids=spec.gpu_ids,
         tty=spec.tty,
+        limits=spec.limits,
     )

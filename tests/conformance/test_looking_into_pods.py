@@ -1,4 +1,4 @@
-"""Ephemeral containers look into a running pod, and ephemeral volumes come and go with theirs."""
+"""Ephemeral containers look into a running pod, ephemeral volumes go with theirs, and containers grow."""
 
 from typing import Any
 
@@ -47,3 +47,18 @@ def test_an_ephemeral_volume_is_a_claim_of_the_pods_own(space):
 
     assert claim["metadata"]["ownerReferences"][0]["name"] == "it"
     space.until_gone("PersistentVolumeClaim", "it-scratch")
+
+
+def test_a_running_container_gets_more_without_a_restart(space):
+    small = {"requests": {"cpu": "50m", "memory": "16Mi"}, "limits": {"cpu": "100m", "memory": "32Mi"}}
+    large = {"requests": {"cpu": "100m", "memory": "16Mi"}, "limits": {"cpu": "200m", "memory": "48Mi"}}
+    space.create(a_live_pod("it", a_container("main", resources=small)))
+    space.until("Pod", "it", is_running)
+
+    path = f"{space.path('Pod', 'it')}/resize"
+    space.api.patch(path, {"spec": {"containers": [{"name": "main", "resources": large}]}})
+    space.until("Pod", "it", lambda pod: pod["status"]["containerStatuses"][0].get("resources") == large)
+
+    files = "/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes"
+    assert space.run("it", "sh", "-c", f"cat {files} 2>/dev/null || true").strip() == str(48 * 1024 * 1024)
+    assert space.get("Pod", "it")["status"]["containerStatuses"][0]["restartCount"] == 0

@@ -16,6 +16,7 @@ from wherry.api.core.pod.validation import (
     check_pod,
     check_pod_status,
     check_pod_update,
+    check_resize,
 )
 from wherry.machinery.field_errors import FieldError, forbidden
 from wherry.machinery.meta import ObjectMeta, controller_reference
@@ -80,12 +81,13 @@ class Pod(Resource, version="v1", short=("po",), categories=("all",), subresourc
         return check_pod_status(self, old)
 
     def validate_subresource(self, subresource: str, old: Pod) -> Iterator[FieldError]:
-        """Every broken rule of a write through `/ephemeralcontainers`, which alone may add some."""
-        if subresource != "ephemeralcontainers":
+        """Every broken rule of a write through `/ephemeralcontainers` or `/resize`, each for what it may change."""
+        rules = {"ephemeralcontainers": check_ephemeral_containers_update, "resize": check_resize}
+        if subresource not in rules:
             yield from self.validate(old)
             return
         yield from check_pod(self)
-        yield from check_ephemeral_containers_update(self, old)
+        yield from rules[subresource](self, old)
 
     def row_conditions(self) -> list[dict[str, Any]]:
         """Finished pods say so."""

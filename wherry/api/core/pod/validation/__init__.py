@@ -7,8 +7,16 @@ Kubernetes: core/validation. Differs: rules about Windows are left out; volumes 
 required fields only.
 """
 
+from wherry.api.core.pod.validation.resize import check_resize
 from wherry.api.core.pod.validation.spec import check_pod, check_template
 from wherry.api.core.pod.validation.status import check_pod_status
 from wherry.api.core.pod.validation.update import check_ephemeral_containers_update, check_pod_update
 
-__all__ = ["check_ephemeral_containers_update", "check_pod", "check_pod_status", "check_pod_update", "check_template"]
+__all__ = [
+    "check_ephemeral_containers_update",
+    "check_pod",
+    "check_pod_status",
+    "check_pod_update",
+    "check_resize",
+    "check_template",
+]
