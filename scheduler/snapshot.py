@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 from scheduler.columns import Columns, Table
@@ -38,6 +39,7 @@ class _Load:
     pods: dict[str, PodView] = field(default_factory=dict)
     requested: dict[str, int] = field(default_factory=dict)
     estimated: dict[str, int] = field(default_factory=dict)
+    version: int = 0
 
 
 class RowChange(NamedTuple):
@@ -54,6 +56,7 @@ class Snapshot:
         self._table = Table(Neighbours(self._placed), Ranks(self._placed))
         self._loads: dict[str, _Load] = {}
         self._node_of: dict[str, str] = {}
+        self._versions = count(1)
         # In the order of events. Rows added or removed start a new epoch: numbers of rows then mean something else.
         self._log: list[RowChange] = []
         self._epoch = 0
@@ -80,6 +83,11 @@ class Snapshot:
         """The pods placed on a node, by uid."""
         load = self._loads.get(node)
         return load.pods if load else {}
+
+    def version_of(self, node: str) -> int:
+        """Another number whenever something about the pods of a node changed; 0 if it has none."""
+        load = self._loads.get(node)
+        return load.version if load else 0
 
     def set_node(self, node: Node) -> None:
         """Add a node or take over what it says of itself now."""
@@ -115,7 +123,7 @@ class Snapshot:
         load = self._loads.setdefault(node, _Load())
         counted = load.pods.get(pod.uid)
         if counted is not None and _weighs_the_same(counted, pod):
-            load.pods[pod.uid] = pod
+            load.pods[pod.uid], load.version = pod, next(self._versions)
             return
         self.remove(pod.uid)
         load = self._loads.setdefault(node, load)
@@ -134,6 +142,7 @@ class Snapshot:
             del self._loads[node]
 
     def _count(self, node: str, load: _Load, pod: PodView, sign: int) -> None:
+        load.version = next(self._versions)
         for name, size in pod.requests.items():
             load.requested[name] = load.requested.get(name, 0) + sign * size
         for name, size in pod.estimates.items():

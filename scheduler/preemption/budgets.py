@@ -21,6 +21,11 @@ class Budgets:
         for budget in budgets:
             self._of_namespace[budget.metadata.namespace].append(budget)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is none."""
+        return not self._of_namespace
+
     def broken_by(self, pods: Sequence[PodView]) -> frozenset[str]:
         """The uids of those whose eviction breaks a budget, if all before them are evicted as well."""
         if not self._of_namespace:

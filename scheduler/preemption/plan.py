@@ -28,6 +28,8 @@ from scheduler.snapshot import Snapshot
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NEVER = "not eligible due to preemptionPolicy=Never."
+# Nodes come and go; what is remembered of those that went must not grow for ever.
+MOST_REMEMBERED = 20_000
 UNDER_WAY = "not eligible due to a terminating pod on the nominated node."
 
 
@@ -42,13 +44,19 @@ class Limits(NamedTuple):
         return max(nodes * self.percentage // 100, self.absolute)
 
 
+# What was found on a node, and what it followed from: the node's pods, who asked, and what was lacking.
+Cause = tuple[int, int, tuple[tuple[str, int, int], ...]]
+Memory = dict[str, tuple[Cause, Candidate]]
+
+
 class Ground(NamedTuple):
-    """What a preemption is planned on."""
+    """What a preemption is planned on; with a `memory` candidates are found again that are as they were."""
 
     snapshot: Snapshot
     panel: Panel
     budgets: Budgets = Budgets()
     limits: Limits = Limits()
+    memory: Memory | None = None
 
 
 class Preemption(NamedTuple):
@@ -72,6 +80,9 @@ class _Search:
     def __init__(self, pod: PodView, decision: Decision, ground: Ground) -> None:
         self._pod, self._decision, self._ground = pod, decision, ground
         self._nodes = ground.snapshot.columns
+        self._lacking = [(each, each.free) for each in decision.refusals if each.free is not None]
+        others = [each.nodes for each in decision.refusals if each.free is None]
+        self._lacks_more: Mask = np.logical_or.reduce([np.zeros_like(decision.feasible), *others])
         self._trial = Trial(pod, ground.snapshot, ground.panel)
         self._reasons: Counter[str] = Counter()
         # Who looks around may be held up by a pod elsewhere, or need one that would have to go.
@@ -91,7 +102,7 @@ class _Search:
         rows = self._promising(_yielding(self._decision)).tolist()
         wanted = self._ground.limits.of(len(self._decision.nodes))
         for row in rows:
-            found = self._on(self._decision.nodes[row], row)
+            found = self._remembered(self._decision.nodes[row], row)
             if isinstance(found, Candidate):
                 yield found
                 wanted -= 1
@@ -129,6 +140,20 @@ class _Search:
         if not spare.suffices:
             return [refusal.reason for refusal in refusals]
         return choose(node, lower, self._ground.budgets, spare.takes_back)
+
+    def _remembered(self, node: str, row: int) -> Candidate | list[str]:
+        memory = self._ground.memory
+        if memory is None or self._looks_around or self._lacks_more[row] or not self._ground.budgets.is_empty:
+            return self._on(node, row)
+        numbers = [(each.resource, int(free[row]), each.wanted) for each, free in self._lacking if each.nodes[row]]
+        cause = (self._ground.snapshot.version_of(node), self._pod.spec.priority, tuple(numbers))
+        known = memory.get(node)
+        if known is not None and known[0] == cause:
+            return known[1]
+        found = self._on(node, row)
+        if isinstance(found, Candidate) and len(memory) < MOST_REMEMBERED:
+            memory[node] = (cause, found)
+        return found
 
 
 def _yielding(decision: Decision) -> Mask:

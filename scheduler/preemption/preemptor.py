@@ -19,7 +19,7 @@ from scheduler.pods import PodView
 from scheduler.preemption.budgets import Budgets
 from scheduler.preemption.evictor import REASON, Evictor
 from scheduler.preemption.nominations import Nominations
-from scheduler.preemption.plan import NEVER, UNDER_WAY, Ground, Limits, Preemption, preempt
+from scheduler.preemption.plan import NEVER, UNDER_WAY, Ground, Limits, Memory, Preemption, preempt
 from scheduler.reporter import Reporter
 from scheduler.snapshot import Snapshot
 from wherry.api.core.pod import Pod
@@ -41,6 +41,7 @@ class Preemptor:
         self.nominations = Nominations(snapshot)
         self.budgets = Informer(client, PodDisruptionBudget)
         self._evictor = Evictor(client, reporter.preempted, self._failed)
+        self._memory: Memory = {}
         # Victims of which the copies do not show yet that they are going.
         self._sent_away: set[str] = set()
 
@@ -60,7 +61,7 @@ class Preemptor:
             return Preemption(nominated, message=UNDER_WAY)
         limits = Limits(plugin.args.min_candidate_nodes_percentage, plugin.args.min_candidate_nodes_absolute)
         budgets = Budgets(self.budgets.shelf.all())
-        return preempt(pod, decision, Ground(self._snapshot, panel, budgets, limits))
+        return preempt(pod, decision, Ground(self._snapshot, panel, budgets, limits, self._memory))
 
     def begin(self, pod: PodView, preemption: Preemption) -> None:
         """Keep the room and send the victims away; whoever less important had been promised room there has none."""

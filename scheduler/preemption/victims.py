@@ -9,8 +9,9 @@ Kubernetes: SelectVictimsOnNode.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 
@@ -25,14 +26,15 @@ NEVER_STARTED = datetime.max.replace(tzinfo=UTC)
 LIFT = 2**31
 
 
-class Candidate(NamedTuple):
+@dataclass(frozen=True)
+class Candidate:
     """A node and the pods that would have to go, the most important first; `broken` budgets are counted by victim."""
 
     node: str
     victims: tuple[PodView, ...]
     broken: int = 0
 
-    @property
+    @cached_property
     def price(self) -> tuple[float, ...]:
         """The less, the better: Kubernetes' order of what counts between nodes."""
         priorities = [victim.spec.priority for victim in self.victims]

@@ -104,6 +104,21 @@ def test_a_pod_that_keeps_the_other_off_makes_way_wherever_that_is_said():
     assert going(preemption(urgent(affinity=affinity), node, placed=placed)) == ("n", ["loud"])
 
 
+def test_what_is_remembered_of_a_node_holds_until_its_pods_change():
+    snapshot = snapshot_of(a_node("n", cpu="3"), placed=[(held(name, 1, minutes=5), "n") for name in ("a", "b", "c")])
+    ground = Ground(snapshot, Panel(PLUGINS), memory={})
+
+    def victims(pod):
+        return going(preempt(pod, plan(pod, snapshot.columns, PLUGINS), ground))[1]
+
+    assert (victims(urgent("1")), victims(urgent("2")), victims(urgent("1"))) == (["c"], ["b", "c"], ["c"])
+    snapshot.remove(held("c").uid)
+    snapshot.place(held("d", 9), "n")
+    assert victims(urgent("1")) == ["b"]
+    snapshot.place(held("a", 1, minutes=1), "n")
+    assert victims(urgent("1")) == ["a"]
+
+
 def test_a_large_cluster_is_not_searched_to_its_end():
     nodes = [a_node(f"n{index}", cpu="2") for index in range(5)]
     placed = [(held(f"p{index}", 50 - index, "2"), f"n{index}") for index in range(5)]

@@ -78,7 +78,9 @@ def test_victims_are_those_of_the_slow_and_obvious_preemption(cluster, pod, some
         return
     before = {node.metadata.name: set(snapshot.pods_on(node.metadata.name)) for node, _ in cluster}
 
-    found = preempt(pod, decision, Ground(snapshot, Panel(PLUGINS), Budgets(some_budgets)))
+    ground = Ground(snapshot, Panel(PLUGINS), Budgets(some_budgets), memory={})
+    found = preempt(pod, decision, ground)
+    assert preempt(pod, decision, ground) == found
 
     expected = preempted(pod, cluster, some_budgets)
     assert before == {name: set(snapshot.pods_on(name)) for name in before}
