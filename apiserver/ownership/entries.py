@@ -73,19 +73,19 @@ def _is_sound(entry: Entry) -> bool:
 def settled(entries: list[Entry], now: str) -> list[Entry]:
     """The entries as they are stored: new ones dated, not too many, in Kubernetes' order."""
     dated = [entry if "time" in entry else _dated(entry, now) for entry in entries]
-    updaters = sum(entry["operation"] == UPDATE for entry in dated)
-    return sorted(_capped(dated) if updaters > MAX_UPDATERS else dated, key=_place)
+    if len(dated) > MAX_UPDATERS and sum(entry["operation"] == UPDATE for entry in dated) > MAX_UPDATERS:
+        dated = _capped(dated)
+    return sorted(dated, key=_place) if len(dated) > 1 else dated
 
 
 def _dated(entry: Entry, now: str) -> Entry:
-    order = ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource")
-    dated = {**entry, "time": now}
-    return {word: dated[word] for word in order if word in dated}
+    first = {"manager": entry.get("manager", ""), "operation": entry["operation"], "apiVersion": entry["apiVersion"]}
+    return {**first, "time": now, **entry}
 
 
 def _place(entry: Entry) -> tuple[str, ...]:
-    words = ("operation", "time", "manager", "apiVersion", "subresource")
-    return tuple([entry.get(word) or "" for word in words])
+    place = (entry["operation"], entry.get("time") or "", entry.get("manager", ""), entry["apiVersion"])
+    return (*place, entry.get("subresource", ""))
 
 
 def _capped(entries: list[Entry]) -> list[Entry]:

@@ -21,12 +21,20 @@ class Changes:
     def __init__(self, before: Draft | None, after: Draft, cls: type[Resource]) -> None:
         self._before, self._after, self._cls = before, after, cls
         self._known: dict[str, tuple[FieldSet, FieldSet] | None] = {}
+        self._affected: dict[str, FieldSet | None] = {}
 
     def in_version(self, api_version: str) -> tuple[FieldSet, FieldSet] | None:
         """Fields added or changed, and fields removed; None for a version that is not served."""
         if api_version not in self._known:
             self._known[api_version] = self._compare(api_version)
         return self._known[api_version]
+
+    def affected(self, api_version: str) -> FieldSet | None:
+        """Both together: the fields of which earlier owners lose."""
+        if api_version not in self._affected:
+            seen = self.in_version(api_version)
+            self._affected[api_version] = union(*seen) if seen is not None else None
+        return self._affected[api_version]
 
     def _compare(self, api_version: str) -> tuple[FieldSet, FieldSet] | None:
         after = in_version(self._after, self._cls, api_version)
@@ -63,9 +71,9 @@ def tracked(
 
 def _less(entry: Entry, changes: Changes) -> Entry | None:
     """The entry without what others changed; None when nothing is left."""
-    seen = changes.in_version(entry["apiVersion"])
-    if seen is None:
+    affected = changes.affected(entry["apiVersion"])
+    if affected is None:
         return None
     fields = fields_of(entry)
-    left = difference(fields, union(*seen))
+    left = difference(fields, affected)
     return (entry if left is fields else {**entry, "fieldsV1": left}) if left else None
