@@ -41,7 +41,7 @@ NOTHING: Any = object()
 def checker(source: Mapping[str, Any]) -> Check:
     """The closure that judges values by a schema."""
     children = _Children(source)
-    rules = [make(source[word], source) for word, make in _RULES.items() if source.get(word) not in (None, False)]
+    rules = [make(source[word], source) for word, make in _RULES.items() if _is_said(source.get(word))]
     wanted = _types(source)
     nullable = bool(source.get("nullable"))
 
@@ -91,6 +91,10 @@ class _Children:
 
     def _key(self, item: Any) -> Any:
         return tuple(repr(item.get(key)) for key in self.keys) if isinstance(item, dict) else None
+
+
+def _is_said(value: Any) -> bool:
+    return value is not None and value is not False  # 0 is a bound
 
 
 def correlated(items: list[Any], old: Any, keys: tuple[str, ...]) -> list[Any]:
@@ -150,22 +154,37 @@ def _in_body(detail: str) -> Callable[[Any, str], FieldError]:
 
 def _minimum(bound: float, source: Mapping[str, Any]) -> Rule:
     if source.get("exclusiveMinimum"):
-        return _rule((int, float), lambda value: value > bound, _in_body(f"should be greater than {bound}"))
-    return _rule((int, float), lambda value: value >= bound, _in_body(f"should be greater than or equal to {bound}"))
+        return _rule((int, float), lambda value: value > bound, _in_body(f"should be greater than {_plain(bound)}"))
+    return _rule(
+        (int, float), lambda value: value >= bound, _in_body(f"should be greater than or equal to {_plain(bound)}")
+    )
 
 
 def _maximum(bound: float, source: Mapping[str, Any]) -> Rule:
     if source.get("exclusiveMaximum"):
-        return _rule((int, float), lambda value: value < bound, _in_body(f"should be less than {bound}"))
-    return _rule((int, float), lambda value: value <= bound, _in_body(f"should be less than or equal to {bound}"))
+        return _rule((int, float), lambda value: value < bound, _in_body(f"should be less than {_plain(bound)}"))
+    return _rule(
+        (int, float), lambda value: value <= bound, _in_body(f"should be less than or equal to {_plain(bound)}")
+    )
 
 
 def _multiple_of(factor: float, source: Mapping[str, Any]) -> Rule:
-    return _rule(
-        (int, float),
-        lambda value: abs(value / factor - round(value / factor)) < 1e-9,
-        _in_body(f"should be a multiple of {factor}"),
-    )
+    if not factor > 0:
+        return lambda value, path: iter(())
+
+    def holds(value: float) -> bool:
+        return value % factor == 0 if type(value) is type(factor) is int else _is_whole(value / factor)
+
+    return _rule((int, float), holds, _in_body(f"should be a multiple of {_plain(factor)}"))
+
+
+def _is_whole(number: float) -> bool:
+    return abs(number) == float("inf") or abs(number - round(number)) < 1e-9
+
+
+def _plain(number: float) -> float:
+    """A number as Go prints it: `1`, not `1.0`."""
+    return int(number) if isinstance(number, float) and number.is_integer() and abs(number) < 1e21 else number
 
 
 def _min_length(bound: int, source: Mapping[str, Any]) -> Rule:
@@ -257,9 +276,11 @@ def _any_of(schemas: list[Json], source: Mapping[str, Any]) -> Rule:
     checks = [checker(schema) for schema in schemas]
 
     def rule(value: Any, path: str) -> Iterator[FieldError]:
-        if all(_breaks(check, value, path) for check in checks):
+        # Each alternative is looked at once: nested ones would double the work at every level.
+        broken = [list(check(value, path, NOTHING)) for check in checks]
+        if broken and all(broken):
             yield invalid(path, value, f'"{path}" must validate at least one schema (anyOf)')
-            yield from min((list(check(value, path, NOTHING)) for check in checks), key=len)
+            yield from min(broken, key=len)
 
     return rule
 
@@ -268,12 +289,13 @@ def _one_of(schemas: list[Json], source: Mapping[str, Any]) -> Rule:
     checks = [checker(schema) for schema in schemas]
 
     def rule(value: Any, path: str) -> Iterator[FieldError]:
-        valid = sum(not _breaks(check, value, path) for check in checks)
-        if valid != 1:
+        broken = [list(check(value, path, NOTHING)) for check in checks]
+        valid = sum(not errors for errors in broken)
+        if broken and valid != 1:
             found = f"Found {valid} valid alternatives" if valid else "Found none valid"
             yield invalid(path, value, f'"{path}" must validate one and only one schema (oneOf). {found}')
             if not valid:
-                yield from min((list(check(value, path, NOTHING)) for check in checks), key=len)
+                yield from min(broken, key=len)
 
     return rule
 
