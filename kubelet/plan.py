@@ -51,6 +51,8 @@ _KEPT_ATTEMPTS = 2
 
 def sync(pod: Pod, seen: Seen) -> Iterator[Step]:
     """Bring the pod up and keep it up."""
+    if seen.failure is not None:
+        return  # rejected before anything began
     if why := sysctls.refusal(pod):
         yield Fail("SysctlForbidden", why)
         return

@@ -21,9 +21,11 @@ from kubelet.host import Host, Settings
 from kubelet.images import Images
 from kubelet.node import NodeReporter, allocatable
 from kubelet.reporting.devices import DeviceReporter
+from kubelet.resources import host_ports
 from kubelet.resources.gpus import Gpus
 from kubelet.resources.machine import read_machine
 from kubelet.runtime.base import Runtime, RuntimeFailure
+from kubelet.seen import Failure
 from kubelet.server import Server, Tls
 from kubelet.supplies.local_volumes import LocalVolumes
 from kubelet.supplies.objects import Objects
@@ -43,6 +45,7 @@ log = structlog.get_logger()
 
 SWEEP_SECONDS = 60.0
 _RECONNECT_SECONDS = 0.5
+_NO_FREE_PORTS = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
 _ORPHAN_GRACE_SECONDS = 2.0
 
 
@@ -155,12 +158,28 @@ class Kubelet:
             return
         worker = self._workers.get(change.after.metadata.uid)
         if worker is None:
-            worker = self._workers[change.after.metadata.uid] = Worker(change.after, self._host)
+            worker = Worker(change.after, self._host)
+            self._admit(worker)
+            self._workers[change.after.metadata.uid] = worker
             self._spawn(self._run_worker(worker))
             return
         worker.update(change.after)
         if worker.state is Finished and change.after.metadata.deleted_at is not None:
             self._spawn(self._let_go(worker))
+
+    def _admit(self, worker: Worker) -> None:
+        """Reject a pod that asks for what another one has; who bound it here did not ask the scheduler."""
+        pod = worker.charge.pod
+        if pod.status.start_time is not None:
+            return  # an earlier kubelet took it
+        if host_ports.are_taken(pod, (other for other in self._pods.list() if self._is_here(other))):
+            worker.charge.failure = Failure("NodePorts", f"Pod was rejected: {_NO_FREE_PORTS}")
+            worker.charge.tell("NodePorts", _NO_FREE_PORTS, "Warning")
+
+    def _is_here(self, pod: Pod) -> bool:
+        """Whether a pod runs, or is going to; before its worker is there, by what an earlier kubelet reported."""
+        worker = self._workers.get(pod.metadata.uid)
+        return worker.may_run if worker else pod.status.start_time is not None and not pod.is_finished
 
     def _pod_gone(self, pod: Pod) -> None:
         worker = self._workers.get(pod.metadata.uid)

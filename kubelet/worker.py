@@ -107,6 +107,13 @@ class Worker:
         self.charge = Charge(pod, host, writer, self._spawn, self.wake)
         self.state: type[State] = Syncing
 
+    @property
+    def may_run(self) -> bool:
+        """Whether something of the pod runs, or is going to."""
+        charge = self.charge
+        is_over = self.state is Finished or charge.pod.is_finished
+        return not is_over and charge.failure is None and not charge.is_pod_gone
+
     def update(self, pod: Pod) -> None:
         """The pod's object changed."""
         before, after = self.charge.pod.metadata, pod.metadata

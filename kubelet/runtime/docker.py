@@ -13,7 +13,7 @@ import json
 import os
 import signal as signals
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import docker  # type: ignore[import-untyped]
@@ -42,6 +42,7 @@ from kubelet.runtime.base import (
     Usage,
 )
 from kubelet.runtime.cgroups import Cgroups, may_protect_from_oom
+from kubelet.runtime.threads import UnawaitedThreads
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 CALL_SECONDS = 30
@@ -68,9 +69,9 @@ class Docker:
         self._call_seconds = call_seconds
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="docker")
         # A pull takes minutes: many at a time must not keep everything else waiting.
-        self._pulling = ThreadPoolExecutor(_PULLS, thread_name_prefix="docker-pull")
+        self._pulling = UnawaitedThreads(_PULLS, "docker-pull")
         # Asking whether the engine lives must not wait behind sixteen calls that hang.
-        self._pulse = ThreadPoolExecutor(1, thread_name_prefix="docker-pulse")
+        self._pulse = UnawaitedThreads(1, "docker-pulse")
         self._lowest_oom_score = -1000 if may_protect_from_oom() else 0
         self._client: docker.APIClient | None = None
         # What has ended no longer changes. What runs is inspected each time: Docker's list still says "running" for a
@@ -243,7 +244,7 @@ class Docker:
 
         await self._call(create)
 
-    async def _call(self, ask: Callable[[docker.APIClient], Any], threads: ThreadPoolExecutor | None = None) -> Any:
+    async def _call(self, ask: Callable[[docker.APIClient], Any], threads: Executor | None = None) -> Any:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(threads or self._threads, self._ask, ask)
 
@@ -379,8 +380,9 @@ class Docker:
         return f"/v{version or _OLDEST_API}{path}"
 
     async def close(self) -> None:
-        """Calls still under way in threads end by their own time limit."""
-        for threads in (self._threads, self._pulling, self._pulse):
+        """Calls still under way in threads end by their own time limit; pulls are the engine's to go on with."""
+        pools: tuple[Executor, ...] = (self._threads, self._pulling, self._pulse)
+        for threads in pools:
             threads.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             self._client.close()

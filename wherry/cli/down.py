@@ -20,5 +20,6 @@ def command(name: str, data_dir: Path | None, purge: bool) -> None:
     """Stop a cluster and take everything of it off this machine but its data.
 
     Processes, containers, networks, rules, mounts and the context in the kubeconfig are gone, whatever crashed before.
+    A cluster that is not there is no error, so this may be run twice.
     """
     stop(layout_of(name, data_dir), say, purge=purge)
