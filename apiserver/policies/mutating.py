@@ -1,6 +1,6 @@
-"""What a mutating policy makes of an object. Kubernetes: admission/plugin/policy/mutating.
+"""What a mutating policy makes of an object: by a JSON patch, or by a configuration merged as server-side apply does.
 
-Differs: an apply configuration is merged as a strategic merge patch is: lists by their keys, null removes.
+Kubernetes: admission/plugin/policy/mutating.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.matching.attributes import Attributes
+from apiserver.ownership.versions import topology_for
 from apiserver.patch import PatchError
 from apiserver.patch.json_patch import json_patch
-from apiserver.patch.strategic import strategic_merge
 from apiserver.policies.compiled import Change, Variables
 from apiserver.writing.decoding import accept
 from wherry.machinery.cel import Failure
@@ -49,4 +49,9 @@ def _changed(before: Draft, wanted: Any, patch_type: str, cls: type[Resource]) -
         return json_patch(before, wanted)
     if not isinstance(wanted, dict):
         raise PatchError(f"an apply configuration is an object, got {type(wanted).__name__}")
-    return strategic_merge(before, wanted, cls.schema())
+    topology = topology_for(cls)
+    fault = next(topology.faults(wanted), "")
+    if fault:
+        raise PatchError(fault)
+    merged: Draft = topology.merge(before, wanted)
+    return merged
