@@ -4,7 +4,7 @@
 `Object{...}` and `JSONPatch{...}` of mutating policies become maps, since objects of every kind are maps here.
 
 Kubernetes: apiserver/pkg/admission/plugin/cel. Differs: policies with parameters and those without know the same
-variables (where there are no parameters, `params` is null), and the types of fields are not checked beforehand.
+variables; where there are no parameters, `params` is null.
 """
 
 from __future__ import annotations
