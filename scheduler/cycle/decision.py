@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -55,6 +55,8 @@ class Decision:
     scores: tuple[PluginScores, ...] = ()
     winner: str = ""
     runner_up: str = ""
+    # Why nobody makes way for pods of a priority: found once for all pods that look alike, and share this.
+    hopeless: dict[int, str] = field(default_factory=dict)
 
     @cached_property
     def counted(self) -> tuple[Refusal, ...]:

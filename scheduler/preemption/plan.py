@@ -71,7 +71,13 @@ def preempt(pod: PodView, decision: Decision, ground: Ground) -> Preemption:
     """Who makes way for the pod that this decision leaves without a node."""
     if not decision.nodes:
         return Preemption()
-    return _Search(pod, decision, ground).result()
+    priority = pod.spec.priority
+    if priority in decision.hopeless:
+        return Preemption(message=decision.hopeless[priority])
+    found = _Search(pod, decision, ground).result()
+    if not found.node:
+        decision.hopeless[priority] = found.message
+    return found
 
 
 class _Search:

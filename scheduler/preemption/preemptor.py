@@ -40,6 +40,8 @@ class Preemptor:
         self._snapshot, self._reporter, self._freed = snapshot, reporter, freed
         self.nominations = Nominations(snapshot)
         self.budgets = Informer(client, PodDisruptionBudget)
+        self.budgets.subscribe(lambda _: self._forget_budgets())
+        self._budgets: Budgets | None = None
         self._evictor = Evictor(client, reporter.preempted, self._failed)
         self._memory: Memory = {}
         # Victims of which the copies do not show yet that they are going.
@@ -60,8 +62,9 @@ class Preemptor:
         if self._is_under_way(pod, nominated):
             return Preemption(nominated, message=UNDER_WAY)
         limits = Limits(plugin.args.min_candidate_nodes_percentage, plugin.args.min_candidate_nodes_absolute)
-        budgets = Budgets(self.budgets.shelf.all())
-        return preempt(pod, decision, Ground(self._snapshot, panel, budgets, limits, self._memory))
+        if self._budgets is None:
+            self._budgets = Budgets(self.budgets.shelf.all())
+        return preempt(pod, decision, Ground(self._snapshot, panel, self._budgets, limits, self._memory))
 
     def begin(self, pod: PodView, preemption: Preemption) -> None:
         """Keep the room and send the victims away; whoever less important had been promised room there has none."""
@@ -103,6 +106,9 @@ class Preemptor:
         nomination = self.nominations.withdraw(pod.uid)
         if nomination is not None and nomination.node != goes_to:
             self._freed(pod)
+
+    def _forget_budgets(self) -> None:
+        self._budgets = None
 
     def _is_under_way(self, pod: PodView, node: str) -> bool:
         lower = (each for each in self._snapshot.pods_on(node).values() if each.spec.priority < pod.spec.priority)

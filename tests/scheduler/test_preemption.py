@@ -5,6 +5,7 @@ from datetime import timedelta
 from make import NOW, an_object
 from scheduling import a_node, a_view, all_plugins, snapshot_of, tainted
 
+from scheduler.cycle.answers import Answers
 from scheduler.cycle.panel import Panel
 from scheduler.cycle.plan import plan
 from scheduler.preemption.budgets import Budgets
@@ -117,6 +118,20 @@ def test_what_is_remembered_of_a_node_holds_until_its_pods_change():
     assert victims(urgent("1")) == ["b"]
     snapshot.place(held("a", 1, minutes=1), "n")
     assert victims(urgent("1")) == ["a"]
+
+
+def test_what_is_hopeless_for_one_is_so_for_all_alike_until_something_changes():
+    snapshot = snapshot_of(a_node("n", cpu="1"), placed=[(held("peer", 5), "n")])
+    answers = Answers(snapshot, PLUGINS)
+
+    def found(name, priority):
+        pod = a_view(name, priority=priority, requests={"cpu": "1"})
+        return going(preempt(pod, answers.to(pod).decision(pod), Ground(snapshot, answers.panel)))
+
+    assert [found("a", 5), found("b", 5), found("c", 6)] == [("", []), ("", []), ("n", ["peer"])]
+    snapshot.remove(held("peer").uid)
+    snapshot.place(held("low", 1), "n")
+    assert found("d", 5) == ("n", ["low"])
 
 
 def test_a_large_cluster_is_not_searched_to_its_end():
