@@ -112,8 +112,9 @@ class CustomKinds:
             definition = CustomResourceDefinition.read(stored.whole(CustomResourceDefinition.kind))
             self.definitions[stored.name] = definition
             kinds = custom_kinds(definition) if definition.is_established else []
-        except (ValueError, KeyError, TypeError) as error:
-            log.error("unreadable definition", customresourcedefinition=stored.name, error=str(error))
+        except Exception:
+            # Whatever stands in the store, the cache must go on.
+            log.exception("unreadable definition", customresourcedefinition=stored.name)
             return
         self._revisions[stored.name] = stored.revision
         if not kinds:

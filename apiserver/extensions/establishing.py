@@ -13,6 +13,7 @@ import structlog
 from apiserver.extensions.conditions import status_of, told_in
 from apiserver.reading.watchers import Event
 from apiserver.request import SERVER_ITSELF
+from apiserver.storage.store import StoreError
 from apiserver.writing.deletion import DeleteOptions
 from apiserver.writing.rest import Write
 from wherry.api.extensions.custom_resource_definition import CustomResourceDefinition
@@ -89,8 +90,12 @@ class Establishing:
             await self._tell(definition)
         except NotFound:
             return None
-        except ApiError as error:
-            log.warning("definition not brought up to date", customresourcedefinition=name, error=error.message)
+        except (ApiError, StoreError) as error:
+            log.warning("definition not brought up to date", customresourcedefinition=name, error=str(error))
+            return AGAIN_SECONDS
+        except Exception:
+            # One definition must not end the server.
+            log.exception("definition not brought up to date", customresourcedefinition=name)
             return AGAIN_SECONDS
         return None
 

@@ -255,3 +255,15 @@ async def test_objects_that_outlived_their_definition_are_found_again(api):
     await declared(api, a_definition())
 
     assert (await api.get(f"{WIDGETS}/old")).json["spec"] == {"size": 1, "color": "red"}
+
+
+async def test_a_definition_that_nobody_can_read_stops_nobody(api):
+    broken = {"kind": "CustomResourceDefinition", "apiVersion": "apiextensions.k8s.io/v1"}
+    broken["metadata"] = {"name": "odd.example.com", "uid": "u", "creationTimestamp": "2026-11-23T00:00:00Z"}
+    broken |= {"spec": {"group": "example.com", "names": 5}, "status": {"conditions": []}}
+    key = "/registry/apiextensions.k8s.io/customresourcedefinitions/odd.example.com"
+
+    await api.server.store.put(key, orjson.dumps(broken), expected=0)
+    await declared(api, a_definition())
+
+    assert (await api.post(WIDGETS, a_widget())).status == 201
