@@ -21,6 +21,7 @@ from apiserver.writing.rest import Write
 from wherry.api.core.endpoints import Endpoints
 from wherry.api.discovery.endpoint_slice import SERVICE_NAME, EndpointSlice
 from wherry.api.flowcontrol.mandatory import flow_control_objects
+from wherry.api.networking.service_cidr import NAME_OF_DEFAULT, ServiceCIDR
 from wherry.api.storage.provisioning import LOCAL_PATH
 from wherry.api.storage.storage_class import IS_DEFAULT
 from wherry.machinery.errors import AlreadyExists
@@ -71,6 +72,7 @@ async def bootstrap(server: Server) -> None:
         draft = {"kind": "PriorityClass", "apiVersion": "scheduling.k8s.io/v1", "metadata": {"name": name}}
         await _ensure(server, {**draft, "value": value, "description": "Used for system critical pods."})
     await _ensure(server, _LOCAL_PATH)
+    await _ensure(server, _service_cidr(server))
     await _ensure(server, _kubernetes_service(server))
     for draft in _kubernetes_endpoints(server):
         await _ensure(server, draft, overwrite=True)
@@ -105,6 +107,11 @@ def _extension_authentication(server: Server) -> Draft:
             data[f"requestheader-{field}"] = orjson.dumps([value]).decode()
     metadata = {"name": "extension-apiserver-authentication", "namespace": "kube-system"}
     return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": data}
+
+
+def _service_cidr(server: Server) -> Draft:
+    kind = {"kind": ServiceCIDR.kind.name, "apiVersion": ServiceCIDR.kind.api_version}
+    return {**kind, "metadata": {"name": NAME_OF_DEFAULT}, "spec": {"cidrs": [server.settings.service_cidr]}}
 
 
 def _kubernetes_service(server: Server) -> Draft:
