@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -114,3 +115,16 @@ def test_a_plan_says_by_its_exit_status_whether_a_job_fits_and_changes_nothing(c
     assert (preempts[0], preempts[1][0]) == (1, "it fits if others make way")
     assert (too_much[0], too_much[1][:2]) == (2, ["it does not fit", "0 of 2 pods fit"])
     assert kubectl("get", "pods", "-o", "name") == before
+
+
+def test_a_plan_takes_the_namespace_that_comes_with_the_manifest_and_says_by_3_what_it_cannot_tell(cluster):
+    fits, lines = ask(cluster, "plan", "-f", str(Path(__file__).parents[2] / "examples/web.yaml"))
+    problems = [
+        ask(cluster, "plan", "-f", "-", stdin=text)
+        for text in ("kind: Pod", "a: [", "kind: Service", '{"kind": "Pod", "spec": {"containers": []}}')
+    ]
+
+    assert (fits, lines[0]) == (0, "it fits")
+    assert [code for code, _ in problems] == [3, 3, 3, 3]
+    assert problems[0][1][0] == "Error: an object of the manifest lacks its field 'spec'"
+    assert problems[3][1][0].endswith("is invalid: spec.containers: Required value")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,17 +34,26 @@ def scheduler_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--config", type=file, help="The configuration that the scheduler was given.")(plugins(command))
 
 
+def says_problems_with(status: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """As `says_problems`, with another exit status than 1."""
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return command(*args, **kwargs)
+            except ClusterProblem as problem:
+                click.ClickException(str(problem)).show()
+                sys.exit(status)
+
+        return wrapper
+
+    return decorated
+
+
 def says_problems(command: Callable[..., Any]) -> Callable[..., Any]:
     """Show a ClusterProblem as click shows its own errors."""
-
-    @functools.wraps(command)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except ClusterProblem as problem:
-            raise click.ClickException(str(problem)) from problem
-
-    return wrapper
+    return says_problems_with(1)(command)
 
 
 def say(line: str) -> None:

@@ -14,9 +14,11 @@ from scheduler.explaining.forecast import Forecast, Verdict
 from scheduler.explaining.manifests import Wanted, wanted_by
 from scheduler.explaining.text import explain
 from wherry.cli.asking import admin_kubeconfig, forecast_of, scheduling_rules
-from wherry.cli.options import data_dir_option, kubeconfig_option, name_option, says_problems, scheduler_options
+from wherry.cli.options import data_dir_option, kubeconfig_option, name_option, says_problems_with, scheduler_options
 from wherry.cluster.problem import ClusterProblem
 
+# Beyond what a forecast can say.
+CANNOT_TELL = 3
 _WORDS = {
     Verdict.FITS: "it fits",
     Verdict.PREEMPTS: "it fits if others make way",
@@ -31,7 +33,7 @@ _WORDS = {
 @kubeconfig_option
 @name_option
 @data_dir_option
-@says_problems
+@says_problems_with(CANNOT_TELL)
 def command(
     filename: str,
     namespace: str,
@@ -43,7 +45,8 @@ def command(
 ) -> None:
     """Tell whether a manifest's pods would get nodes now, and which, without placing anything.
 
-    The exit status is 0 if all fit, 1 if other pods would have to make way for some of them, and 2 if some do not fit.
+    The exit status is 0 if all fit, 1 if other pods would have to make way for some of them, 2 if some do not fit, and
+    3 if that cannot be told.
     It knows pods and what makes pods; other objects in the file are passed over. The API server checks and completes
     the pods as if they were created (priority, limits, quotas), and changes nothing.
     """
@@ -75,7 +78,9 @@ def _wanted(documents: Iterator[dict[str, Any]], namespace: str) -> Iterator[Wan
     try:
         for document in documents:
             yield from wanted_by(document, namespace)
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise ClusterProblem(f"an object of the manifest lacks its field {error}") from error
+    except (TypeError, ValueError) as error:
         raise ClusterProblem(f"an object of the manifest cannot be read: {error}") from error
 
 
