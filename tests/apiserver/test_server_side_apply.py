@@ -332,3 +332,14 @@ async def test_apply_is_offered_in_openapi_and_refuses_cbor(api: Api):
 
     assert APPLY in patch["requestBody"]["content"]
     assert answer.error[:2] == (415, "UnsupportedMediaType")
+
+
+async def test_defaults_inside_atomic_lists_are_no_change(api: Api):
+    rules = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]
+    pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}
+    spec = {"podFailurePolicy": {"rules": rules}, "template": {"spec": pod}}
+    path = "/apis/batch/v1/namespaces/default/jobs/j"
+
+    first, again = [await api.apply(path, config("Job", "j", "batch/v1", spec=spec)) for _ in range(2)]
+
+    assert (first.status, again.status, again.json) == (201, 200, first.json)

@@ -10,7 +10,7 @@ from wherry.api.batch.policy_rules import check_failure_policy, check_success_po
 from wherry.api.core.pod.validation import check_template
 from wherry.api.meta import NOTHING, Selector
 from wherry.machinery import names
-from wherry.machinery.field_errors import FieldError, invalid, not_supported, required, too_long
+from wherry.machinery.field_errors import FieldError, immutable, invalid, not_supported, required, too_long
 from wherry.machinery.validation import check_selector, non_negative, unchanged, under
 
 if TYPE_CHECKING:
@@ -178,7 +178,8 @@ def check_job_update(spec: JobSpec, old: JobSpec, has_started: bool) -> Iterator
         ("podFailurePolicy", spec.pod_failure_policy, old.pod_failure_policy),
         ("successPolicy", spec.success_policy, old.success_policy),
     ):
-        yield from unchanged(field, value and value.to_wire(), earlier and earlier.to_wire())
+        if value != earlier:
+            yield immutable(field, value and value.to_wire())
 
 
 def _steered(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
