@@ -13,6 +13,7 @@ import orjson
 
 from apiserver import openapi, openapi_v2
 from apiserver.aggregation.describing import group_entry, groups, with_remotes
+from apiserver.openapi_paths import KindRow, SubresourceRow
 from apiserver.reading.negotiation import aggregated_discovery
 from apiserver.request import Request, Response, json_response
 from apiserver.subresources import subresources_of
@@ -201,12 +202,10 @@ def _discovered(cls: type[Resource]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def _openapi_rows(custom: Rows) -> dict[str, tuple[openapi.KindRow, ...]]:
+def openapi_rows(custom: Rows) -> dict[str, tuple[KindRow, ...]]:
+    """What OpenAPI documents tell of, by the root of its group and version."""
     return {
-        f"apis/{group}/{version}" if group else f"api/{version}": tuple(
-            openapi.KindRow(group, version, cls.kind.name, cls.kind.plural, cls.kind.namespaced, _published(cls))
-            for cls in kinds
-        )
+        f"apis/{group}/{version}" if group else f"api/{version}": tuple(_openapi_row(cls) for cls in kinds)
         for group, versions in _group_versions(custom).items()
         for version, kinds in versions.items()
     }
@@ -216,6 +215,13 @@ def _verbs(cls: type[Resource]) -> list[str]:
     if issubclass(cls, CustomResource) and cls.is_terminating:
         return list(TERMINATING_VERBS)
     return list(cls.kind.verbs)
+
+
+def _openapi_row(cls: type[Resource]) -> KindRow:
+    kind = cls.kind
+    subs = tuple(SubresourceRow(sub.name, sub.verbs, *sub.response_kind(cls)) for sub in subresources_of(cls))
+    row = KindRow(kind.group, kind.version, kind.name, kind.plural, kind.namespaced, _published(cls))
+    return row._replace(verbs=tuple(_verbs(cls)), subresources=subs)
 
 
 def _published(cls: type[Resource]) -> dict[str, Any] | None:
@@ -234,12 +240,12 @@ def _openapi_v2(server: Server, request: Request) -> Response:
 
 @lru_cache(maxsize=4)
 def _openapi_v2_body(custom: Rows) -> bytes:
-    return openapi_v2.document(_openapi_rows(custom))
+    return openapi_v2.document(openapi_rows(custom))
 
 
 @lru_cache(maxsize=4)
 def _openapi_index(custom: Rows) -> dict[str, Any]:
-    return openapi.index(_openapi_rows(custom))
+    return openapi.index(openapi_rows(custom))
 
 
 def _remote_documents(server: Server) -> dict[str, Any]:
@@ -249,7 +255,7 @@ def _remote_documents(server: Server) -> dict[str, Any]:
 
 
 def _openapi_v3(server: Server, request: Request, path: list[str]) -> Response | None:
-    rows = _openapi_rows(server.custom.served)
+    rows = openapi_rows(server.custom.served)
     if not path:
         index = _openapi_index(server.custom.served)
         return json_response({"paths": {**index["paths"], **_remote_documents(server)}})

@@ -9,9 +9,7 @@ types alone.
 
 Documents are built when first asked for (some 20 ms with descriptions) and kept until the rows change.
 
-Kubernetes: apiserver's OpenAPI v3 aggregator. Differs: paths hold one item path per kind with its `patch` alone,
-because nothing else in them is read by clients; kinds that can only be created (reviews) have one too, or kubectl
-would ask for OpenAPI v2 to validate them.
+Kubernetes: apiserver's OpenAPI v3 aggregator.
 """
 
 from __future__ import annotations
@@ -21,52 +19,16 @@ import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-from wherry.machinery.schema.definitions import GVK, META, RESOURCE_PROPERTIES, kinds, published
+from apiserver.openapi_paths import REF, KindRow, definitions_of, paths_of
+from wherry.machinery.schema.definitions import GVK, META, RESOURCE_PROPERTIES, published
 
 Json = dict[str, Any]
 
 KUBERNETES_VERSION = "v1.37.0"
-REF = "#/components/schemas/"
-
-_PATCH_TYPES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
-_STRATEGIC = "application/strategic-merge-patch+json"
-
-
-class KindRow(NamedTuple):
-    """A kind that is served. `schema` is a custom kind's `openAPIV3Schema`; None for built-in kinds."""
-
-    group: str
-    version: str
-    kind: str
-    plural: str
-    namespaced: bool
-    schema: Mapping[str, Any] | None = None
-
-    @property
-    def path(self) -> str:
-        """The path of one object of this kind."""
-        scope = "/namespaces/{namespace}" if self.namespaced else ""
-        return f"/{self.root}{scope}/{self.plural}/{{name}}"
-
-    @property
-    def root(self) -> str:
-        """Where this kind's group and version begins."""
-        return f"apis/{self.group}/{self.version}" if self.group else f"api/{self.version}"
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def definition(self) -> str:
-        """The name of this kind's schema; a custom kind's is its group backwards, as upstream writes it."""
-        if self.schema is None:
-            return kinds()[self.api_version, self.kind]
-        return ".".join([*reversed(self.group.split(".")), self.version, self.kind])
 
 
 def index(served: Mapping[str, Sequence[KindRow]], *, descriptions: bool = True) -> Json:
@@ -84,7 +46,8 @@ def index(served: Mapping[str, Sequence[KindRow]], *, descriptions: bool = True)
 def etag(root: str, rows: Sequence[KindRow], *, descriptions: bool = True) -> str:
     """The hash of a document, computed from what it is made of; the document itself need not exist."""
     has_sentences = descriptions and _sentences_file() is not None
-    source = orjson.dumps([root, [tuple(row) for row in rows], has_sentences])
+    plain = [(*row._replace(subresources=()), *map(tuple, row.subresources)) for row in rows]
+    source = orjson.dumps([root, plain, has_sentences])
     return hashlib.sha256(_built_in_digest() + source).hexdigest().upper()
 
 
@@ -110,7 +73,7 @@ def _build(rows: Sequence[KindRow], descriptions: bool) -> Json:
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": KUBERNETES_VERSION},
-        "paths": {row.path: {"patch": patch_operation(row)} for row in rows},
+        "paths": {path: operations for row in rows for path, operations in paths_of(row).items()},
         "components": {"schemas": schemas_of(rows, descriptions)},
     }
 
@@ -122,22 +85,6 @@ def schemas_of(rows: Sequence[KindRow], descriptions: bool) -> Json:
     return {
         name: custom[name] if name in custom else _described(published()[name], sentences.get(name, {}))
         for name in sorted(_reachable(rows, custom))
-    }
-
-
-def patch_operation(row: KindRow) -> Json:
-    """The operation from which clients learn what they may send."""
-    names = ("dryRun", "fieldManager", "fieldValidation", "force", "pretty")
-    types = _PATCH_TYPES if row.schema is not None else (*_PATCH_TYPES, _STRATEGIC)
-    body = {"schema": {"$ref": f"{REF}{META}Patch"}}
-    answer = {"application/json": {"schema": {"$ref": REF + row.definition}}}
-    return {
-        "operationId": f"patch{row.group.partition('.')[0].title()}{row.version.title()}{row.kind}",
-        "parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names],
-        "requestBody": {"required": True, "content": dict.fromkeys(types, body)},
-        "responses": {"200": {"description": "OK", "content": answer}},
-        "x-kubernetes-action": "patch",
-        GVK: {"group": row.group, "version": row.version, "kind": row.kind},
     }
 
 
@@ -155,11 +102,7 @@ def _custom_schemas(row: KindRow) -> Iterator[tuple[str, Json]]:
 
 def _reachable(rows: Sequence[KindRow], custom: Mapping[str, Json]) -> set[str]:
     """The names of all schemas that the kinds, their lists and the operations on them mention."""
-    waiting = [f"{META}{name}" for name in ("DeleteOptions", "Patch", "Status")]
-    for row in rows:
-        waiting.append(row.definition)
-        if row.schema is not None or row.definition + "List" in published():
-            waiting.append(row.definition + "List")
+    waiting = [name for row in rows for name in definitions_of(row)]
     found: set[str] = set()
     while waiting:
         name = waiting.pop()

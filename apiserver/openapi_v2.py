@@ -17,7 +17,8 @@ from typing import Any
 
 import orjson
 
-from apiserver.openapi import KUBERNETES_VERSION, REF, KindRow, patch_operation, schemas_of
+from apiserver.openapi import KUBERNETES_VERSION, schemas_of
+from apiserver.openapi_paths import REF, KindRow, paths_of
 from wherry.machinery.schema.definitions import QUANTITY
 
 Json = dict[str, Any]
@@ -45,7 +46,7 @@ def document(served: Mapping[str, Sequence[KindRow]]) -> bytes:
         {
             "swagger": "2.0",
             "info": {"title": "Kubernetes", "version": KUBERNETES_VERSION},
-            "paths": {row.path: {"patch": _operation(row)} for row in rows},
+            "paths": {path: _item(item) for row in rows for path, item in paths_of(row).items()},
             "definitions": definitions,
         }
     )
@@ -56,21 +57,34 @@ def etag(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest().upper()
 
 
-def _operation(row: KindRow) -> Json:
-    """The v3 operation in v2's words."""
-    operation = patch_operation(row)
-    body = operation.pop("requestBody")
-    in_path = ("namespace", "name") if row.namespaced else ("name",)
-    queries = [{"name": each["name"], "in": "query", "type": "string"} for each in operation["parameters"]]
-    places = [{"name": name, "in": "path", "required": True, "type": "string"} for name in in_path]
-    schema = {"name": "body", "in": "body", "required": True, "schema": {"type": "object"}}
-    answer = {"description": "OK", "schema": {"$ref": _REF + row.definition}}
-    return operation | {
-        "consumes": list(body["content"]),
-        "produces": ["application/json"],
-        "parameters": [*places, schema, *queries],
-        "responses": {"200": answer},
-    }
+def _item(item: Json) -> Json:
+    """A path's v3 operations in v2's words."""
+    common = [_parameter(each) for each in item["parameters"]]
+    operations = {method: _operation(each) for method, each in item.items() if method != "parameters"}
+    return {**operations, "parameters": common}
+
+
+def _operation(operation: Json) -> Json:
+    parameters = [_parameter(each) for each in operation["parameters"]]
+    result = {**operation, "consumes": ["*/*"], "produces": ["application/json"]}
+    if body := result.pop("requestBody", None):
+        content = body["content"]
+        result["consumes"] = list(content)
+        schema = _converted(next(iter(content.values()))["schema"], is_custom=False)
+        parameters.insert(0, {"name": "body", "in": "body", "required": body["required"], "schema": schema})
+    result["parameters"] = parameters
+    result["responses"] = {code: _response(each) for code, each in operation["responses"].items()}
+    return result
+
+
+def _parameter(parameter: Json) -> Json:
+    place = {word: value for word, value in parameter.items() if word != "schema"}
+    return {**place, **parameter["schema"]}
+
+
+def _response(response: Json) -> Json:
+    schema = next(iter(response["content"].values()))["schema"]
+    return {"description": response["description"], "schema": _converted(schema, is_custom=False)}
 
 
 def _converted(node: Any, *, is_custom: bool) -> Any:

@@ -1,6 +1,7 @@
 """OpenAPI v3: complete documents, and real kubectl explaining, validating and patching with nothing else to go by."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,10 +9,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import kubernetes.client
 import pytest
 
-from apiserver import openapi_v2
-from apiserver.openapi import KindRow, document, etag, index
+from apiserver import discovery, openapi_v2
+from apiserver.openapi import document, etag, index
+from apiserver.openapi_paths import KindRow, paths_of
 from apiserver.patch.strategic import strategic_merge
 from wherry.machinery.schema import schema_for, walk
 from wherry.machinery.schema.definitions import kinds
@@ -95,6 +98,26 @@ def test_the_patch_operation_says_what_the_server_understands(row, path, is_stra
     assert patch["x-kubernetes-group-version-kind"] == {"group": row.group, "version": "v1", "kind": row.kind}
     assert "fieldValidation" in [parameter["name"] for parameter in patch["parameters"]]
     assert ("application/strategic-merge-patch+json" in patch["requestBody"]["content"]) is is_strategic
+
+
+def test_operations_are_named_as_client_generators_expect():
+    # The Python client has no class for usage metrics, and no reason to patch what cannot be patched.
+    rows = [row for root, rows in discovery.openapi_rows(()).items() for row in rows if "metrics" not in root]
+    operations = [each for row in rows for each in operations_of(row) if "patch" in row.verbs or "patch" not in each[1]]
+
+    assert [each for each in operations if not is_known_to_the_python_client(*each)] == []
+
+
+def operations_of(row: KindRow) -> list[tuple[str, str]]:
+    items = [{**item, "parameters": {}} for item in paths_of(row).values()]
+    return [(each["tags"][0], each["operationId"]) for item in items for each in item.values() if each]
+
+
+def is_known_to_the_python_client(tag: str, operation: str) -> bool:
+    group, _, version = tag.partition("_")
+    api = f"{group[0].upper()}{group[1:]}{version.title()}"
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", operation.replace(api, "", 1))
+    return hasattr(getattr(kubernetes.client, f"{api}Api", None), words.lower())
 
 
 def test_sentences_are_there_only_where_they_are_wanted():
