@@ -32,6 +32,7 @@ from apiserver.request import Receive, Scope, Send
 from apiserver.storage.encryption.store import EncryptedStore
 from apiserver.storage.store import Store, StoreError
 from apiserver.writing.allocations import Allocations
+from apiserver.writing.grants import Grants
 from apiserver.writing.rest import Rest
 from wherry.api import kinds
 from wherry.api.coordination.node_loss import KUBERNETES
@@ -120,6 +121,7 @@ class Server:
         self.callouts = Callouts(self)
         self.remotes = Remotes(self)
         self.usage = Gathering(self)
+        self.grants = Grants(self.cache)
         self.allocations = Allocations(self.cache, settings.service_cidr, self.random)
         self.admission = Admission(self, settings.disabled_admission, settings.enabled_admission)
         self.watching: set[Watcher] = set()

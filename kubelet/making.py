@@ -20,6 +20,7 @@ from kubelet.resources.gpus import NotEnough, StillInUse
 from kubelet.runtime.base import Inventory, Missing, Mount, RuntimeFailure, RuntimeUnavailable
 from kubelet.seen import Failure, Hook, Trouble
 from kubelet.steps import Start
+from kubelet.supplies.claims import NotPrepared, claimed_devices
 from kubelet.supplies.sub_paths import LeadsOut, give_sub_path
 from wherry.api.core.config_map import ConfigMap
 from wherry.api.core.pod import Container
@@ -45,7 +46,14 @@ async def make_container(charge: Charge, step: Start) -> bool:
         charge.failure = Failure("UnexpectedAdmissionError", str(error))
         charge.tell("UnexpectedAdmissionError", str(error), "Warning")
         return True
-    except (ConfigError, StillInUse, ApiError, OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+    except (
+        ConfigError,
+        NotPrepared,
+        StillInUse,
+        ApiError,
+        OSError,
+        ValueError,
+    ) as error:  # ValueError: a path with a NUL in it
         _trouble(charge, container, "CreateContainerConfigError", str(error))
         return True
     try:
@@ -115,13 +123,14 @@ async def _gather(charge: Charge, step: Start) -> Ingredients:
         *await asyncio.to_thread(_volume_mounts, charge, container, env),
         *_own_mounts(charge, container, message_file),
     )
+    counted = host.gpus.allocate(pod, container, host.recorded())
     return Ingredients(
         env=env,
         mounts=mounts,
         image=image,
         memory_bytes=host.memory_bytes,
         message_file=message_file,
-        gpu_ids=host.gpus.allocate(pod, container, host.recorded()),
+        gpu_ids=(*counted, *await claimed_devices(host.client, host.gpus, pod, container)),
         seccomp=await asyncio.to_thread(_seccomp, charge, container),
         target_id=_target_id(container, inventory),
     )

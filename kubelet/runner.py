@@ -24,7 +24,7 @@ from kubelet.reporting.devices import DeviceReporter
 from kubelet.resources import host_ports
 from kubelet.resources.gpus import Gpus
 from kubelet.resources.machine import read_machine
-from kubelet.runtime.base import Runtime, RuntimeFailure
+from kubelet.runtime.base import ContainerRecord, Runtime, RuntimeFailure
 from kubelet.seen import Failure
 from kubelet.server import Server, Tls
 from kubelet.supplies.local_volumes import LocalVolumes
@@ -33,7 +33,7 @@ from kubelet.supplies.tokens import Tokens
 from kubelet.worker import Finished, Worker
 from wherry.api.core.pod import Pod
 from wherry.api.core.service import Service
-from wherry.api.resource.gpu import granted_to
+from wherry.api.resource.gpu import asked, granted_to
 from wherry.client.backoff import Backoff
 from wherry.client.device_slices import Publisher
 from wherry.client.events import EventRecorder
@@ -144,7 +144,7 @@ class Kubelet:
             except RuntimeFailure as error:
                 log.warning("runtime not ready", error=str(error))
                 await asyncio.sleep(1)
-        self._host.gpus.adopt(record for record in inventory.containers if record.is_running)
+        self._host.gpus.adopt((record for record in inventory.containers if record.is_running), self._counted)
         log.info("adopting", node=self.settings.node_name, containers=len(inventory.containers))
         self._host.local_volumes.adopt()
         self._pods.subscribe(self._pod_changed)
@@ -234,6 +234,12 @@ class Kubelet:
     def _is_in_use(self, claim: str, path: Path) -> bool:
         busy = [worker for worker in self._workers.values() if worker.state is not Finished]
         return any(worker.charge.volumes.uses(claim, path) for worker in busy)
+
+    def _counted(self, record: ContainerRecord) -> int:
+        pod = next((pod for pod in self._pods.list() if pod.metadata.uid == record.pod.uid), None)
+        containers = (*pod.spec.containers, *pod.spec.init_containers) if pod else ()
+        wanted = (asked(container) for container in containers if container.name == record.name)
+        return next(wanted, len(record.gpu_ids))
 
     def _recorded(self) -> dict[str, str]:
         pods = (pod for pod in self._pods.list() if not pod.is_finished)

@@ -11,7 +11,7 @@ while.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -40,10 +40,19 @@ class Bound(NamedTuple):
 
 
 class Binder:
-    """Runs until cancelled. `report` is called once per pod given to `bind`; `may_act` is asked before each write."""
+    """Runs until cancelled. `report` is called once per pod given to `bind`; `may_act` is asked before each write.
 
-    def __init__(self, client: Client, report: Callable[[Bound], None], may_act: Callable[[], bool]) -> None:
-        self._client, self._report, self._may_act = client, report, may_act
+    What `record` gives for a pod is written into it with the binding.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        report: Callable[[Bound], None],
+        may_act: Callable[[], bool],
+        record: Callable[[PodView], Mapping[str, str]] = lambda _: {},
+    ) -> None:
+        self._client, self._report, self._may_act, self._record = client, report, may_act, record
         self._waiting: asyncio.Queue[tuple[PodView, str]] = asyncio.Queue(WAITING)
 
     async def bind(self, pod: PodView, node: str) -> None:
@@ -69,7 +78,7 @@ class Binder:
             try:
                 # Whoever leads now decides; the lost lead ends this process or its work at any moment.
                 if self._may_act():
-                    await self._client.request("POST", path, body=binding(pod.pod, node))
+                    await self._client.request("POST", path, body=binding(pod.pod, node, self._record(pod)))
                     return None
             except Conflict as error:
                 outcome = await self._what_is_there(pod, node, error)

@@ -18,6 +18,7 @@ import structlog
 
 from scheduler.binder import Binder, Bound
 from scheduler.chooser import Chooser, Outcome
+from scheduler.devices.room import Devices
 from scheduler.explaining.attention import Attention
 from scheduler.framework import Plugin
 from scheduler.pods import PodView
@@ -54,7 +55,8 @@ class Scheduler:
         self.namespaces = Informer(client, Namespace)
         self._may_act = may_act
         seed = clock.randomness().getrandbits(32)
-        self._binder = Binder(client, self._bound, may_act)
+        self._devices = Devices(client, self.snapshot, self.nodes, self._bound)
+        self._binder = Binder(client, self._bound, may_act, self._devices.record)
         self._volumes = VolumeBinder(client, self._binder.bind, self._bound)
         self._reporter = Reporter(client, next(iter(profiles)), may_act)
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, lambda pod: self._wake(pod.pod, None))
@@ -64,18 +66,19 @@ class Scheduler:
         self.pods.subscribe(self._pod_changed)
         self.nodes.subscribe(self._node_changed)
         self.namespaces.subscribe(self._namespace_changed)
-        for informer in self._volumes.informers:
+        for informer in (*self._volumes.informers, *self._devices.informers):
             informer.subscribe(lambda change: self._wake(*change))
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             informers: tuple[Informer[Any], ...] = (self.nodes, self.namespaces, self.pods, self._preemptor.budgets)
-            informers = (*informers, *self._volumes.informers)
+            informers = (*informers, *self._volumes.informers, *self._devices.informers)
             for informer in informers:
                 group.create_task(informer.run(), name=f"informer {informer.kind.kind.plural}")
             group.create_task(self._binder.run(), name="binder")
             group.create_task(self._volumes.run(), name="volumes")
+            group.create_task(self._devices.run(), name="devices")
             group.create_task(self._reporter.run(), name="reporter")
             group.create_task(self._preemptor.run(), name="preemptor")
             # A plan on half of the pods would give away the room of the other half.
@@ -105,22 +108,32 @@ class Scheduler:
             self._reporter.found_no_node(pod.pod, f"running the scheduler's plugins: {error!r}")
 
     async def _place(self, pod: PodView) -> None:
-        pod = self._volumes.lookup.view(pod)
+        pod = self._devices.lookup.view(self._volumes.lookup.view(pod))
         outcome = self._chooser.choose(pod, explains=self._attention.is_free(self._now()))
         choice = outcome.choice
         if choice is None:
             self._refuse(pod, outcome)
+            return
+        if why := self._devices.take(pod, choice.node):
+            self.queue.retry_later(pod, self._now())
+            self._reporter.found_no_node(pod.pod, f"node {choice.node}: {why}")
             return
         if outcome.record is not None:
             self._reporter.chosen(pod, outcome.record)
         self._preemptor.withdraw(pod, goes_to=choice.node)
         self.snapshot.place(pod, choice.node)
         log.info("plan", pod=pod.key, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
-        node = self.nodes.get(choice.node)
+        if self._devices.has_claims(pod):
+            self._devices.bind(pod, choice.node, self._bind)
+        else:
+            await self._bind(pod, choice.node)
+
+    async def _bind(self, pod: PodView, name: str) -> None:
+        node = self.nodes.get(name)
         if node is not None and pod.volumes.unbound:
             await self._volumes.bind(pod, node)
         else:
-            await self._binder.bind(pod, choice.node)
+            await self._binder.bind(pod, name)
 
     def _refuse(self, pod: PodView, outcome: Outcome) -> None:
         decision, preemption = outcome.decision, outcome.preemption
@@ -131,6 +144,8 @@ class Scheduler:
             message += f" preemption: {preemption.message}"
         log.info("plan", pod=pod.key, message=message)
         self.queue.refused(pod, decision.rejected_by, self._now())
+        if pod.devices.reachable:
+            self._devices.give_up_elsewhere(pod)
         if preemption is not None and (preemption.victims or not preemption.node):
             nominated = preemption.node
         self._reporter.found_no_node(pod.pod, message, nominated)
@@ -143,6 +158,7 @@ class Scheduler:
         pod, node, error = bound
         if error is None:
             self.queue.remove(pod.uid)
+            self._devices.settled(pod)
             self._reporter.assigned(pod.pod, node)
             return
         self._reporter.forget(pod.uid)
@@ -150,8 +166,10 @@ class Scheduler:
         latest = self.pods.get(pod.key)
         is_there = latest is not None and latest.metadata.uid == pod.uid
         if is_there and latest and latest.spec.node_name:
+            self._devices.settled(pod)
             return  # another scheduler was faster, and the copy shows where the pod is
         self.snapshot.remove(pod.uid)
+        self._devices.take_back(pod)
         if latest is None or not is_there or isinstance(error, NotFound):
             self.queue.remove(pod.uid)
         else:
@@ -169,9 +187,11 @@ class Scheduler:
         if after is None or after.is_finished:
             self.queue.remove(uid)
             self.snapshot.remove(uid)
+            self._devices.pod_changed(seen, is_there=False)
         elif after.spec.node_name:
             self.queue.remove(uid)
             self.snapshot.place(PodView(after), after.spec.node_name)
+            self._devices.pod_changed(after, is_there=True)
         elif after.metadata.deleted_at is not None:
             self.queue.remove(uid)
         elif after.spec.scheduler_name in self._chooser and self._is_unplaced(uid):

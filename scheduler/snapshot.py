@@ -20,6 +20,7 @@ from scheduler.columns.neighbours import Neighbours
 from scheduler.columns.ranks import Ranks
 from scheduler.pods import PodView
 from wherry.api.core.node import Node
+from wherry.api.resource.gpu import RESOURCE
 
 # A log longer than this is dropped; readers that have not kept up read all rows again.
 LONGEST_LOG = 20_000
@@ -40,6 +41,8 @@ class _Load:
     requested: dict[str, int] = field(default_factory=dict)
     estimated: dict[str, int] = field(default_factory=dict)
     version: int = 0
+    # What of it nobody here asks for and is in use all the same.
+    charged: dict[str, int] = field(default_factory=dict)
 
 
 class RowChange(NamedTuple):
@@ -93,10 +96,12 @@ class Snapshot:
         """Add a node or take over what it says of itself now."""
         row = self._table.row_of.get(node.metadata.name)
         if row is not None:
+            had_gpus = self._has_gpus()
             self._table.describe(row, node)
+            has_new_images = self._table.images.describe(node)
             self._changed(row)
-            if self._table.images.describe(node):
-                self._start_epoch()  # on how many nodes an image is counts for all of them
+            if has_new_images or had_gpus != self._has_gpus():
+                self._start_epoch()  # on how many nodes an image is, and whether any has GPUs, counts for all of them
             return
         row = self._table.append(node)
         self._table.images.describe(node)
@@ -138,8 +143,21 @@ class Snapshot:
             return
         load = self._loads[node]
         self._count(node, load, load.pods.pop(uid), -1)
-        if not load.pods:
+        if not load.pods and not load.charged:
             del self._loads[node]
+
+    def charge(self, node: str, resource: str, amount: int) -> None:
+        """Count so much of a resource as in use on a node besides what its pods ask for."""
+        load = self._loads.setdefault(node, _Load())
+        change = amount - load.charged.get(resource, 0)
+        if not change:
+            return
+        load.charged[resource] = amount
+        load.requested[resource] = load.requested.get(resource, 0) + change
+        row = self._table.row_of.get(node)
+        if row is not None:
+            self._table.requested.set(row, load.requested)
+            self._changed(row)
 
     def _count(self, node: str, load: _Load, pod: PodView, sign: int) -> None:
         load.version = next(self._versions)
@@ -158,6 +176,9 @@ class Snapshot:
             self._table.requested.set(row, load.requested)
             self._table.estimated.set(row, load.estimated)
             self._changed(row, pod if sign > 0 else None)
+
+    def _has_gpus(self) -> bool:
+        return bool(self._table.allocatable[RESOURCE].any())
 
     def _placed(self) -> Iterator[tuple[PodView, str]]:
         return ((pod, node) for node, load in self._loads.items() for pod in load.pods.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,9 +14,14 @@ SCHEDULED = "PodScheduled"
 UNSCHEDULABLE = "Unschedulable"
 
 
-def binding(pod: Pod, node: str) -> dict[str, Any]:
-    """The body of `POST …/pods/NAME/binding`; the uid makes it fail for another pod of the same name."""
-    metadata = {"name": pod.metadata.name, "namespace": pod.metadata.namespace, "uid": pod.metadata.uid}
+def binding(pod: Pod, node: str, record: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The body of `POST …/pods/NAME/binding`; the uid makes it fail for another pod of the same name.
+
+    The `record` becomes annotations of the pod, in the same write.
+    """
+    metadata: dict[str, Any] = {"name": pod.metadata.name, "namespace": pod.metadata.namespace, "uid": pod.metadata.uid}
+    if record:
+        metadata["annotations"] = dict(record)
     target = {"apiVersion": "v1", "kind": "Node", "name": node}
     return {"apiVersion": "v1", "kind": "Binding", "metadata": metadata, "target": target}
 

@@ -167,6 +167,8 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _rule(READ, "poddisruptionbudgets", "policy"),
         _rule(READ, "storageclasses", "storage.k8s.io"),
         _rule(READ, "priorityclasses", "scheduling.k8s.io"),
+        _rule(READ, "deviceclasses resourceslices", "resource.k8s.io"),
+        _rule([*READ, "patch", "update"], "resourceclaims resourceclaims/status", "resource.k8s.io"),
     ],
     # What the scheduler does about volumes before it binds a pod.
     "system:volume-scheduler": [

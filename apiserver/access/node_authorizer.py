@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from apiserver.request import User
 from wherry.api.core.persistent_volume import PersistentVolume, PersistentVolumeClaim
 from wherry.api.core.pod import Pod, PodSpec
+from wherry.api.resource.pod_claims import claim_names
 from wherry.api.resource.resource_slice import ResourceSlice
 from wherry.api.storage.provisioning import ON_NODE
 
@@ -87,6 +88,10 @@ class NodeAuthorizer:
             return self._allows_slices(node, wanted)
         if wanted.name == node and wanted.verb in _OWN.get(place, ()):
             return True
+        if place == ("resource.k8s.io", "resourceclaims"):
+            return wanted.verb == "get" and any(
+                wanted.name in claim_names(pod).values() for pod in self._pods_in(node, wanted.namespace)
+            )
         if wanted.group:
             return False
         return self._allows_pods(node, wanted) or self._allows_reference(node, wanted)

@@ -63,7 +63,9 @@ async def _bind(server: Server, draft: Draft, write: Write) -> Answer:
         return pod
 
     write.facet = Facet("binding", "CREATE", Names("", "v1", "Binding"), lambda _: draft, _leave)
-    await server.rest(Pod).update(bound, write)
+    pod = {"namespace": write.namespace, "name": write.name, "uid": uid}
+    async with server.grants.exclusive(pod, annotations):
+        await server.rest(Pod).update(bound, write)
     return json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
 

@@ -59,8 +59,8 @@ class DeviceReporter:
 
     def _tell(self, card: Gpu) -> None:
         log.warning("device is in trouble", device=card.uuid, why=card.trouble)
-        holder = self._gpus.users(card.uuid)
+        holders = self._gpus.users(card.uuid)
         for pod in self._pods():
-            if pod.metadata.uid == holder or card.uuid in (granted_to(pod) or ()):
+            if pod.metadata.uid in holders or card.uuid in (granted_to(pod) or ()):
                 message = f"device {card.name} ({card.uuid}) does not work any more: {card.trouble}"
                 self._recorder.record(pod, "DeviceUnhealthy", message, "Warning")

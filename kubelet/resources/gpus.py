@@ -18,6 +18,7 @@ from wherry.api.core.pod import Container, Pod
 from wherry.api.resource.gpu import RESOURCE, Gpu, asked, granted_to
 
 Recorded = Mapping[str, str]
+Counted = Callable[[ContainerRecord], int]
 _NOBODY: Recorded = {}
 
 
@@ -42,6 +43,8 @@ class Gpus:
     def __init__(self, cards: Iterable[Gpu], find: Callable[[], tuple[Gpu, ...]] | None = None) -> None:
         self.cards, self.find = tuple(cards), find
         self._owners: dict[str, Owner] = {}
+        # Devices of claims, which several pods may share.
+        self._claimed: dict[str, set[str]] = {}
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -62,16 +65,29 @@ class Gpus:
         self.cards = tuple(sorted(now, key=lambda card: card.name))
         return [card for card in self.cards if card.trouble and not before.get(card.uuid, card).trouble]
 
-    def users(self, uuid: str) -> str:
-        """The uid of the pod that has a device; empty if nobody has it."""
+    def users(self, uuid: str) -> frozenset[str]:
+        """The uids of the pods that have a device."""
         owner = self._owners.get(uuid)
-        return owner.pod_uid if owner else ""
+        return frozenset(self._claimed.get(uuid, ())) | ({owner.pod_uid} if owner else frozenset())
 
-    def adopt(self, records: Iterable[ContainerRecord]) -> None:
-        """Learn from labels who owns what: after a start of the kubelet."""
+    def adopt(self, records: Iterable[ContainerRecord], counted: Counted = lambda record: len(record.gpu_ids)) -> None:
+        """Learn from labels who owns what: after a start of the kubelet. The first ones are those that were counted."""
         for record in records:
-            for device in record.gpu_ids:
+            number = counted(record)
+            for device in record.gpu_ids[:number]:
                 self._owners.setdefault(device, Owner(record.pod.uid, record.name))
+            for device in record.gpu_ids[number:]:
+                self._claimed.setdefault(device, set()).add(record.pod.uid)
+
+    def claim(self, pod_uid: str, uuids: Iterable[str]) -> None:
+        """A pod uses the devices of its claims; raises StillInUse while somebody else has counted on one."""
+        uuids = tuple(uuids)
+        for uuid in uuids:
+            owner = self._owners.get(uuid)
+            if owner is not None and owner.pod_uid != pod_uid:
+                raise StillInUse(f"device {uuid} is still in use by the pod that had it before")
+        for uuid in uuids:
+            self._claimed.setdefault(uuid, set()).add(pod_uid)
 
     def allocate(self, pod: Pod, container: Container, recorded: Recorded = _NOBODY) -> tuple[str, ...]:
         """The devices of a container: those it has, and free ones until it has as many as it asks for.
@@ -91,7 +107,8 @@ class Gpus:
         free = [
             device
             for device in choice
-            if (device not in self._owners or self._owners[device] in inits - {owner})
+            if device not in self._claimed
+            and (device not in self._owners or self._owners[device] in inits - {owner})
             and recorded.get(device, owner.pod_uid) == owner.pod_uid
         ]
         granted = (*own, *free)[:count]
@@ -105,9 +122,11 @@ class Gpus:
 
     def _check_given_back(self, uuids: Iterable[str], pod: Pod) -> None:
         for uuid in uuids:
-            if self.users(uuid) not in ("", pod.metadata.uid):
+            if self.users(uuid) - {pod.metadata.uid}:
                 raise StillInUse(f"device {uuid} is still in use by the pod that had it before")
 
     def release(self, pod_uid: str) -> None:
         """The pod's containers have ended: its devices are free."""
         self._owners = {device: owner for device, owner in self._owners.items() if owner.pod_uid != pod_uid}
+        users = {device: pods - {pod_uid} for device, pods in self._claimed.items()}
+        self._claimed = {device: pods for device, pods in users.items() if pods}

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from scheduler.pods.devices import NO_DEVICES, DeviceNeeds
 from scheduler.pods.requests import Amounts, pod_estimates, pod_requests
 from scheduler.pods.spreading import Constraint, constraints_of
 from scheduler.pods.terms import Group, Term, group_of, terms_of
 from scheduler.pods.volumes import NO_VOLUMES, VolumeNeeds
 from wherry.api.core.pod import Pod, PodSpec
+from wherry.api.resource.gpu import PLACEMENT
 from wherry.machinery.meta import ObjectMeta
 from wherry.machinery.view import Verbatim
 
@@ -33,13 +35,13 @@ class HostPort(NamedTuple):
 
 
 class PodView:
-    """A pod with what it asks of a node; what its `volumes` ask, others must say (`scheduler/volumes/lookup.py`).
+    """A pod with what it asks of a node; what its `volumes` and `devices` ask, others must say: their `lookup.py`.
 
     Everything else is worked out when first read, and kept.
     """
 
-    def __init__(self, pod: Pod, volumes: VolumeNeeds = NO_VOLUMES) -> None:
-        self.pod, self.volumes = pod, volumes
+    def __init__(self, pod: Pod, volumes: VolumeNeeds = NO_VOLUMES, devices: DeviceNeeds = NO_DEVICES) -> None:
+        self.pod, self.volumes, self.devices = pod, volumes, devices
         self._signed: tuple[tuple[str, ...], bytes] | None = None
 
     @property
@@ -87,6 +89,11 @@ class PodView:
     def claims(self) -> tuple[str, ...]:
         """The keys of the claims that its volumes are on."""
         return tuple(f"{self.metadata.namespace}/{name}" for name in self.pod.claim_names)
+
+    @cached_property
+    def gpu_placement(self) -> str:
+        """How it wants to be placed among GPUs, `pack` or `spread`; empty if it does not care."""
+        return self.pod.metadata.annotations.get(PLACEMENT, "")
 
     @cached_property
     def group(self) -> Group:

@@ -91,10 +91,11 @@ class SimulatedCluster:
         # With several of them one works and the others wait; `controllers` is the first.
         self.managers = [self._manager(number, managers > 1) for number in range(1, managers + 1)]
         self.controllers = self.managers[0]
-        self.scheduler = self._part("system:kube-scheduler", _schedule)
+        self.scheduler = self.part("system:kube-scheduler", schedule)
         self.nodes = {f"node-{number}": self._node(number) for number in range(1, nodes + 1)}
 
-    def _part(self, user: str, begin: Begin, *groups: str) -> Part:
+    def part(self, user: str, begin: Begin, *groups: str) -> Part:
+        """A client of its own, as yet not started."""
         return Part(self.network, self._tasks, user, groups, begin)
 
     def _node(self, number: int) -> Part:
@@ -111,7 +112,7 @@ class SimulatedCluster:
             )
             await HollowNode(client, name, machine, play=fate_by_image).run()
 
-        return self._part(f"system:node:{name}", be_a_node, "system:nodes")
+        return self.part(f"system:node:{name}", be_a_node, "system:nodes")
 
     def _manager(self, number: int, elects: bool) -> Part:
         async def lead(client: Client) -> None:
@@ -123,7 +124,7 @@ class SimulatedCluster:
                 except LostLead:
                     await asyncio.sleep(RESTART_SECONDS)  # as the supervisor of a process does
 
-        return self._part("system:kube-controller-manager", lead if elects else self._control)
+        return self.part("system:kube-controller-manager", lead if elects else self._control)
 
     async def _control(self, client: Client, may_act: Callable[[], bool] = lambda: True) -> None:
         settings = ControllerSettings(node_grace_seconds=self._timers.grace_seconds)
@@ -213,7 +214,8 @@ def fate_by_image(pod: Pod) -> Fate:
     return usual_fate(pod)
 
 
-async def _schedule(client: Client) -> None:
+async def schedule(client: Client) -> None:
+    """Be a scheduler with the default profile, until cancelled."""
     known = load_plugins()
     profiles = {profile.scheduler_name: plugins_of(profile, known) for profile in SchedulerConfig().profiles}
     await Scheduler(client, profiles).run()

@@ -67,6 +67,7 @@ class ExactDeviceRequest(View):
     selectors: tuple[DeviceSelector, ...] = ()
     allocation_mode: str = ""
     count: int = 0
+    admin_access: bool = False
     tolerations: tuple[DeviceToleration, ...] = ()
 
 

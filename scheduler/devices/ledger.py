@@ -1,0 +1,112 @@
+"""Ledger: who holds which device, and which ones the next pod gets.
+
+Pods hold cards by uuid, by the record in them; claims hold devices by name, by their allocation. What was chosen counts
+from that moment on, before the API server has heard of it; what the watch reports replaces that. So after a restart the
+same follows from the pods and claims alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from scheduler.devices.inventory import Device, DeviceId
+
+
+class Ledger:
+    """See the module. Pure."""
+
+    def __init__(self) -> None:
+        self._of_pod: dict[str, tuple[str, ...]] = {}
+        self._of_claim: dict[str, tuple[DeviceId, ...]] = {}
+        self._pods: dict[str, set[str]] = {}
+        self._claims: dict[DeviceId, set[str]] = {}
+        # Pods that have cards nobody has named, by node: what is free there only the node knows.
+        self._unnamed: dict[str, set[str]] = {}
+        self._node_of_unnamed: dict[str, str] = {}
+
+    def hold(self, pod: str, cards: Iterable[str]) -> None:
+        """A pod has these cards, and no others."""
+        self.drop(pod)
+        self._of_pod[pod] = tuple(cards)
+        for card in self._of_pod[pod]:
+            self._pods.setdefault(card, set()).add(pod)
+
+    def hold_unnamed(self, pod: str, node: str) -> None:
+        """A pod has some cards of the node."""
+        self.drop(pod)
+        self._node_of_unnamed[pod] = node
+        self._unnamed.setdefault(node, set()).add(pod)
+
+    def drop(self, pod: str) -> None:
+        """A pod has none any more."""
+        for card in self._of_pod.pop(pod, ()):
+            _without(self._pods, card, pod)
+        node = self._node_of_unnamed.pop(pod, None)
+        if node is not None:
+            _without(self._unnamed, node, pod)
+
+    def hold_claim(self, claim: str, devices: Iterable[DeviceId]) -> None:
+        """A claim has these devices, and no others."""
+        self.drop_claim(claim)
+        self._of_claim[claim] = tuple(devices)
+        for device in self._of_claim[claim]:
+            self._claims.setdefault(device, set()).add(claim)
+
+    def drop_claim(self, claim: str) -> None:
+        """A claim has none any more."""
+        for device in self._of_claim.pop(claim, ()):
+            _without(self._claims, device, claim)
+
+    def cards_of(self, pod: str) -> tuple[str, ...] | None:
+        """The cards that a pod holds by name; None if it holds none so."""
+        return self._of_pod.get(pod)
+
+    def devices_of(self, claim: str) -> tuple[DeviceId, ...]:
+        """What a claim holds."""
+        return self._of_claim.get(claim, ())
+
+    def is_claimed(self, device: Device) -> bool:
+        """Whether a claim has it."""
+        return device.id in self._claims
+
+    def is_granted(self, device: Device) -> bool:
+        """Whether a pod has it."""
+        return bool(device.uuid) and device.uuid in self._pods
+
+    def is_free(self, device: Device) -> bool:
+        """Whether nobody has it."""
+        if device.is_gpu and device.node in self._unnamed:
+            return False
+        return not self.is_claimed(device) and not self.is_granted(device)
+
+    def has_unnamed(self, node: str) -> bool:
+        """Whether somebody has cards there that nobody named."""
+        return node in self._unnamed
+
+
+def pick(cards: Collection[Device], count: int) -> list[Device] | None:
+    """So many of these free cards, such that linked ones stay together; None if there are not so many.
+
+    The smallest group of linked cards that is large enough serves; if none is, the largest is used up and the rest
+    taken in the same way.
+    """
+    if len(cards) < count:
+        return None
+    groups: dict[str, list[Device]] = {}
+    for card in sorted(cards, key=lambda card: card.id):
+        groups.setdefault(card.link_group, []).append(card)
+    holes = sorted(groups.values(), key=len)
+    chosen: list[Device] = []
+    while len(chosen) < count:
+        missing = count - len(chosen)
+        hole = next((group for group in holes if len(group) >= missing), holes[-1])
+        holes = [group for group in holes if group is not hole]
+        chosen += hole[:missing]
+    return chosen
+
+
+def _without(index: dict[str, set[str]] | dict[DeviceId, set[str]], key: object, member: str) -> None:
+    holders: dict[object, set[str]] = index  # type: ignore[assignment]
+    holders[key].discard(member)
+    if not holders[key]:
+        del holders[key]

@@ -1,0 +1,104 @@
+"""Lookup: what a pod's claims on devices ask of a node, as claims, classes and slices are now. Pure.
+
+Kubernetes: the DynamicResources plugin's PreFilter and Filter. Differs: adminAccess is refused, and a device class does
+not serve extended resources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scheduler.devices.allocator import Ask, Given, allocate, ask_of
+from scheduler.devices.inventory import Inventory
+from scheduler.devices.ledger import Ledger
+from scheduler.devices.selectors import SelectorProblem
+from scheduler.pods import PodView
+from scheduler.pods.devices import DeviceNeeds
+from wherry.api.core.node import Node
+from wherry.api.core.pod import Pod
+from wherry.api.resource.device_class import DeviceClass
+from wherry.api.resource.pod_claims import claim_names
+from wherry.api.resource.resource_claim import MAX_RESERVATIONS, AllocationResult, ResourceClaim
+from wherry.client.world import Shelf
+
+
+class Missing(Exception):
+    """A claim is not there, or not for this pod; the message says so."""
+
+
+class Lookup:
+    """See the module. The shelves are those that informers keep current; `promised` are allocations on their way."""
+
+    def __init__(
+        self,
+        claims: Shelf[ResourceClaim],
+        classes: Shelf[DeviceClass],
+        nodes: Shelf[Node],
+        inventory: Inventory,
+        ledger: Ledger,
+    ) -> None:
+        self._claims, self._classes, self._nodes = claims, classes, nodes
+        self._inventory, self._ledger = inventory, ledger
+        self.promised: dict[str, AllocationResult] = {}
+
+    def view(self, pod: PodView) -> PodView:
+        """The pod with what its claims ask for; the same one if it has none."""
+        if not pod.spec.resource_claims:
+            return pod
+        return PodView(pod.pod, pod.volumes, self.needs(pod.pod))
+
+    def needs(self, pod: Pod) -> DeviceNeeds:
+        """See `DeviceNeeds`."""
+        try:
+            claims = list(self.claims_of(pod))
+            asks = self.asks(claims)
+            nodes = tuple(sorted(self._nodes_for(asks))) if asks else None
+        except (Missing, SelectorProblem) as problem:
+            return DeviceNeeds(str(problem))
+        reachable = (found.node_selector for claim in claims if (found := self.allocation(claim)) is not None)
+        return DeviceNeeds("", tuple(selector for selector in reachable if selector is not None), nodes)
+
+    def claims_of(self, pod: Pod) -> Iterator[ResourceClaim]:
+        """The pod's claims; raises Missing."""
+        names = claim_names(pod)
+        for use in pod.spec.resource_claims:
+            name = names[use.name]
+            if name is None:
+                raise Missing(f'pod "{pod.key}": ResourceClaim not created yet')
+            if not name:
+                continue  # the template asks for nothing
+            claim = self._claims.get(f"{pod.metadata.namespace}/{name}")
+            if claim is None:
+                raise Missing(f'resourceclaim "{name}" not found')
+            self._check(claim, pod, is_own=use.resource_claim_name is None)
+            yield claim
+
+    def _check(self, claim: ResourceClaim, pod: Pod, *, is_own: bool) -> None:
+        name = claim.metadata.name
+        if claim.metadata.deleted_at is not None:
+            raise Missing(f'resourceclaim "{name}" is being deleted')
+        if is_own and not any(owner.uid == pod.metadata.uid for owner in claim.metadata.owner_references):
+            raise Missing(f'ResourceClaim "{claim.key}" was not created for pod "{pod.key}" (pod is not owner)')
+        users = [user.uid for user in claim.status.reserved_for]
+        if len(users) >= MAX_RESERVATIONS and pod.metadata.uid not in users:
+            raise Missing(f'resourceclaim "{name}" is in use by {MAX_RESERVATIONS} pods, and by no more')
+
+    def allocation(self, claim: ResourceClaim) -> AllocationResult | None:
+        """What the claim has, or will have once that is written."""
+        return claim.status.allocation or self.promised.get(claim.metadata.uid)
+
+    def asks(self, claims: list[ResourceClaim]) -> list[Ask]:
+        """What those want that have nothing yet."""
+        return [ask_of(claim, self._classes.get) for claim in claims if self.allocation(claim) is None]
+
+    def given(self, asks: list[Ask], node: Node) -> list[list[Given]] | None:
+        """The devices of each claim on a node; None if they cannot all be had there."""
+        return allocate(asks, self._inventory.usable_at(node), self._ledger.is_free)
+
+    def _nodes_for(self, asks: list[Ask]) -> Iterator[str]:
+        # Where there are no devices nobody gets any.
+        with_devices = self._inventory.nodes
+        nodes = self._nodes.all() if self._inventory.has_wide else map(self._nodes.get, with_devices)
+        for node in nodes:
+            if node is not None and self.given(asks, node) is not None:
+                yield node.metadata.name

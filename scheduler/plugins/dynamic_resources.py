@@ -1,0 +1,46 @@
+"""Keep pods where the devices of their claims are, or can be had. Kubernetes: DynamicResources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from scheduler.columns import Columns
+from scheduler.columns.node_selectors import matching_any
+from scheduler.framework import Plugin, Verdict
+from scheduler.pods import PodView
+from scheduler.triggers import Added, Changed, Deleted
+from wherry.api.core.node import Node
+from wherry.api.core.pod import Pod
+from wherry.api.resource.device_class import DeviceClass
+from wherry.api.resource.resource_claim import ResourceClaim
+from wherry.api.resource.resource_slice import ResourceSlice
+
+ELSEWHERE = "resourceclaim not available on the node"
+NONE_LEFT = "cannot allocate all claims"
+
+
+class DynamicResources(Plugin):
+    """A pod whose claims wait for something goes nowhere; others go where all their devices are, or can be."""
+
+    order = 95
+    reads = ("devices",)
+    retry_when = (
+        *(Added(kind) for kind in (Node, DeviceClass, ResourceClaim, ResourceSlice)),
+        Changed(Node, "metadata.labels"),
+        Changed(Pod, "status.resource_claim_statuses"),
+        Changed(DeviceClass, "spec"),
+        Changed(ResourceClaim, "status"),
+        Changed(ResourceSlice, "spec"),
+        *(Deleted(kind) for kind in (Pod, ResourceClaim)),
+    )
+
+    def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
+        needs = pod.devices
+        if needs.problem:
+            yield Verdict(np.zeros(len(nodes), dtype=np.bool_), needs.problem, is_about_pod=True)
+        for selector in needs.reachable:
+            yield Verdict(matching_any(selector, nodes), ELSEWHERE)
+        if needs.nodes is not None:
+            yield Verdict(nodes.name.is_in(needs.nodes), NONE_LEFT)
