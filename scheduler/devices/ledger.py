@@ -102,7 +102,7 @@ def pick(cards: Collection[Device], count: int) -> list[Device] | None:
         hole = next((group for group in holes if len(group) >= missing), holes[-1])
         holes = [group for group in holes if group is not hole]
         chosen += hole[:missing]
-    return chosen
+    return sorted(chosen, key=lambda card: card.id)
 
 
 def _without(index: dict[str, set[str]] | dict[DeviceId, set[str]], key: object, member: str) -> None:

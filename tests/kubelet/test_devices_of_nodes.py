@@ -10,9 +10,10 @@ from kubelet.resources.gpus import Gpus, NotEnough, StillInUse
 from kubelet.resources.nvml import read_gpus
 from tests.apiserver.local_api import running_api
 from tests.kubelet.nodes import a_container as a_real_container
-from tests.kubelet.nodes import a_manifest, a_node, status
+from tests.kubelet.nodes import a_manifest, a_node, status, waits_for
 from wherry.api.core.node import Node
 from wherry.api.resource.gpu import GRANTED, Gpu, fake_gpus
+from wherry.api.resource.resource_claim import ResourceClaim
 from wherry.api.resource.resource_slice import ResourceSlice
 from wherry.client import clock
 from wherry.machinery.errors import Forbidden
@@ -176,3 +177,39 @@ def test_a_card_that_does_not_answer_is_in_trouble():
     del driver.answers["nvmlDeviceGetMemoryInfo", 0]
 
     assert next(read_gpus(driver)).trouble == "the driver does not reach it"
+
+
+async def test_a_container_gets_the_cards_of_the_claims_it_names_once_its_pod_may_use_them(tmp_path):
+    async with a_node(tmp_path, gpus=CARDS) as node:
+        kind = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim"}
+        requests = [{"name": name, "exactly": {"deviceClassName": "gpu", "count": 1}} for name in ("big", "small")]
+        await node.create({**kind, "metadata": {"name": "c"}, "spec": {"devices": {"requests": requests}}})
+        use = {"claims": [{"name": "cards", "request": "small"}]}
+        claims = [{"name": "cards", "resourceClaimName": "c"}]
+        await node.create(a_manifest("train", a_real_container(resources=use), resourceClaims=claims))
+        await node.until("train", lambda pod: waits_for(pod) == "CreateContainerConfigError")
+
+        pod = await node.pod("train")
+        given = [{"request": name, "driver": "gpu.nvidia.com", "pool": "n1"} for name in ("big", "small")]
+        results = [{**each, "device": f"gpu-{index + 1}"} for index, each in enumerate(given)]
+        user = {"resource": "pods", "name": "train", "uid": pod.metadata.uid}
+        status_now = {"allocation": {"devices": {"results": results}}, "reservedFor": [user]}
+        await node.admin.patch(ResourceClaim, "c", "default", {"status": status_now}, subresource="status")
+        await node.until("train", lambda pod: status(pod).state.running)
+
+        [container] = (await node.runtime.inventory(pod.metadata.uid)).containers
+        assert container.gpu_ids == (IDS[2],)
+
+
+def test_the_cards_of_a_claim_are_shared_by_pods_and_kept_from_others():
+    gpus, counting = Gpus(CARDS), a_gpu_pod("counts", 4)
+
+    gpus.claim("first", [IDS[0]])
+    gpus.claim("second", [IDS[0]])
+    gpus.release("first")
+    with pytest.raises(NotEnough, match="Requested: 4, Available: 3"):
+        given(gpus, counting)
+    gpus.release("second")
+    assert given(gpus, counting) == IDS
+    with pytest.raises(StillInUse):
+        gpus.claim("third", [IDS[0]])
