@@ -24,7 +24,7 @@ NONE_LEFT = "cannot allocate all claims"
 class DynamicResources(Plugin):
     """A pod whose claims wait for something goes nowhere; others go where all their devices are, or can be."""
 
-    order = 95
+    order = 115
     reads = ("devices",)
     retry_when = (
         *(Added(kind) for kind in (Node, DeviceClass, ResourceClaim, ResourceSlice)),

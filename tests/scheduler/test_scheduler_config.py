@@ -33,12 +33,12 @@ def test_without_a_word_every_plugin_is_on_in_kubernetes_order(tmp_path):
         ("VolumeRestrictions", 1),
         ("VolumeBinding", 1),
         ("VolumeZone", 1),
-        ("DynamicResources", 1),
         ("PodTopologySpread", 2),
         ("InterPodAffinity", 2),
+        ("DynamicResources", 1),
+        ("ImageLocality", 1),
         ("GpuNodesLast", 20),
         ("GpuPacking", 5),
-        ("ImageLocality", 1),
         ("DefaultPreemption", 1),
     ]
 
