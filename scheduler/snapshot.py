@@ -152,7 +152,7 @@ class Snapshot:
         change = amount - load.charged.get(resource, 0)
         if not change:
             return
-        load.charged[resource] = amount
+        load.charged[resource], load.version = amount, next(self._versions)
         load.requested[resource] = load.requested.get(resource, 0) + change
         row = self._table.row_of.get(node)
         if row is not None:
