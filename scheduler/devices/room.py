@@ -234,6 +234,8 @@ class Devices:
                 self.ledger.hold_unnamed(uid, pod.spec.node_name)
             else:
                 self.ledger.hold(uid, cards)
+        if pod.spec.node_name and any(card.taints for card in self.inventory.local(pod.spec.node_name)):
+            self._charge(pod.spec.node_name)
 
     def _slice_changed(self, change: Change[ResourceSlice]) -> None:
         for node in self.inventory.set_slice(*change):
@@ -265,9 +267,11 @@ class Devices:
             self._charge(node)
 
     def _charge(self, node: str) -> None:
-        """Cards that claims have are not there for those who count; the scheduler's sums must show it."""
-        claimed = (card for card in self.inventory.local(node) if card.is_gpu and self.ledger.is_claimed(card))
-        self._snapshot.charge(node, RESOURCE, sum(1 for card in claimed if not card.taints))
+        """What those who count must know: claims have some cards, and some that pods have the node offers no more."""
+        cards = [card for card in self.inventory.local(node) if card.is_gpu]
+        claimed = sum(1 for card in cards if self.ledger.is_claimed(card) and not card.taints)
+        broken = sum(1 for card in cards if self.ledger.is_granted(card) and card.taints)
+        self._snapshot.charge(node, RESOURCE, claimed - broken)
 
 
 def _is_only_for(claim: ResourceClaim, uid: str) -> bool:
