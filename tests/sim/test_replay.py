@@ -120,4 +120,4 @@ def test_an_unknown_policy_is_named(tmp_path):
 
     words = ["simulate", "--nodes", f"{tmp_path}/nodes.yaml", "--trace", f"{tmp_path}/trace.csv", "--policy", "best"]
 
-    assert "'best': expected spread, pack, mine" in CliRunner().invoke(main, words).output
+    assert "'best': expected spread, pack, default, mine" in CliRunner().invoke(main, words).output

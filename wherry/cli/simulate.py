@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from scheduler.config import PluginConfig, ProfileConfig, plugins_of
+from scheduler.config import PluginConfig, PluginName, Plugins, PluginSet, ProfileConfig, plugins_of
 from scheduler.framework import Plugin, load_plugins
 from wherry.cli.asking import scheduling_rules
 from wherry.cli.options import says_problems
@@ -19,6 +19,9 @@ from wherry.sim.trace import TraceError, read_nodes, read_tasks
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+# Kubernetes' own plugins alone: what ours add is the policy `default`.
+_OURS = ("GpuNodesLast", "GpuPacking")
+_PLAIN = Plugins(multi_point=PluginSet(disabled=tuple(PluginName(name=name) for name in _OURS)))
 _RESOURCES = [{"name": "cpu"}, {"name": "memory"}, {"name": "nvidia.com/gpu", "weight": 5}]
 
 
@@ -31,7 +34,7 @@ _RESOURCES = [{"name": "cpu"}, {"name": "memory"}, {"name": "nvidia.com/gpu", "w
     multiple=True,
     default=("spread", "pack"),
     show_default=True,
-    help="spread, pack, mine (with --plugins), or NAME=FILE with a KubeSchedulerConfiguration. Repeat to compare.",
+    help="spread, pack, default, mine (with --plugins), or NAME=FILE with a configuration. Repeat to compare.",
 )
 @click.option("--plugins", type=FOLDER, help="A folder of plugins of your own, for `mine` and for files.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the course of it, as SVG.")
@@ -43,8 +46,8 @@ def command(
     """Replay a workload on pretended nodes and compare policies of scheduling.
 
     It tells how full the nodes were, how broken up what was free, and how long pods waited. Time is virtual, a day
-    takes seconds. Queue, plugins and preemption are the scheduler's own. `spread` is what it does by default, `pack`
-    fills nodes before it begins new ones.
+    takes seconds. Queue, plugins and preemption are the scheduler's own. `spread` and `pack` are what
+    Kubernetes' plugins do, `default` adds those for GPUs, and `mine` adds yours to `spread`.
     """
     try:
         machines, tasks = read_nodes(nodes), read_tasks(trace)
@@ -66,13 +69,15 @@ def _policy(text: str, folder: Path | None) -> tuple[str, Sequence[Plugin]]:
     known = load_plugins(folder if name == "mine" else None)
     match name:
         case "spread":
+            return name, plugins_of(ProfileConfig(plugins=_PLAIN), known)
+        case "default":
             return name, plugins_of(ProfileConfig(), known)
         case "pack":
             strategy = {"scoringStrategy": {"type": "MostAllocated", "resources": _RESOURCES}}
             fit = PluginConfig(name="NodeResourcesFit", args=strategy)
-            return name, plugins_of(ProfileConfig(plugin_config=(fit,)), known)
+            return name, plugins_of(ProfileConfig(plugins=_PLAIN, plugin_config=(fit,)), known)
         case "mine" if folder is not None:
-            return name, plugins_of(ProfileConfig(), known)
+            return name, plugins_of(ProfileConfig(plugins=_PLAIN), known)
     raise click.BadParameter(
-        f"{text!r}: expected spread, pack, mine (with --plugins) or NAME=FILE", param_hint="--policy"
+        f"{text!r}: expected spread, pack, default, mine (with --plugins) or NAME=FILE", param_hint="--policy"
     )
