@@ -1,6 +1,7 @@
 """GET of `componentstatuses`: do the scheduler, the controllers and the store answer? Kubernetes: ComponentStatus REST.
 
-Differs: the scheduler and the controllers are judged by the Leases that they renew, not asked at their ports.
+Differs: the scheduler and the controllers are judged by the Leases that they renew, not asked at their ports. One that
+is alone and renews none is Unknown.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ async def serve(server: Server, request: Request) -> Answer:
     return resources.written(request, form, body)
 
 
-def _lease_problem(server: Server, component: str) -> str:
-    """Why a component that leads by a Lease does not seem to run; empty if it does."""
+def _lease_problem(server: Server, component: str) -> str | None:
+    """Why a component that leads by a Lease does not seem to run; empty if it does, None where nobody can tell."""
     stored = server.cache.of(Lease).get("kube-system", _LEASES[component])
     if stored is None:
-        return f"no Lease {_LEASES[component]}: it has never run"
+        return None
     spec = Lease.read(stored.item).spec
     if spec.renew_time is None:
         return f"Lease {_LEASES[component]} was never renewed"
@@ -70,5 +71,7 @@ def _told(server: Server, name: str) -> bytes:
     problem = _lease_problem(server, name) if name in _LEASES else ""
     healthy = {"type": "Healthy", "status": "True", "message": "ok"}
     condition = {"type": "Healthy", "status": "False", "error": problem} if problem else healthy
+    if problem is None:
+        condition = {"type": "Healthy", "status": "Unknown", "message": "it leads without a Lease"}
     told: Json = {"kind": "ComponentStatus", "apiVersion": "v1", "metadata": {"name": name}, "conditions": [condition]}
     return orjson.dumps(told)

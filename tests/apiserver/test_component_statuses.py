@@ -28,6 +28,12 @@ async def test_a_component_is_healthy_while_it_renews_its_lease():
     ]
 
 
+async def test_of_a_component_without_a_lease_nobody_can_tell(api: Api):
+    rows = (await api.get("/api/v1/componentstatuses", headers={"accept": TABLE})).json["rows"]
+
+    assert rows[0]["cells"] == ["scheduler", "Unknown", "it leads without a Lease", ""]
+
+
 async def test_one_is_read_with_a_warning_and_none_is_written():
     async with running_api(now=lambda: NOW) as api:
         one = await api.get("/api/v1/componentstatuses/etcd-0")
