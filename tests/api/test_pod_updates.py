@@ -84,8 +84,8 @@ def test_debug_containers_may_be_added_but_not_changed():
 
     one, two = container(name="one"), container(name="two")
 
-    assert list(with_debuggers(one, two).validate_ephemeral_containers(with_debuggers(one))) == []
-    [fault] = with_debuggers(two).validate_ephemeral_containers(with_debuggers(one))
+    assert list(with_debuggers(one, two).validate_subresource("ephemeralcontainers", with_debuggers(one))) == []
+    [fault] = with_debuggers(two).validate_subresource("ephemeralcontainers", with_debuggers(one))
     assert str(fault) == (
         'spec.ephemeralContainers: Forbidden: existing ephemeral containers "one" may not be removed\n'
     )
