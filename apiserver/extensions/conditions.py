@@ -13,6 +13,7 @@ from wherry.api.extensions.custom_resource_definition import CustomResourceDefin
 from wherry.api.extensions.definition_rules import APPROVED, is_protected
 from wherry.api.extensions.definition_views import Names
 from wherry.api.meta import Condition, Conditions, has_condition, with_condition, without_condition
+from wherry.machinery.resource import all_kinds
 from wherry.machinery.time import time_text
 
 Draft = dict[str, Any]
@@ -63,10 +64,13 @@ def _wire(condition: Condition) -> Draft:
 def _accepted(
     definition: CustomResourceDefinition, rivals: list[CustomResourceDefinition]
 ) -> tuple[Names, Condition | None]:
-    """The names it may go by: those that no other definition of its group has; and the last conflict."""
+    """The names it may go by: those that no other kind of its group has, built in or not; and the last conflict."""
     wanted, current = definition.spec.names, definition.status.accepted_names
+    built_in = [cls.kind for cls in all_kinds() if cls.kind.group == definition.spec.group]
     taken = {name for rival in rivals for name in _resources(rival.status.accepted_names)}
+    taken |= {name for kind in built_in for name in (kind.plural, kind.singular_name, *kind.short_names)}
     kinds = {name for rival in rivals for name in _kinds(rival.status.accepted_names)}
+    kinds |= {name for kind in built_in for name in (kind.name, kind.list_kind)}
     accepted: dict[str, Any] = {"categories": wanted.categories}
     problem: Condition | None = None
     for field, reason, in_use in (

@@ -267,3 +267,27 @@ async def test_a_definition_that_nobody_can_read_stops_nobody(api):
     await declared(api, a_definition())
 
     assert (await api.post(WIDGETS, a_widget())).status == 201
+
+
+@pytest.mark.parametrize(
+    ("group", "plural", "kind", "reason"),
+    [
+        ("apiregistration.k8s.io", "apiservices", "Foo", "PluralConflict"),
+        ("apiextensions.k8s.io", "customresourcedefinitions", "Foo", "PluralConflict"),
+        ("networking.k8s.io", "foos", "Ingress", "ListKindConflict"),
+    ],
+)
+async def test_no_definition_takes_the_name_of_a_built_in_kind(api, group, plural, kind, reason):
+    definition = a_definition(plural, kind, versions=[a_version("v9")], group=group, scope="Cluster", short=[])
+    note = {"api-approved.kubernetes.io": "unapproved, a test"}
+    definition["metadata"] = {"name": f"{plural}.{group}", "annotations": note}
+
+    found = await declared(api, definition)
+
+    assert said(found)["NamesAccepted"] == ("False", reason)
+    assert said(found)["Established"] == ("False", "NotAccepted")
+    assert (await api.get(f"/apis/{group}/v9/{plural}")).status == 404
+    await api.delete(f"{DEFINITIONS}/{plural}.{group}")
+    await gone(api, f"{DEFINITIONS}/{plural}.{group}")
+    assert (await api.get(f"/apis/{group}/v1")).status == 200
+    assert (await api.get(DEFINITIONS)).status == 200
