@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from apiserver.storage.store import Conflict, TooLarge
 from wherry.api.core.service import Service
 from wherry.machinery.errors import InternalError, Invalid, invalid_object
 from wherry.machinery.field_errors import invalid
@@ -33,11 +34,18 @@ class Reservation:
 
     def __init__(self) -> None:
         self.taken: set[str | int] = set()
-        self.kept = False
+        self.is_kept = self.is_open = False
 
-    def keep(self) -> None:
-        """The write is stored."""
-        self.kept = True
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around the write itself. One without an answer may have happened: nothing is given back then."""
+        self.is_open = True
+        try:
+            yield
+        except (Conflict, TooLarge):
+            self.is_open = False
+            raise
+        self.is_open, self.is_kept = False, True
 
 
 class Allocations:
@@ -55,7 +63,7 @@ class Allocations:
             self._in_use |= used_by(stored.draft(Service.kind))
 
     @contextmanager
-    def reserve(self, cls: type[Resource], draft: Draft, old: Draft | None, *, dry_run: bool) -> Iterator[Reservation]:
+    def reserve(self, cls: type[Resource], draft: Draft, old: Draft | None) -> Iterator[Reservation]:
         """Fill in what a service needs; other kinds pass through."""
         reservation = Reservation()
         if cls is not Service:
@@ -66,10 +74,10 @@ class Allocations:
             self._assign(draft, old, before, reservation)
             yield reservation
         finally:
-            if not reservation.kept or dry_run:
-                self._in_use -= reservation.taken
-            else:
+            if reservation.is_kept:
                 self._in_use -= before - used_by(draft)
+            elif not reservation.is_open:
+                self._in_use -= reservation.taken
 
     def release(self, cls: type[Resource], draft: Draft) -> None:
         """A service is gone."""

@@ -167,7 +167,7 @@ class Rest:
         drafts.begin(draft, self.cls, write.namespace, self.server.now(), self.server.random)
         drafts.set_entries(draft, entries)
         name = write.name = draft["metadata"].get("name", "")
-        with self.server.allocations.reserve(self.cls, draft, None, dry_run=write.dry_run) as reserved:
+        with self.server.allocations.reserve(self.cls, draft, None) as reserved:
             self._validate(draft, None, write)
             await self.server.admission.validate(draft, None, write)
             value = encode(draft, self.kind)
@@ -176,10 +176,10 @@ class Rest:
                     raise already_exists(self.kind.resource, name)
                 return value
             try:
-                entry = await self.server.store.put(keys.key(self.kind, write.namespace, name), value, expected=0)
+                with reserved.writing():
+                    entry = await self.server.store.put(keys.key(self.kind, write.namespace, name), value, expected=0)
             except StaleWrite:
                 raise already_exists(self.kind.resource, name) from None
-            reserved.keep()
         return with_revision(value, self.kind, entry.revision)
 
     async def update(self, change: Callable[[Draft], Draft], write: Write) -> bytes:
@@ -221,7 +221,7 @@ class Rest:
         if write.rounds is not None and write.rounds.has_changed:
             wanted = self._as_far_as_allowed(wanted, old, write)
             drafts.set_entries(wanted, entries)
-        with self.server.allocations.reserve(self.cls, wanted, old, dry_run=write.dry_run) as reserved:
+        with self.server.allocations.reserve(self.cls, wanted, old) as reserved:
             self._validate(wanted, None if write.subresource in DECIDED_HERE else old, write)
             await self.server.admission.validate(wanted, old, write)
             if current.is_same(wanted):
@@ -235,8 +235,8 @@ class Rest:
                 entry = await self.server.store.delete(key, expected=current.revision)
                 self.server.allocations.release(self.cls, wanted)
             else:
-                entry = await self.server.store.put(key, value, expected=current.revision)
-                reserved.keep()
+                with reserved.writing():
+                    entry = await self.server.store.put(key, value, expected=current.revision)
         return with_revision(value, self.kind, entry.revision)
 
     def _as_far_as_allowed(self, wanted: Draft, old: Draft, write: Write) -> Draft:
