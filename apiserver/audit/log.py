@@ -7,6 +7,7 @@ next turn begins; what cannot be written is told in the server's own log, and th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -88,9 +89,12 @@ class AuditLog:
         path = Path(self._path)
         now = time.time()
         stamp = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(now)) + f".{int(now * 1_000_000) % 1_000_000:06d}"
-        os.close(self._descriptor)
-        path.rename(path.with_name(f"{path.stem}-{stamp}{path.suffix}"))
+        full = self._descriptor
+        # Somebody may have moved it away already.
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(path.with_name(f"{path.stem}-{stamp}{path.suffix}"))
         self._open()
+        os.close(full)
         backups = sorted(path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}"))
         keep = self._rotation.max_backups
         oldest = now - self._rotation.max_days * _DAY_SECONDS if self._rotation.max_days else 0.0

@@ -181,3 +181,15 @@ async def test_the_file_is_closed_to_others_and_makes_room_in_time(tmp_path: Pat
     kept = sorted(file.parent.iterdir())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [events(each)[0]["number"] for each in kept] == [2, 3, 4]
+
+
+async def test_a_log_that_somebody_moved_away_begins_anew(tmp_path: Path):
+    file = tmp_path / "audit.log"
+    log = AuditLog(str(file), Rotation(max_mebibytes=1))
+    log.write({"number": 0, "filling": "x" * 700_000})
+    log.flush()
+    file.rename(tmp_path / "moved")
+    log.write({"number": 1, "filling": "x" * 700_000})
+    log.close()
+
+    assert [events(each)[0]["number"] for each in (tmp_path / "moved", file)] == [0, 1]
