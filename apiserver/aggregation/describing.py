@@ -36,14 +36,15 @@ async def described(server: Server, service: APIService) -> Described:
     spec = service.spec
     root = f"apis/{spec.group}/{spec.version}"
     listed = orjson.loads(await ask(server, service, f"/{root}", "application/json", ASK_SECONDS))
-    if not isinstance(listed, dict) or not isinstance(listed.get("resources"), list):
+    rows = listed.get("resources") if isinstance(listed, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("the answer is no APIResourceList")
     try:
         index = orjson.loads(await ask(server, service, "/openapi/v3", "application/json", ASK_SECONDS))
         entry = index["paths"].get(root, {})
     except (ApiError, OSError, ValueError, KeyError, TypeError, AttributeError):
         entry = {}  # a server without OpenAPI is served as well
-    return Described(_discovered(listed["resources"], spec.group, spec.version), entry)
+    return Described(_discovered(rows, spec.group, spec.version), entry)
 
 
 def _discovered(rows: list[Json], group: str, version: str) -> list[Json]:

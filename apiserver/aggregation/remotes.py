@@ -89,10 +89,19 @@ class Remotes:
         """Ask until cancelled."""
         while True:
             self._changed.clear()
-            await asyncio.gather(*(self._check(remote) for remote in list(self.all.values())))
-            await self._mend_local_ones()
+            await self._look()
             await self._until_due()
             await asyncio.sleep(_GATHER_SECONDS)
+
+    async def _look(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as checks:
+                for remote in list(self.all.values()):
+                    checks.create_task(self._check(remote))
+            await self._mend_local_ones()
+        except Exception:
+            # What other servers say must not end this one.
+            log.exception("aggregated APIs were not checked")
 
     async def _until_due(self) -> None:
         if not self.all:

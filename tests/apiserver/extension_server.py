@@ -27,6 +27,7 @@ class Extension:
         self.callers: list[dict[str, Any]] = []
         self.flunders: dict[str, dict[str, Any]] = {}
         self.is_well = True
+        self.resources: list[Any] = [RESOURCE]
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         headers = request.headers
@@ -47,7 +48,7 @@ class Extension:
                     "kind": "APIResourceList",
                     "apiVersion": "v1",
                     "groupVersion": f"{GROUP}/{VERSION}",
-                    "resources": [RESOURCE],
+                    "resources": self.resources,
                 }
             )
         if request.path == "/openapi/v3":

@@ -151,3 +151,15 @@ async def test_what_is_taken_back_is_gone_from_discovery(scene: Scene):
 
     assert GROUP not in [group["name"] for group in (await scene.api.get("/apis")).json["groups"]]
     assert (await scene.api.get(FLUNDERS)).status == 404
+
+
+async def test_nonsense_from_another_server_is_that_servers_trouble(scene: Scene):
+    scene.extension.resources = ["flunders"]
+    await scene.api.made(SERVICES, an_api_service(scene.served))
+    status, message = await condition(scene.api, "FailedDiscoveryCheck")
+    assert (status, "the answer is no APIResourceList" in message) == ("False", True)
+
+    scene.extension.resources = [{"name": "flunders", "kind": "Flunder", "verbs": ["get"]}]
+    await scene.api.patch(f"{SERVICES}/{NAME}", {"spec": {"versionPriority": 100}})
+
+    assert await condition(scene.api, "Passed") == ("True", "all checks passed")
