@@ -112,7 +112,7 @@ def form_of(request: Request, cls: type[Resource]) -> Representation:
     include = request.first("includeObject")
     if include not in _INCLUDES:
         raise BadRequest(f"unrecognized includeObject value: {include[:64]!r}, expected None, Metadata or Object")
-    return negotiate(request.header(b"accept"), forms=review_of(cls.kind.name) is None)
+    return negotiate(request.header(b"accept"), forms=review_of(cls.kind) is None)
 
 
 def respond(server: Server, request: Request, cls: type[Resource], whole: bytes, status: int = 200) -> Response:
@@ -186,7 +186,7 @@ async def create(server: Server, request: Request, cls: type[Resource]) -> Answe
     """POST to a collection; a review is answered, not stored."""
     write = write_of(request, cls, "CREATE")
     draft = await read_draft(request, cls)
-    answer = review_of(cls.kind.name)
+    answer = review_of(cls.kind)
     if answer is not None:
         draft["status"] = await answer(server, request, draft)
         return respond(server, request, cls, orjson.dumps(draft), 201)

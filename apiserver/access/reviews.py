@@ -13,6 +13,7 @@ from apiserver.access.rbac import Attributes
 from apiserver.request import Request, User
 from wherry.machinery.errors import BadRequest, Unauthorized, invalid_object
 from wherry.machinery.field_errors import FieldError
+from wherry.machinery.resource import Kind
 
 if TYPE_CHECKING:
     from apiserver.server import Server
@@ -33,9 +34,9 @@ def review(kind: str) -> Callable[[Review], Review]:
     return registered
 
 
-def review_of(kind: str) -> Review | None:
-    """Who answers reviews of this kind, if it is a review."""
-    return _REVIEWS.get(kind)
+def review_of(kind: Kind) -> Review | None:
+    """Who answers reviews of this kind, if it is a review; a custom kind of such a name is none."""
+    return None if kind.is_custom else _REVIEWS.get(kind.name)
 
 
 @review("SelfSubjectReview")

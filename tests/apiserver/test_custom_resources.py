@@ -211,3 +211,12 @@ async def test_pages_watches_and_deletion_are_those_of_all_kinds(api, scope):
         assert await stream.take(3) == [("DELETED", "a"), ("DELETED", "b"), ("DELETED", "c")]
 
     assert [each["metadata"]["name"] for each in page["items"] + rest["items"]] == ["a", "b", "c"]
+
+
+async def test_a_kind_that_is_called_like_a_review_is_stored_like_any_other(api):
+    await declared(api, a_definition("tokenreviews", "TokenReview"))
+    path = "/apis/example.com/v1/namespaces/default/tokenreviews"
+
+    made = await api.post(path, {"metadata": {"name": "a"}, "spec": {"size": 1}})
+
+    assert (made.status, (await api.get(f"{path}/a")).json) == (201, made.json)
