@@ -90,6 +90,7 @@ def _check_address(address: str) -> None:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         raise BadRequest("address not allowed") from None
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     if parsed.is_loopback or parsed.is_link_local or parsed.is_multicast or parsed.is_unspecified:
         raise BadRequest("address not allowed")
 

@@ -252,3 +252,12 @@ async def test_kubectl_proxy_leads_to_a_page(shop: Shop):
     told = await shop.served.kubectl("get", "--raw", f"{shop.service}/page")
 
     assert f"{shop.service}/next" in told.out
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254"]
+)
+async def test_no_spelling_of_the_servers_own_machine_is_a_pods_address(shop: Shop, address: str):
+    await have_ready_pod(shop.served.api, "sly", address)
+
+    assert (await shop.served.api.get(f"{CORE}/pods/sly:22/proxy/")).json["message"] == "address not allowed"
