@@ -83,16 +83,16 @@ class Level:
         if len(queue) == 1:
             self._turns.append(index)
         try:
-            await asyncio.wait_for(turn, WAIT_SECONDS)
-        except TimeoutError:
-            self._forget(index, turn)
-            raise self._rejection("time-out") from None
+            await asyncio.wait((turn,), timeout=WAIT_SECONDS)
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if turn.done():
                 self.executing -= 1  # its turn came as its client went
             else:
                 self._forget(index, turn)
             raise
+        if not turn.done():
+            self._forget(index, turn)
+            raise self._rejection("time-out")
 
     def _forget(self, index: int, turn: asyncio.Future[None]) -> None:
         queue = self._queues[index]

@@ -5,6 +5,7 @@ Differs: seats are lent and taken back with every request, where Kubernetes deci
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiserver.fairness.classification import Wanted, flow_of, matches, wanted_of
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # Classifications remembered at a time; they are forgotten when a schema or level changes.
 REMEMBERED = 20_000
+# Paths are the clients' to choose, also of those who may do nothing: longer ones are looked at each time.
+LONGEST_REMEMBERED = 512
 _CATCH_ALL = "catch-all"
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -57,7 +60,9 @@ class Sharing:
             group, _, plural, namespace, _, subresource = target
             key = (request.user, request.verb, group, plural, subresource, namespace)
         place = self._places.get(key, _UNKNOWN)
-        if place is _UNKNOWN:
+        if place is _UNKNOWN and len(request.path) > LONGEST_REMEMBERED:
+            place = self._find(request.user, wanted_of(request))
+        elif place is _UNKNOWN:
             if len(self._places) >= REMEMBERED:
                 self._places.clear()
             place = self._places[key] = self._find(request.user, wanted_of(request))
@@ -105,7 +110,11 @@ class Sharing:
 
     async def enter(self, place: Place) -> None:
         """Begin a request; raises TooManyRequests."""
-        await place.level.enter(place.flow, self.may_start)
+        try:
+            await place.level.enter(place.flow, self.may_start)
+        except asyncio.CancelledError:
+            self._wake()  # a seat that was meant for it may go to the next
+            raise
 
     def leave(self, level: Level) -> None:
         """End a request; whoever waits may have its seat."""

@@ -40,7 +40,7 @@ class Labels(NamedTuple):
         """As Kubernetes writes them, the code last."""
         verb = {"create": "POST", "update": "PUT"}.get(self.verb, self.verb.upper())
         scope = "resource" if self.has_name else "namespace" if self.has_namespace else "cluster"
-        what = [self.group, self.version, self.resource, self.subresource.partition("/")[0]]
+        what = [self.group, self.version, self.resource, self.subresource]
         return [verb, *what, scope if self.resource else "", str(self.code)]
 
 
@@ -59,6 +59,8 @@ class Counts:
             key: tuple[Any, ...] = (request.verb, "", "", "", "", False, False, code)
         else:
             group, version, plural, namespace, name, subresource = target
+            # A proxy's has the whole path behind it.
+            subresource = subresource.partition("/")[0]
             key = (request.verb, group, version, plural, subresource, bool(name), bool(namespace), code)
         durations = self.durations.get(key)
         if durations is None:

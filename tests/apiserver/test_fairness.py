@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from apiserver.fairness.sharing import Sharing
+from apiserver.request import Request, User
 from apiserver.storage.memory import MemoryStore
 from apiserver.storage.store import Entry
 from tests.apiserver.local_api import CORE, Answer, Api, running_api
@@ -221,3 +222,31 @@ async def test_a_client_says_how_long_it_waits():
         answer = await api.post(MAPS, {"metadata": {"name": "a"}}, query={"timeout": "20ms"})
 
     assert answer.status == 504
+
+
+async def test_what_strangers_ask_for_is_not_remembered_at_any_length(api: Api):
+    for number in range(20):
+        await api.get(f"/{number}/" + "x" * 2000, user=None)
+        await api.get(f"{CORE}/pods/web/proxy/{number}", user=None)
+
+    remembered = api.server.sharing._places
+    assert max(len(str(key)) for key in remembered) < 2000
+    assert [key[4] for key in api.server.counts.durations if key[4].startswith("proxy")] == ["proxy"]
+
+
+async def test_a_seat_whose_client_leaves_at_that_moment_goes_to_the_next(api: Api):
+    sharing = Sharing(api.server.cache, 1)
+    request = Request.of({"headers": [], "path": "/version"}, asyncio.Event().wait)  # type: ignore[arg-type]
+    request.user, request.verb = User("eve", ("system:authenticated",)), "get"
+    place = sharing.place_of(request)
+    assert place is not None
+    level = place.level
+    await asyncio.gather(*(sharing.enter(place) for _ in range(level.nominal)))
+    first, second = (asyncio.ensure_future(sharing.enter(place)) for _ in range(2))
+    await asyncio.sleep(0)
+
+    sharing.leave(level)  # the first one's turn
+    first.cancel()
+
+    await asyncio.wait_for(second, 1)
+    assert (first.cancelled(), level.executing, level.waiting) == (True, level.nominal, 0)
