@@ -136,6 +136,9 @@ class Servers:
             "api:hello",
             "--log-level",
             "error",
+            # Its connections wait while the other server is measured.
+            "--timeout-keep-alive",
+            "600",
         ]
         command += ["--port", str(self.hello_port), "--ssl-certfile", str(f / "server.crt")]
         return subprocess.Popen([*command, "--ssl-keyfile", str(f / "server.key")], cwd=ROOT)
