@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -155,8 +156,14 @@ def warning_headers(warnings: Iterable[str]) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def _warning(text: str) -> bytes:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ").replace("\r", " ")
-    return f'299 - "{escaped}"'.encode("latin-1", "replace")
+    """
+    >>> _warning('unknown field "spec.a\\x00b\\n"')
+    b'299 - "unknown field \\\\"spec.a b \\\\""'
+    """
+    # Field names and what others answered stand in warnings: no server sends a header with control characters in it.
+    printable = "".join(" " if unicodedata.category(character) == "Cc" else character for character in text)
+    escaped = printable.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{escaped}"'.encode("utf-8", "replace")
 
 
 def split_path(path: str) -> list[str]:
