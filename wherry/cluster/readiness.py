@@ -47,6 +47,8 @@ def wait_until_ready(
     if count:
         _wait(layout, began, f"not all of {count} nodes are Ready", lambda: len(ready_nodes(probe)) >= count)
         say(f"{count} node{'s' if count > 1 else ''} Ready after {time.monotonic() - began:.1f} s")
+    # Some are still on their way when the API answers; who asks `wherry status` next must find none of them down.
+    _wait(layout, began, "not every component runs", lambda: all(report.is_ready for report in reports_of(layout)))
 
 
 def ready_nodes(probe: Probe) -> list[str]:
