@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from apiserver.proxying import headers as rules
 from apiserver.proxying.headers import Headers
 from apiserver.proxying.html_links import Links, with_links
 from apiserver.proxying.places import Place
-from apiserver.proxying.upgrades import CONNECT_SECONDS, Switch, relay_websocket
+from apiserver.proxying.upgrades import ANSWER_SECONDS, CONNECT_SECONDS, Switch, relay_websocket
 from apiserver.request import Answer, Receive, Request, Response, Scope, Send, Upgrade
-from wherry.machinery.errors import ApiError, Unavailable, from_status
+from wherry.machinery.errors import ApiError, BadRequest, Unavailable, from_status
 
 if TYPE_CHECKING:
     import aiohttp
 
+_Answered = TypeVar("_Answered")
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -106,14 +107,15 @@ class Forwarding:
         url = URL(onward.url(request), encoded=True)
         offered = request.scope.get("subprotocols") or ()
         try:
-            backend = await self._session.ws_connect(
-                url,
-                headers=sent,
-                protocols=offered,
-                max_msg_size=0,
-                ssl=onward.place.tls or True,
-                server_hostname=onward.place.server_name,
-            )
+            async with asyncio.timeout(ANSWER_SECONDS):
+                backend = await self._session.ws_connect(
+                    url,
+                    headers=sent,
+                    protocols=offered,
+                    max_msg_size=0,
+                    ssl=onward.place.tls or True,
+                    server_hostname=onward.place.server_name,
+                )
         except aiohttp.WSServerHandshakeError as error:
             raise from_status({"message": f"error trying to reach service: {error.message}"}, error.status) from None
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -128,18 +130,19 @@ class Forwarding:
         import aiohttp
         from yarl import URL
 
-        client = _Client(request)
         has_body = any(name in request.headers for name in (b"content-length", b"transfer-encoding"))
+        client = _Client(request, has_body=has_body)
+        asked = self._session.request(
+            request.method,
+            URL(onward.url(request), encoded=True),
+            headers=sent,
+            data=client.body() if has_body else None,
+            allow_redirects=False,
+            ssl=onward.place.tls or True,
+            server_hostname=onward.place.server_name,
+        )
         try:
-            backend = await self._session.request(
-                request.method,
-                URL(onward.url(request), encoded=True),
-                headers=sent,
-                data=client.body() if has_body else None,
-                allow_redirects=False,
-                ssl=onward.place.tls or True,
-                server_hostname=onward.place.server_name,
-            )
+            backend = await client.unless_gone(asked)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(error) from None
         links = None
@@ -152,14 +155,16 @@ class Forwarding:
 class _Client:
     """The client's side: its body as it comes, and then its going."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, has_body: bool) -> None:
         self.request = request
-        self._turn = asyncio.Lock()
+        self._has_said_all = asyncio.Event()
+        if not has_body:
+            self._has_said_all.set()
         self._is_gone = False
 
     async def body(self) -> AsyncIterator[bytes]:
         """Every chunk; raises if the client leaves before the last."""
-        async with self._turn:
+        try:
             while True:
                 message = await self.request.receive()
                 if message["type"] != "http.request":
@@ -169,12 +174,27 @@ class _Client:
                     yield message["body"]
                 if not message.get("more_body"):
                     return
+        finally:
+            self._has_said_all.set()
 
     async def is_gone(self) -> None:
         """Wait until the client has left; it may still be sending."""
-        async with self._turn:
-            while not self._is_gone:
-                self._is_gone = (await self.request.receive())["type"] == "http.disconnect"
+        await self._has_said_all.wait()
+        while not self._is_gone:
+            self._is_gone = (await self.request.receive())["type"] == "http.disconnect"
+
+    async def unless_gone(self, asked: Awaitable[_Answered]) -> _Answered:
+        """What comes of it; once the client has left nobody waits for that any more: raises BadRequest."""
+        answer, gone = asyncio.ensure_future(asked), asyncio.ensure_future(self.is_gone())
+        try:
+            await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            raise BadRequest("the client closed the connection before there was an answer")
+        finally:
+            answer.cancel()
+            gone.cancel()
+            await asyncio.gather(answer, gone, return_exceptions=True)
 
 
 class _Answer:

@@ -95,7 +95,7 @@ async def backend(
     app: web.Application, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[int]:
     """A server for the API server to reach; gives its port."""
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     listening = socket.create_server((host, 0))
     await web.SockSite(runner, listening, ssl_context=tls).start()

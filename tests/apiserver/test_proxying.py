@@ -20,6 +20,7 @@ PAGE = b"""<html><a href="/next?a=1&amp;b=2">x</a> a & b <IMG src='/i.png'><a hr
 
 
 LEFT = web.AppKey("left", asyncio.Event)
+ASKED = web.AppKey("asked", asyncio.Event)
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -58,6 +59,17 @@ async def endless(request: web.Request) -> web.StreamResponse:
         request.app[LEFT].set()
 
 
+async def silent(request: web.Request) -> web.Response:
+    """Never answers; tells when it was asked, and when nobody waits any more."""
+    await request.read()
+    request.app[ASKED].set()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        request.app[LEFT].set()
+    return web.Response()
+
+
 async def talk(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(protocols=("echo.v1",))
     await socket.prepare(request)
@@ -94,9 +106,10 @@ class Shop(NamedTuple):
 @pytest_asyncio.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     app = web.Application()
-    app[LEFT] = asyncio.Event()
+    app[LEFT], app[ASKED] = asyncio.Event(), asyncio.Event()
     for path, answer in (("/page", page), ("/moved", moved), ("/words", words), ("/endless", endless), ("/talk", talk)):
         app.router.add_route("*", path, answer)
+    app.router.add_route("*", "/silent", silent)
     app.router.add_route("*", "/{rest:.*}", echo)
     address = own_address()
     async with served_api(tmp_path) as served, backend(app, host=address) as port:
@@ -205,6 +218,16 @@ async def test_a_client_that_leaves_is_not_streamed_to(shop: Shop):
     answer = await shop.served.session.get(shop.url(f"{shop.pod}/endless"))
     await answer.content.readany()
     answer.close()
+
+    await asyncio.wait_for(shop.app[LEFT].wait(), 5)
+
+
+@pytest.mark.parametrize("body", [None, b"text"])
+async def test_a_client_that_leaves_is_not_answered(shop: Shop, body: bytes | None):
+    waiting = asyncio.ensure_future(shop.served.session.post(shop.url(f"{shop.pod}/silent"), data=body))
+    await asyncio.wait_for(shop.app[ASKED].wait(), 5)
+
+    waiting.cancel()
 
     await asyncio.wait_for(shop.app[LEFT].wait(), 5)
 
