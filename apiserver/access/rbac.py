@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MASTERS = "system:masters"
 # Decisions remembered at a time; one user's working set is a few dozen.
 REMEMBERED = 20_000
+# Characters of what is wanted: paths and names are the clients' to choose, also of those who may do nothing.
+LONGEST_REMEMBERED = 1024
 
 
 class Attributes(NamedTuple):
@@ -72,6 +74,8 @@ class Authorizer:
         known = self._decisions.get((user, wanted))
         if known is None:
             known = self._decide(user, wanted)
+            if sum(map(len, wanted)) > LONGEST_REMEMBERED:
+                return known
             if len(self._decisions) >= REMEMBERED:
                 self._decisions.clear()
             self._decisions[user, wanted] = known

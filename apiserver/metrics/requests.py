@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2, 4, 6, 10, 20, 60)
 # Paths are the clients' to choose: only so many sets of labels are kept apart.
 MOST_LABELS = 5000
+# Of a group, a version and a resource together: no kind's are longer.
+LONGEST_NAMES = 512
 
 
 class Labels(NamedTuple):
@@ -64,7 +66,7 @@ class Counts:
             key = (request.verb, group, version, plural, subresource, bool(name), bool(namespace), code)
         durations = self.durations.get(key)
         if durations is None:
-            if len(self.durations) >= MOST_LABELS:
+            if len(self.durations) >= MOST_LABELS or (target and len(group + version + plural) > LONGEST_NAMES):
                 return
             durations = self.durations[key] = [0.0] * (len(BUCKETS) + 2)
         durations[bisect_left(BUCKETS, seconds)] += 1

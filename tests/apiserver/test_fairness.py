@@ -227,10 +227,11 @@ async def test_a_client_says_how_long_it_waits():
 async def test_what_strangers_ask_for_is_not_remembered_at_any_length(api: Api):
     for number in range(20):
         await api.get(f"/{number}/" + "x" * 2000, user=None)
+        await api.get(f"/apis/{'x' * 2000}/v{number}/pods", user=None)
         await api.get(f"{CORE}/pods/web/proxy/{number}", user=None)
 
-    remembered = api.server.sharing._places
-    assert max(len(str(key)) for key in remembered) < 2000
+    remembered = (api.server.sharing._places, api.server.authorizer._decisions, api.server.counts.durations)
+    assert max(len(str(key)) for each in remembered for key in each) < 2000
     assert [key[4] for key in api.server.counts.durations if key[4].startswith("proxy")] == ["proxy"]
 
 
