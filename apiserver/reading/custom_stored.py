@@ -84,6 +84,11 @@ class CustomStored(Stored):
             self._fields = {path: read(view) for path, read in cls.selectable.items()}
         self._made_by = cls if is_final else None
 
+    @property
+    def is_in_former_version(self) -> bool:
+        """Whether it was written before the storage version changed: the next write brings it up to date."""
+        return not self._value.startswith(head_of(self._family.cls.kind))
+
     def raw(self) -> Draft:
         """What is stored, in the version in which it was."""
         draft: Draft = orjson.loads(self._value)

@@ -19,6 +19,7 @@ from apiserver.matching.attributes import Facet
 from apiserver.ownership.entries import APPLY, Author, Entry, entries_after, entries_of, settled, undated
 from apiserver.ownership.tracking import tracked
 from apiserver.reading.conversion import to_client
+from apiserver.reading.custom_stored import CustomStored
 from apiserver.reading.stored import Stored, encode, with_revision
 from apiserver.request import User
 from apiserver.storage.store import Conflict as StaleWrite
@@ -76,6 +77,8 @@ class Current:
 
     draft: Draft
     revision: int
+    # In the store it stands in another version: even who changes nothing has it written, as migrations expect.
+    is_stale: bool = False
 
     def is_same(self, wanted: Draft) -> bool:
         """Whether a wanted draft says the same.
@@ -103,6 +106,10 @@ def copy_of(draft: Draft) -> Draft:
     if entries:
         copy["metadata"]["managedFields"] = entries
     return copy
+
+
+def _is_stale(stored: Stored) -> bool:
+    return isinstance(stored, CustomStored) and stored.is_in_former_version
 
 
 class Rest:
@@ -133,15 +140,17 @@ class Rest:
         if not from_store:
             stored = self.cache.get(namespace if self.kind.namespaced else "", name)
             if stored is not None:
-                return Current(stored.draft(self.kind), stored.revision)
+                return Current(stored.draft(self.kind), stored.revision, _is_stale(stored))
         entry = await self.server.store.get(keys.key(self.kind, namespace, name))
         if entry is None:
             raise not_found(self.kind.resource, name)
-        draft = orjson.loads(entry.value)
         if self.kind.is_custom:
-            draft = self.cache.stored(entry.key, entry.value, entry.revision).draft(self.kind)
+            stored = self.cache.stored(entry.key, entry.value, entry.revision)
+            draft, is_stale = stored.draft(self.kind), _is_stale(stored)
+        else:
+            draft, is_stale = orjson.loads(entry.value), False
         draft["metadata"]["resourceVersion"] = str(entry.revision)
-        return Current(draft, entry.revision)
+        return Current(draft, entry.revision, is_stale)
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
@@ -224,7 +233,7 @@ class Rest:
         with self.server.allocations.reserve(self.cls, wanted, old) as reserved:
             self._validate(wanted, None if write.subresource in DECIDED_HERE else old, write)
             await self.server.admission.validate(wanted, old, write)
-            if current.is_same(wanted):
+            if current.is_same(wanted) and not current.is_stale:
                 return with_revision(encode(old, self.kind), self.kind, current.revision)
             value = encode(wanted, self.kind)
             if write.dry_run:

@@ -1,5 +1,6 @@
 """Custom objects go the way of built-in ones: validation, defaults, subresources, tables, watches, versions."""
 
+import orjson
 import pytest
 
 from tests.apiserver.custom_kinds import DEFINITIONS, SPEC, WIDGETS, a_definition, a_version, a_widget, declared
@@ -167,6 +168,20 @@ async def test_new_defaults_and_a_new_storage_version_reach_stored_objects(api):
 
     assert (shown["apiVersion"], shown["spec"]) == ("example.com/v10", {"size": 3, "weight": 7})
     assert (patched["spec"], patched["metadata"]["generation"]) == ({"size": 5, "weight": 7}, 2)
+
+
+async def test_who_changes_nothing_has_an_object_written_in_the_new_storage_version(api):
+    await declared(api, a_definition())
+    await api.made(WIDGETS, a_widget())
+    await api.patch(DEFINITION, {"spec": {"versions": [a_version(storage=False), a_version("v2")]}}, MERGE)
+    path = f"{WIDGETS.replace('v1', 'v2')}/a"
+
+    written = [(await api.patch(path, {}, MERGE)).json["metadata"] for _ in range(2)]
+
+    entry = await api.server.store.get("/registry/example.com/widgets/default/a")
+    assert orjson.loads(entry.value)["apiVersion"] == "example.com/v2"
+    assert [each["resourceVersion"] for each in written] == [str(entry.revision)] * 2
+    assert written[0]["generation"] == 1
 
 
 async def test_a_deprecated_version_says_so(api):
