@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 RECEIVED, STARTED, COMPLETE, PANIC = "RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"
+# The annotation of what a webhook changed, followed by its place.
+PATCH = "patch.webhook.admission.k8s.io"
 # Longer bodies are left out: the log is to be read.
 MAX_BODY_BYTES = 3 * 1024 * 1024
 
@@ -123,9 +125,15 @@ class Record:
             event |= self._bodies(stage, body)
         event["requestReceivedTimestamp"] = self._received
         event["stageTimestamp"] = micro_time_text(self._server.now())
-        if stage != RECEIVED and request.annotations:
-            event["annotations"] = dict(request.annotations)
+        if stage != RECEIVED and (annotations := self._annotations()):
+            event["annotations"] = annotations
         self._log.write(event)
+
+    def _annotations(self) -> dict[str, str]:
+        """What was noted on the way; a webhook's patch holds parts of the object."""
+        told = self._request.annotations
+        hidden = () if self._told.level >= REQUEST else (PATCH,)
+        return {key: text for key, text in told.items() if key.partition("/")[0] not in hidden}
 
     def _about(self) -> Json:
         target = self._request.target

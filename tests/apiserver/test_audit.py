@@ -1,5 +1,6 @@
 """The audit log: what a policy wants is written, line by line, and nothing else."""
 
+import asyncio
 import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ import pytest_asyncio
 from apiserver.audit.log import AuditLog, Rotation
 from apiserver.audit.policy import NOTHING, PolicyError, load_policy
 from apiserver.audit.record import Audit
-from apiserver.request import Target, User
+from apiserver.request import Request, Response, Target, User
 from tests.apiserver.local_api import CORE, Api, running_api
 
 MAPS = f"{CORE}/configmaps"
@@ -94,6 +95,21 @@ async def test_of_secrets_only_metadata_is_told(scene: Any):
 
     assert [event["verb"] for event in found] == ["create", "get"]
     assert not {"requestObject", "responseObject"} & {key for event in found for key in event}
+
+
+@pytest.mark.parametrize(("resource", "is_told"), [("secrets", False), ("pods/exec", True)])
+async def test_what_a_webhook_changed_is_told_only_where_objects_are(scene: Any, resource: str, is_told: bool):
+    api, told = scene
+    plural, _, subresource = resource.partition("/")
+    request = Request.of({"headers": [], "path": "/"}, asyncio.Event().wait)  # type: ignore[arg-type]
+    request.target, request.verb = Target("", "v1", plural, "default", "s", subresource), "update"
+    record = api.server.audit.record_of(api.server, request)
+    patch, noted = "patch.webhook.admission.k8s.io/round_0", "mutation.webhook.admission.k8s.io/round_0"
+    request.annotations |= {patch: '[{"op":"add","path":"/data/k","value":"eA=="}]', noted: "{}"}
+
+    record.answered(Response(200, b""))
+
+    assert [set(event["annotations"]) for event in told()] == [{patch, noted} if is_told else {noted}]
 
 
 async def test_refusals_are_told_with_their_words(scene: Any):
