@@ -187,8 +187,9 @@ def status_patch(pod_uid: str, before: Json, after: Json) -> dict[str, Any] | No
         return None
     if "conditions" in changes:
         changes["conditions"] = _changed_conditions(before.get("conditions") or (), after["conditions"])
-    if "podIPs" in changes:
-        changes["podIPs"] = [{"$patch": "replace"}, *(after.get("podIPs") or ())]
+    for addresses in ("podIPs", "hostIPs"):
+        if addresses in changes:
+            changes[addresses] = [{"$patch": "replace"}, *(after.get(addresses) or ())]
     return {"metadata": {"uid": pod_uid}, "status": changes}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from wherry.cluster.layout import Layout
 from wherry.cluster.machine import network
-from wherry.cluster.machine.network import have_network, remove_network
+from wherry.cluster.machine.network import Ranges, have_network, remove_network
 from wherry.cluster.machine.ports import first_free, is_free
 from wherry.cluster.problem import ClusterProblem
 
@@ -57,6 +57,22 @@ def test_a_cluster_keeps_its_addresses() -> None:
     second = have_network(engine, layout("blue"))
 
     assert have_network(engine, layout("blue")) == second
+
+
+def test_a_stopped_cluster_takes_the_addresses_that_it_had() -> None:
+    had = Ranges("10.250.0.0/16", "10.103.0.0/16")
+
+    found = have_network(FakeEngine(), layout("wherry"), had)
+
+    assert (found.pod_cidr, found.service_cidr) == had
+
+
+def test_addresses_of_services_are_not_taken_from_another_cluster() -> None:
+    engine = FakeEngine()
+    first = have_network(engine, layout("wherry"))
+
+    with pytest.raises(ClusterProblem, match=r"addresses in 10.96.0.0/16, .* cluster wherry"):
+        have_network(engine, layout("blue"), Ranges(first.pod_cidr, first.service_cidr))
 
 
 def test_networks_of_others_are_left_alone() -> None:

@@ -213,6 +213,17 @@ def test_a_condition_that_turns_true_loses_its_reason():
     assert patch["metadata"] == {"uid": "u"}
 
 
+def test_a_host_with_another_address_replaces_the_one_before():
+    before, after = {"hostIPs": [{"ip": "10.0.0.1"}]}, {"hostIPs": [{"ip": "10.0.0.2"}]}
+
+    patch = status_patch("u", before, after)
+
+    assert patch == {
+        "metadata": {"uid": "u"},
+        "status": {"hostIPs": [{"$patch": "replace"}, {"ip": "10.0.0.2"}]},
+    }
+
+
 def test_what_was_reported_of_a_finished_container_stands_when_the_engine_has_lost_it():
     pod = the_pod(restart_policy="Never")
     reported = the_status(pod, seen(a_record(exit_code=0)))

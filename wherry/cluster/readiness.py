@@ -45,21 +45,24 @@ def wait_until_ready(
     once_served(settings)
     count = len(settings.nodes) + settings.fake_nodes
     if count:
-        _wait(layout, began, f"not all of {count} nodes are Ready", lambda: len(ready_nodes(probe)) >= count)
+        # What nodes said of themselves before the cluster was stopped is no news of them.
+        since = min((report.since for report in reports_of(layout) if report.since), default="")
+        _wait(layout, began, f"not all of {count} nodes are Ready", lambda: len(ready_nodes(probe, since)) >= count)
         say(f"{count} node{'s' if count > 1 else ''} Ready after {time.monotonic() - began:.1f} s")
     # Some are still on their way when the API answers; who asks `wherry status` next must find none of them down.
     _wait(layout, began, "not every component runs", lambda: all(report.is_ready for report in reports_of(layout)))
 
 
-def ready_nodes(probe: Probe) -> list[str]:
-    """The names of the nodes that are Ready."""
+def ready_nodes(probe: Probe, since: str = "") -> list[str]:
+    """The names of the nodes that are Ready and, where a time is given, have said so since then."""
     listed = probe.json("/api/v1/nodes") or {"items": []}
-    return [node["metadata"]["name"] for node in listed["items"] if _is_ready(node)]
+    return [node["metadata"]["name"] for node in listed["items"] if _is_ready(node, since)]
 
 
-def _is_ready(node: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
+def _is_ready(node: dict[str, dict[str, list[dict[str, str]]]], since: str) -> bool:
     conditions = node.get("status", {}).get("conditions") or []
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+    ready = [each for each in conditions if each["type"] == "Ready" and each["status"] == "True"]
+    return any(each.get("lastHeartbeatTime", "") >= since for each in ready)
 
 
 def _wait(layout: Layout, began: float, problem: str, is_so: Callable[[], bool]) -> None:

@@ -26,7 +26,7 @@ from wherry.cluster.locks import only_one, shared_things
 from wherry.cluster.machine import debian
 from wherry.cluster.machine.docker_engine import connect, have_docker
 from wherry.cluster.machine.images import have_images
-from wherry.cluster.machine.network import PodNetwork, have_network
+from wherry.cluster.machine.network import NONE_BEFORE, PodNetwork, Ranges, have_network
 from wherry.cluster.machine.ports import first_free, is_free
 from wherry.cluster.machine.rules_container import have_rules_container
 from wherry.cluster.problem import ClusterProblem
@@ -86,8 +86,9 @@ def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say) ->
         debian.install("etcd-server")
     # Held until the API server listens: two clusters that start at once must not choose the same addresses and ports.
     with shared_things():
-        network = have_network(client, layout) if client else NO_NETWORK
-        settings = _decide(layout, before, wanted, network)
+        had = Ranges(before.pod_cidr, before.service_cidr) if before else NONE_BEFORE
+        network = have_network(client, layout, had) if client else _no_network(had)
+        settings = _decide(layout, before, wanted, network, say)
         if settings.nodes and os.geteuid() != 0:
             settings = msgspec.structs.replace(settings, rules_container=_rules_container(client, layout, network, say))
         make_credentials(layout, settings)
@@ -99,6 +100,10 @@ def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say) ->
             have_images(client, say)
         wait_until_listening(layout, settings)
     return settings
+
+
+def _no_network(had: Ranges) -> PodNetwork:
+    return NO_NETWORK._replace(service_cidr=had.services or NO_NETWORK.service_cidr)
 
 
 def _rules_container(client: Any, layout: Layout, network: PodNetwork, say: Say) -> str:
@@ -121,9 +126,9 @@ def _have_docker(layout: Layout, say: Say) -> Any:
     return have_docker(say, layout.log("dockerd"))
 
 
-def _decide(layout: Layout, before: Settings | None, wanted: Wanted, network: PodNetwork) -> Settings:
+def _decide(layout: Layout, before: Settings | None, wanted: Wanted, network: PodNetwork, say: Say) -> Settings:
     taken: set[int] = set()
-    port = _api_port(before, wanted)
+    port = _api_port(before, wanted, say)
     taken.add(port)
     nodes = tuple(
         NodeSettings(name, _take(taken, KUBELET_PORT, network.gateway or "127.0.0.1"))
@@ -164,13 +169,17 @@ def _number_of_nodes(before: Settings | None, wanted: Wanted) -> int:
     return len(before.nodes) if before else 1
 
 
-def _api_port(before: Settings | None, wanted: Wanted) -> int:
+def _api_port(before: Settings | None, wanted: Wanted, say: Say) -> int:
     if wanted.port is not None:
         if not is_free(wanted.port):
             raise ClusterProblem(f"--port {wanted.port}: another program listens there; choose another one")
         return wanted.port
     # A cluster keeps its port, so that kubeconfigs that were handed out stay true.
-    return before.port if before and is_free(before.port) else first_free(API_PORT)
+    if before is None or is_free(before.port):
+        return before.port if before else first_free(API_PORT)
+    port = first_free(API_PORT)
+    say(f"port {before.port} is another program's by now: the cluster moves to {port}; so must kubeconfigs elsewhere")
+    return port
 
 
 def _take(taken: set[int], port: int, address: str = "127.0.0.1") -> int:

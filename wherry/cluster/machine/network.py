@@ -2,7 +2,7 @@
 
 Clusters side by side must not share addresses: pods take 10.244.0.0/16, 10.245.0.0/16, …, services 10.96.0.0/16,
 10.97.0.0/16, …, each the first that neither Docker nor the machine's routes use. The network's labels say what was
-chosen, so clusters see each other and a cluster keeps its addresses.
+chosen, so clusters see each other. A cluster that was stopped takes the addresses it had: its services still have them.
 """
 
 from __future__ import annotations
@@ -43,14 +43,27 @@ class PodNetwork(NamedTuple):
     dns_port: int
 
 
-def have_network(client: Any, layout: Layout) -> PodNetwork:
-    """The cluster's network, made if need be."""
+class Ranges(NamedTuple):
+    """The addresses that a cluster has had; empty where it had none."""
+
+    pods: str = ""
+    services: str = ""
+
+
+NONE_BEFORE = Ranges()
+
+
+def have_network(client: Any, layout: Layout, had: Ranges = NONE_BEFORE) -> PodNetwork:
+    """The cluster's network, made if need be, with the addresses that it `had`.
+
+    Raises ClusterProblem where those of its services are another's by now; pods can take others.
+    """
     found = {network["Name"]: network for network in client.networks()}
     ours = found.get(layout.title)
     if ours is not None:
         _check_owner(ours, layout)
     else:
-        ours = _create(client, layout, list(found.values()))
+        ours = _create(client, layout, list(found.values()), had)
     config = ours["IPAM"]["Config"][0]
     gateway = str(config.get("Gateway") or next(IPv4Network(config["Subnet"]).hosts()))
     if not is_free(0, gateway):
@@ -101,14 +114,20 @@ def _check_owner(network: dict[str, Any], layout: Layout) -> None:
         )
 
 
-def _create(client: Any, layout: Layout, networks: list[dict[str, Any]]) -> dict[str, Any]:
+def _create(client: Any, layout: Layout, networks: list[dict[str, Any]], had: Ranges) -> dict[str, Any]:
     import docker
 
     used = [*_routed(), *_subnets(networks)]
     others = [IPv4Network(n["Labels"][SERVICE_CIDR]) for n in networks if SERVICE_CIDR in (n["Labels"] or {})]
-    services = next(_unused(SERVICE_NETWORKS, [*used, *others]), None)
+    services = next(_unused((had.services,) if had.services else SERVICE_NETWORKS, [*used, *others]), None)
+    if had.services and services is None:
+        raise ClusterProblem(
+            f"the services of cluster {layout.name} have addresses in {had.services}, which by now belong to "
+            f"{_taker(networks, had.services)}: end that first, or begin anew after `wherry down --purge`"
+        )
     labels = {CLUSTER: layout.name, DATA_DIR: str(layout.data_dir), SERVICE_CIDR: services}
-    for subnet in _unused(POD_NETWORKS, used) if services else ():
+    pods = (had.pods, *POD_NETWORKS) if had.pods else POD_NETWORKS
+    for subnet in _unused(pods, used) if services else ():
         ipam = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=subnet)])
         try:
             made = client.create_network(layout.title, driver="bridge", ipam=ipam, labels=labels, check_duplicate=True)
@@ -122,6 +141,13 @@ def _create(client: Any, layout: Layout, networks: list[dict[str, Any]]) -> dict
         f"no free network for pods ({POD_NETWORKS[0]} to {POD_NETWORKS[-1]}) or services "
         f"({SERVICE_NETWORKS[0]} to {SERVICE_NETWORKS[-1]}): all are in use by Docker or by routes of this machine"
     )
+
+
+def _taker(networks: list[dict[str, Any]], services: str) -> str:
+    """Who has these addresses now."""
+    labels = (network["Labels"] or {} for network in networks)
+    takers = (f"cluster {each[CLUSTER]}" for each in labels if each.get(SERVICE_CIDR) == services)
+    return next(takers, "a network of Docker or of this machine")
 
 
 def _dns_port(address: str) -> int:
