@@ -255,6 +255,7 @@ async def serve(options: Options) -> int:
     """Run until SIGTERM or SIGINT; returns the exit status."""
     from apiserver.app import App
     from apiserver.server import Server
+    from apiserver.storage.store import StoreError
 
     audit = _audit(options)
     store = await _open_store(options)
@@ -275,7 +276,8 @@ async def serve(options: Options) -> int:
     await asyncio.wait((running, serving), return_when=asyncio.FIRST_COMPLETED)
     status = 0
     if running.done() and not serving.done():
-        log.error("the watch cache stopped", error=repr(running.exception()))
+        error = running.exception()
+        log.error("the watch cache stopped", error=str(error) if isinstance(error, StoreError) else repr(error))
         status = 1
         stop()
     await serving

@@ -20,6 +20,7 @@ from apiserver import keys
 from apiserver.reading.custom_stored import CustomStored, Family
 from apiserver.reading.stored import Stored
 from apiserver.reading.watchers import Event, Watchers
+from apiserver.storage.encryption.providers import check_clear
 from apiserver.storage.store import Change, Entry, Store, StoreUnavailable
 from wherry.machinery.resource import Resource
 
@@ -48,7 +49,8 @@ class ResourceCache:
         self._sorted: dict[str, list[Stored]] = {}
 
     def stored(self, key: str, value: bytes, revision: int) -> Stored:
-        """An object of this kind, made of what the store holds."""
+        """An object of this kind, made of what the store holds; raises StoreError for one that nobody can decrypt."""
+        check_clear(key, value)
         if self.family is not None:
             return CustomStored(self.family, key, value, revision)
         return Stored(self.cls, key, value, revision)
@@ -201,11 +203,12 @@ class WatchCache:
             after = page.entries[-1].key
 
     async def fill(self) -> None:
-        """Read everything there is; `run` goes on from here."""
+        """Read everything there is; `run` goes on from here. Raises StoreError for what nobody can decrypt."""
         page = await self.store.list(keys.ROOT, limit=PAGE)
         revision = page.revision
         while True:
             for entry in page.entries:
+                check_clear(entry.key, entry.value)
                 cache = self._cache_at(entry.key)
                 if cache is not None:
                     cache.load(entry)

@@ -76,6 +76,17 @@ async def test_a_key_that_is_missing_is_named(tmp_path: Path):
         await encrypted(inner, tmp_path, keys("aesgcm", k2=SECOND)).list("/registry/")
 
 
+@pytest.mark.parametrize("resources", ["[secrets]", "[customresourcedefinitions.apiextensions.k8s.io]", '["*.*"]'])
+async def test_a_server_without_any_keys_does_not_serve_a_store_that_has_secrets(tmp_path: Path, resources: str):
+    inner = Shared()
+    for key in (SECRET, "/registry/apiextensions.k8s.io/customresourcedefinitions/widgets.example.com"):
+        await encrypted(inner, tmp_path, keys("aesgcm", k1=FIRST), resources=resources).put(key, b"{}", expected=0)
+
+    with pytest.raises(StoreError, match=r"'aesgcm k1', and no keys are configured: bring back .*encryption.yaml"):
+        async with running_api(inner):
+            pass
+
+
 @pytest.mark.parametrize(
     ("providers", "mark"),
     [

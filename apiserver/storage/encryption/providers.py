@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.padding import PKCS7
 
+from apiserver.storage.store import StoreError
+
 MARK = b"k8s:enc:"
 _NONCE_BYTES, _BLOCK_BYTES = 12, 16
 
@@ -81,7 +83,7 @@ class Key(NamedTuple):
     @property
     def name(self) -> str:
         """`aesgcm key1`, for messages."""
-        return " ".join(self.mark.removeprefix(MARK).decode().replace(":v1:", ":").strip(":").split(":")) or "identity"
+        return name_of(self.mark) or "identity"
 
 
 IDENTITY = Key(b"", None)
@@ -91,3 +93,23 @@ WAYS: Mapping[str, type[AesGcm] | type[AesCbc]] = {"aesgcm": AesGcm, "aescbc": A
 def key_of(provider: str, name: str, secret: bytes) -> Key:
     """A key of a provider; raises ValueError for one of the wrong length."""
     return Key(b"%s%s:v1:%s:" % (MARK, provider.encode(), name.encode()), WAYS[provider](secret))
+
+
+def mark_of(value: bytes) -> bytes:
+    """The mark of the key that an encrypted value was written with."""
+    provider, _, name = value[len(MARK) : len(MARK) + 512].split(b":", 3)[:3]
+    return b"%s%s:v1:%s:" % (MARK, provider, name)
+
+
+def name_of(mark: bytes) -> str:
+    """`aesgcm key1`, for messages."""
+    return " ".join(mark.removeprefix(MARK).decode("utf-8", "replace").replace(":v1:", ":").strip(":").split(":"))
+
+
+def check_clear(key: str, value: bytes) -> None:
+    """Raise StoreError for a value that is still encrypted where nobody has keys: it must not seem to be absent."""
+    if value.startswith(MARK):
+        raise StoreError(
+            f"{key}: encrypted with the key {name_of(mark_of(value))!r}, and no keys are configured: bring back "
+            "the file that has it (--encryption-provider-config; for `wherry up`, encryption.yaml in the data folder)"
+        )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import structlog
 
-from apiserver.storage.encryption.providers import IDENTITY, MARK, Key, Undecipherable
+from apiserver.storage.encryption.providers import IDENTITY, MARK, Key, Undecipherable, mark_of, name_of
 from apiserver.storage.store import Change, Conflict, Entry, Page, Store, StoreError, check_size
 
 log = structlog.get_logger()
@@ -106,11 +106,10 @@ class EncryptedStore:
     def _decrypted(self, key: str, value: bytes) -> bytes:
         if not value.startswith(MARK):
             return value
-        provider, _, name = value[len(MARK) : len(MARK) + 512].split(b":", 3)[:3]
-        known = self._all.get(b"%s%s:v1:%s:" % (MARK, provider, name))
+        mark = mark_of(value)
+        known = self._all.get(mark)
         if known is None or known.way is None:
-            named = f"{provider.decode('utf-8', 'replace')} {name.decode('utf-8', 'replace')}"
-            raise StoreError(f"{key}: encrypted with the key {named!r}, which the configuration does not have")
+            raise StoreError(f"{key}: encrypted with the key {name_of(mark)!r}, which the configuration does not have")
         try:
             return known.way.decrypt(value[len(known.mark) :], key.encode())
         except Undecipherable as error:
