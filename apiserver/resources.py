@@ -4,6 +4,7 @@ endpoints/handlers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -227,6 +228,15 @@ def check_name(draft: Draft, write: Write) -> None:
     namespace = metadata.get("namespace")
     if namespace and write.cls.kind.namespaced and namespace != write.namespace:
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+
+
+async def asked_change(request: Request, cls: type[Resource], write: Write) -> Callable[[Draft], Draft]:
+    """What the body of a PUT or PATCH makes of the object that is there, for subresources that take a part of it."""
+    if request.method == "PATCH":
+        return await patch_function(request, cls, write)
+    draft = await read_draft(request, cls)
+    check_name(draft, write)
+    return lambda _: draft
 
 
 async def patch(server: Server, request: Request, cls: type[Resource]) -> Answer:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from apiserver.proxying.forwarding import whole_body
 from apiserver.proxying.places import Asked, place_behind
-from apiserver.request import BODY_LIMIT_BYTES
 from wherry.api.admission.webhooks import ServiceReference, WebhookClientConfig
 from wherry.api.core.service import Service
 from wherry.machinery.errors import ApiError
@@ -95,12 +95,7 @@ class Callouts:
             url, data=body, headers=headers, ssl=way.tls, server_hostname=way.server_name, allow_redirects=False
         )
         async with asked as answer:
-            told = await answer.content.read(BODY_LIMIT_BYTES + 1)
-            while told and len(told) <= BODY_LIMIT_BYTES and (more := await answer.content.read(BODY_LIMIT_BYTES)):
-                told += more
-        if len(told) > BODY_LIMIT_BYTES:
-            raise ValueError(f"the answer is longer than {BODY_LIMIT_BYTES} bytes")
-        return answer.status, told
+            return answer.status, await whole_body(answer)
 
     def _way(self, client: WebhookClientConfig) -> Way:
         tls, shown = trusting(client.ca_bundle), _shown(client)

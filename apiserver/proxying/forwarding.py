@@ -13,7 +13,7 @@ from apiserver.proxying.headers import Headers
 from apiserver.proxying.html_links import Links, with_links
 from apiserver.proxying.places import Place
 from apiserver.proxying.upgrades import ANSWER_SECONDS, CONNECT_SECONDS, Switch, relay_websocket
-from apiserver.request import Answer, Receive, Request, Response, Scope, Send, Upgrade
+from apiserver.request import BODY_LIMIT_BYTES, Answer, Receive, Request, Response, Scope, Send, Upgrade
 from wherry.machinery.errors import ApiError, BadRequest, Unavailable, from_status
 
 if TYPE_CHECKING:
@@ -80,9 +80,11 @@ class Forwarding:
                     place.url + path, headers=sent, ssl=place.tls or True, server_hostname=place.server_name
                 ) as answer,
             ):
-                body = await answer.read()
+                body = await whole_body(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(error) from None
+        except ValueError as error:
+            raise Unavailable(f"{place.url}{path}: {error}") from None
         if not 200 <= answer.status < 300:
             raise Unavailable(f"bad status from {place.url}{path}: {answer.status}")
         return body
@@ -249,6 +251,16 @@ class _Answer:
             return chunks, headers
         changed = ("content-length", "content-encoding")
         return with_links(chunks, encoding, links), [each for each in headers if each[0].lower() not in changed]
+
+
+async def whole_body(answer: aiohttp.ClientResponse) -> bytes:
+    """What another server answered to us; raises ValueError when it does not come to an end."""
+    told = await answer.content.read(BODY_LIMIT_BYTES + 1)
+    while told and len(told) <= BODY_LIMIT_BYTES and (more := await answer.content.read(BODY_LIMIT_BYTES)):
+        told += more
+    if len(told) > BODY_LIMIT_BYTES:
+        raise ValueError(f"the answer is longer than {BODY_LIMIT_BYTES} bytes")
+    return told
 
 
 def _unreachable(error: Exception) -> ApiError:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from apiserver import resources
 from apiserver.request import Answer, Request
 from apiserver.subresources.base import subresource
-from apiserver.writing.patching import patch_function
 from apiserver.writing.rest import Write
 from wherry.api.certificates.certificate_signing_request import CertificateSigningRequest
 from wherry.machinery.errors import invalid_object
@@ -27,14 +26,7 @@ async def approval(server: Server, request: Request, cls: type[Resource]) -> Ans
     if request.verb == "get":
         return await resources.get(server, request, cls)
     write = resources.write_of(request, cls, "UPDATE")
-    if request.verb == "patch":
-        change = await patch_function(request, cls, write)
-    else:
-        draft = await resources.read_draft(request, cls)
-        resources.check_name(draft, write)
-
-        def change(_: Draft) -> Draft:
-            return draft
+    change = await resources.asked_change(request, cls, write)
 
     now = time_text(server.now())
 

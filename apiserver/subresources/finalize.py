@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from apiserver import resources
 from apiserver.request import Answer, Request
 from apiserver.subresources.base import subresource
-from apiserver.writing.patching import patch_function
 from wherry.machinery.resource import Resource
 
 if TYPE_CHECKING:
@@ -20,14 +19,7 @@ Draft = dict[str, Any]
 async def finalize(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """PUT (or PATCH) of `spec.finalizers`; when none is left the namespace is gone."""
     write = resources.write_of(request, cls, "UPDATE")
-    if request.method == "PATCH":
-        change = await patch_function(request, cls, write)
-    else:
-        draft = await resources.read_draft(request, cls)
-        resources.check_name(draft, write)
-
-        def change(_: Draft) -> Draft:
-            return draft
+    change = await resources.asked_change(request, cls, write)
 
     def finalized(current: Draft) -> Draft:
         wanted = change(current)

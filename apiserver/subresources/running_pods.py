@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from apiserver import resources
 from apiserver.request import Answer, Request
 from apiserver.subresources.base import subresource
-from apiserver.writing.patching import patch_function
 from wherry.machinery.resource import Resource
 
 if TYPE_CHECKING:
@@ -39,14 +38,7 @@ async def _serve(server: Server, request: Request, cls: type[Resource], choose: 
     if request.verb == "get":
         return await resources.get(server, request, cls)
     write = resources.write_of(request, cls, "UPDATE")
-    if request.verb == "patch":
-        change = await patch_function(request, cls, write)
-    else:
-        draft = await resources.read_draft(request, cls)
-        resources.check_name(draft, write)
-
-        def change(_: Draft) -> Draft:
-            return draft
+    change = await resources.asked_change(request, cls, write)
 
     def changed(current: Draft) -> Draft:
         # A patch may change what it is given.

@@ -106,8 +106,12 @@ def _operations(patch: Any) -> list[Any]:
 def denial(name: str, status: Json) -> Denied:
     """The error that a refusal is. Kubernetes: ToStatusErr."""
     code = status.get("code")
-    said = status.get("message") or status.get("reason")
+    reason, details = status.get("reason"), status.get("details")
+    said = status.get("message") or reason
     denied = f'admission webhook "{name}" denied the request'
     message = f"{denied}: {said}" if said else f"{denied} without explanation"
     code = code if isinstance(code, int) and 400 <= code < 600 else 400
-    return Denied({**status, "message": message, "code": code})
+    # What it says beyond words goes into our answer only in the shape that clients expect there.
+    kept: Json = {"reason": reason} if isinstance(reason, str) else {}
+    kept |= {"details": details} if isinstance(details, dict) else {}
+    return Denied({**kept, "message": message, "code": code})

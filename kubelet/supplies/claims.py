@@ -40,10 +40,12 @@ def _cards(claim: ResourceClaim, request: str, gpus: Gpus, pod: Pod) -> list[str
         raise NotPrepared(f'pod "{pod.key}" is not allowed to use resourceclaim "{name}"')
     results = allocation.devices.results
     asked_for = [each for each in results if not request or each.request.partition("/")[0] == request]
-    return [_card(each, gpus) for each in asked_for]
+    return [_card(each, gpus, pod.spec.node_name) for each in asked_for]
 
 
-def _card(result: DeviceRequestAllocationResult, gpus: Gpus) -> str:
+def _card(result: DeviceRequestAllocationResult, gpus: Gpus, node: str) -> str:
+    if result.pool != node:
+        raise NotPrepared(f"device {result.device} is of pool {result.pool}, not of node {node}")
     if result.driver != DRIVER:
         raise NotPrepared(f'no driver "{result.driver}" on this node: {DRIVER} is the only one')
     for card in gpus.cards:
