@@ -1,13 +1,10 @@
 """What a new cluster begins with: namespaces, roles, priority levels and classes, a storage class, the APIs that are
-served here, the `kubernetes` service. Runs at every start.
-
-Objects that exist are left alone, except the addresses of the `kubernetes` service, which follow this server.
+served here. Runs at every start; objects that exist are left alone. The `kubernetes` service: `own_service.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,8 +15,6 @@ from apiserver.ownership.entries import Author
 from apiserver.request import SERVER_ITSELF
 from apiserver.writing.decoding import accept
 from apiserver.writing.rest import Write
-from wherry.api.core.endpoints import Endpoints
-from wherry.api.discovery.endpoint_slice import SERVICE_NAME, EndpointSlice
 from wherry.api.flowcontrol.mandatory import flow_control_objects
 from wherry.api.networking.service_cidr import NAME_OF_DEFAULT, ServiceCIDR
 from wherry.api.storage.provisioning import LOCAL_PATH
@@ -59,26 +54,24 @@ _REQUEST_HEADERS = {
 async def bootstrap(server: Server) -> None:
     """Create what is missing."""
     for name in NAMESPACES:
-        await _ensure(server, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}})
+        await ensure(server, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}})
     for draft in policy_objects():
-        await _ensure(server, draft)
+        await ensure(server, draft)
     async with asyncio.TaskGroup() as tasks:
         # None of them depends on another: what is written together is committed together.
         for draft in (*flow_control_objects(), *local_services()):
-            tasks.create_task(_ensure(server, draft))
+            tasks.create_task(ensure(server, draft))
     if server.settings.client_ca is not None:
-        await _ensure(server, _extension_authentication(server), overwrite=True)
+        await ensure(server, _extension_authentication(server), overwrite=True)
     for name, value in PRIORITIES.items():
         draft = {"kind": "PriorityClass", "apiVersion": "scheduling.k8s.io/v1", "metadata": {"name": name}}
-        await _ensure(server, {**draft, "value": value, "description": "Used for system critical pods."})
-    await _ensure(server, _LOCAL_PATH)
-    await _ensure(server, _service_cidr(server))
-    await _ensure(server, _kubernetes_service(server))
-    for draft in _kubernetes_endpoints(server):
-        await _ensure(server, draft, overwrite=True)
+        await ensure(server, {**draft, "value": value, "description": "Used for system critical pods."})
+    await ensure(server, _LOCAL_PATH)
+    await ensure(server, _service_cidr(server))
 
 
-async def _ensure(server: Server, draft: Draft, *, overwrite: bool = False) -> None:
+async def ensure(server: Server, draft: Draft, *, overwrite: bool = False) -> None:
+    """Create the object if it is missing, or in any case say what it is."""
     cls = kind_named(draft["apiVersion"], draft["kind"])
     if cls is None:
         raise RuntimeError(f"bootstrap: {draft['apiVersion']} {draft['kind']} is not a kind of ours")
@@ -112,37 +105,3 @@ def _extension_authentication(server: Server) -> Draft:
 def _service_cidr(server: Server) -> Draft:
     kind = {"kind": ServiceCIDR.kind.name, "apiVersion": ServiceCIDR.kind.api_version}
     return {**kind, "metadata": {"name": NAME_OF_DEFAULT}, "spec": {"cidrs": [server.settings.service_cidr]}}
-
-
-def _kubernetes_service(server: Server) -> Draft:
-    address = str(next(ipaddress.ip_network(server.settings.service_cidr).hosts()))
-    port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": server.settings.port}
-    return {
-        "kind": "Service",
-        "apiVersion": "v1",
-        "metadata": {
-            "name": "kubernetes",
-            "namespace": "default",
-            "labels": {"component": "apiserver", "provider": "kubernetes"},
-        },
-        "spec": {"type": "ClusterIP", "clusterIP": address, "ports": [port], "sessionAffinity": "None"},
-    }
-
-
-def _kubernetes_endpoints(server: Server) -> list[Draft]:
-    address, port = server.settings.advertise_address, server.settings.port
-    if ipaddress.ip_address(address).is_loopback:
-        return []  # reachable from this machine only; a pod could not use it
-    labels = {"endpointslice.kubernetes.io/skip-mirror": "true"}
-    metadata = {"name": "kubernetes", "namespace": "default", "labels": labels}
-    ports = [{"name": "https", "port": port, "protocol": "TCP"}]
-    endpoints = {"kind": Endpoints.kind.name, "apiVersion": Endpoints.kind.api_version, "metadata": metadata}
-    piece: Draft = {
-        "kind": EndpointSlice.kind.name,
-        "apiVersion": EndpointSlice.kind.api_version,
-        "addressType": "IPv4",
-    }
-    piece["ports"] = ports
-    piece["metadata"] = {"name": "kubernetes", "namespace": "default", "labels": {SERVICE_NAME: "kubernetes"}}
-    piece["endpoints"] = [{"addresses": [address], "conditions": {"ready": True}}]
-    return [{**endpoints, "subsets": [{"addresses": [{"ip": address}], "ports": ports}]}, piece]

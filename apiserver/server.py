@@ -160,6 +160,7 @@ class Server:
     async def run(self) -> None:
         """Fill the cache, bootstrap, then follow the store until cancelled."""
         from apiserver.bootstrap import bootstrap
+        from apiserver.own_service import OwnService
 
         await self.custom.prepare()
         await self.cache.fill()
@@ -170,9 +171,12 @@ class Server:
             tasks.create_task(self.cache.run())
             tasks.create_task(Establishing(self).run())
             await bootstrap(self)
+            own_service = OwnService(self)
+            await own_service.begin()
             self.health.done("bootstrap")
             log.info("ready", address=self.advertised, revision=self.cache.applied)
             tasks.create_task(self._compact_for_ever())
+            tasks.create_task(own_service.run())
             tasks.create_task(self.remotes.run())
             if isinstance(self.store, EncryptedStore):
                 tasks.create_task(self.store.rewrite())
