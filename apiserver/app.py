@@ -40,11 +40,9 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 
 def _start(answer: Response | Stream) -> dict[str, Any]:
-    headers = [(b"content-type", answer.content_type)]
-    if isinstance(answer, Response):
-        headers += answer.headers
-        if answer.status != 304:
-            headers.append((b"content-length", str(len(answer.body)).encode()))
+    headers = [(b"content-type", answer.content_type), *answer.headers]
+    if isinstance(answer, Response) and answer.status != 304:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 

@@ -134,6 +134,7 @@ class Stream(NamedTuple):
     chunks: AsyncIterator[bytes]
     content_type: bytes = b"application/json"
     status: int = 200
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Upgrade(NamedTuple):

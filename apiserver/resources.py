@@ -117,7 +117,7 @@ def form_of(request: Request, cls: type[Resource]) -> Representation:
 
 
 def respond(server: Server, request: Request, cls: type[Resource], whole: bytes, status: int = 200) -> Response:
-    """One object in the wanted form, with the warnings that came up."""
+    """One object in the wanted form."""
     form = form_of(request, cls)
     try:
         body = one(cls, whole_to_client(whole, cls), form, server.now(), request.first("includeObject"))
@@ -125,21 +125,16 @@ def respond(server: Server, request: Request, cls: type[Resource], whole: bytes,
         # What was written is written; only the answer must wait.
         missing.resume = lambda: _responded(server, request, cls, whole, status)
         raise
-    return written(request, form, body, status, warning_headers(request.warnings))
+    return written(request, form, body, status)
 
 
 async def _responded(server: Server, request: Request, cls: type[Resource], whole: bytes, status: int) -> Answer:
     return respond(server, request, cls, whole, status)
 
 
-def written(
-    request: Request,
-    form: Representation,
-    body: bytes,
-    status: int = 200,
-    headers: tuple[tuple[bytes, bytes], ...] = (),
-) -> Response:
-    """JSON as it is, indented for people, or YAML."""
+def written(request: Request, form: Representation, body: bytes, status: int = 200) -> Response:
+    """JSON as it is, indented for people, or YAML; with the warnings that came up."""
+    headers = warning_headers(request.warnings)
     if form.media_type == YAML:
         text: bytes = yaml.dump(orjson.loads(body), Dumper=yaml.CSafeDumper, sort_keys=False, encoding="utf-8")
         return Response(status, text, YAML.encode(), headers)
@@ -179,8 +174,10 @@ async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer
         raise NotAcceptable("only the following media types are accepted: application/json")
     if issubclass(cls, CustomResource) and cls.declared.conversions is not None and cls.stored_as is not cls:
         stream = await watch_objects(server, request, cls.stored_as, Representation())
-        return Stream(translated(server, stream, cls, form, request.first("includeObject")))
-    return await watch_objects(server, request, cls, form)
+        chunks = translated(server, stream, cls, form, request.first("includeObject"))
+    else:
+        chunks = (await watch_objects(server, request, cls, form)).chunks
+    return Stream(chunks, headers=warning_headers(request.warnings))
 
 
 async def create(server: Server, request: Request, cls: type[Resource]) -> Answer:

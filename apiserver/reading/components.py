@@ -1,7 +1,7 @@
 """GET of `componentstatuses`: do the scheduler, the controllers and the store answer? Kubernetes: ComponentStatus REST.
 
 Differs: the scheduler and the controllers are judged by the Leases that they renew, not asked at their ports. One that
-is alone and renews none is Unknown.
+is alone and renews none is well while it watches this server; else it is Unknown, as it may watch another server.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from apiserver.server import Server
 
 Json = dict[str, Any]
-_DEPRECATED = "v1 ComponentStatus is deprecated in v1.19+"
 _LEASES = {"scheduler": "kube-scheduler", "controller-manager": "kube-controller-manager"}
+_UNSEEN = "it holds no Lease and watches nothing on this server"
 # The store has just answered: every read waits for it.
 _COMPONENTS = (*_LEASES, "etcd-0")
 
@@ -41,7 +41,6 @@ async def serve(server: Server, request: Request) -> Answer:
         raise resources.method_not_allowed()
     if target.subresource or target.namespace:
         raise NotFound("the server could not find the requested resource", {})
-    request.warnings.append(_DEPRECATED)
     await server.cache.fresh()
     if request.verb == "get":
         if target.name not in _COMPONENTS:
@@ -53,11 +52,13 @@ async def serve(server: Server, request: Request) -> Answer:
     return resources.written(request, form, body)
 
 
-def _lease_problem(server: Server, component: str) -> str | None:
-    """Why a component that leads by a Lease does not seem to run; empty if it does, None where nobody can tell."""
+def _problem(server: Server, component: str) -> str | None:
+    """Why a component does not seem to run; empty if it does, None where nobody can tell."""
     stored = server.cache.of(Lease).get("kube-system", _LEASES[component])
     if stored is None:
-        return None
+        # Components make their Leases before they watch anything else; who watches without one leads alone.
+        watches = any(watcher.user == f"system:{_LEASES[component]}" for watcher in server.watching)
+        return "" if watches else None
     spec = Lease.read(stored.item).spec
     if spec.renew_time is None:
         return f"Lease {_LEASES[component]} was never renewed"
@@ -68,10 +69,10 @@ def _lease_problem(server: Server, component: str) -> str | None:
 
 
 def _told(server: Server, name: str) -> bytes:
-    problem = _lease_problem(server, name) if name in _LEASES else ""
+    problem = _problem(server, name) if name in _LEASES else ""
     healthy = {"type": "Healthy", "status": "True", "message": "ok"}
     condition = {"type": "Healthy", "status": "False", "error": problem} if problem else healthy
     if problem is None:
-        condition = {"type": "Healthy", "status": "Unknown", "message": "it leads without a Lease"}
+        condition = {"type": "Healthy", "status": "Unknown", "message": _UNSEEN}
     told: Json = {"kind": "ComponentStatus", "apiVersion": "v1", "metadata": {"name": name}, "conditions": [condition]}
     return orjson.dumps(told)

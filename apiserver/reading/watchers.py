@@ -90,9 +90,16 @@ class Watcher:
     """
 
     def __init__(
-        self, selection: Selection, frame: Frame, form: object = "", *, on_cut: Callable[[], None] = lambda: None
+        self,
+        selection: Selection,
+        frame: Frame,
+        form: object = "",
+        *,
+        user: str = "",
+        on_cut: Callable[[], None] = lambda: None,
     ) -> None:
         self.selection = selection
+        self.user = user
         self.frame = frame
         self.form = form
         self.has_ended = False

@@ -56,7 +56,7 @@ async def watch_objects(server: Server, request: Request, cls: type[Resource], f
             return Stream(_only(_error(late)))
     since = server.cache.applied if version is None else version
     start = _Start(since, bool(wants_state), initial is True, form, request.flag("allowWatchBookmarks"))
-    watcher = Watcher(selection, frame, shared, on_cut=request.abort)
+    watcher = Watcher(selection, frame, shared, user=request.user.name, on_cut=request.abort)
     return Stream(_events(server, cls, watcher, start, seconds))
 
 

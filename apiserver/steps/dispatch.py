@@ -26,12 +26,10 @@ if TYPE_CHECKING:
 
 
 async def custom_kind(server: Server, request: Request, target: Target) -> type[Resource] | None:
-    """The custom kind at a path; a deprecated one says so, one that is going takes nothing new."""
+    """The custom kind at a path; one that is going takes nothing new."""
     cls = server.custom.at(target.group, target.version, target.plural) or await server.custom.find(
         target.group, target.version, target.plural
     )
-    if cls is not None and cls.deprecation:
-        request.warnings.append(cls.deprecation)
     if cls is not None and request.verb == "create" and cls.is_terminating:
         raise MethodNotAllowed("create not allowed while custom resource definition is terminating", {})
     return cls
@@ -55,6 +53,8 @@ async def dispatch(server: Server, request: Request, proceed: Proceed) -> Answer
         if not discovery.is_served(server, target.group, target.version):
             return NO_SUCH_PATH
         raise NotFound("the server could not find the requested resource", {})
+    if cls.deprecation:
+        request.warnings.append(cls.deprecation)
     if metrics.is_measured(cls):
         return await metrics.serve(server, request, cls)
     if components.is_component(cls):

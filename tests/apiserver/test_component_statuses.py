@@ -26,12 +26,32 @@ async def test_a_component_is_healthy_while_it_renews_its_lease():
         ["controller-manager", "Unhealthy", "", "Lease kube-controller-manager was last renewed 40s ago"],
         ["etcd-0", "Healthy", "ok", ""],
     ]
+    assert answer.all("warning") == ['299 - "v1 ComponentStatus is deprecated in v1.19+"']
 
 
 async def test_of_a_component_without_a_lease_nobody_can_tell(api: Api):
     rows = (await api.get("/api/v1/componentstatuses", headers={"accept": TABLE})).json["rows"]
 
-    assert rows[0]["cells"] == ["scheduler", "Unknown", "it leads without a Lease", ""]
+    assert rows[0]["cells"] == ["scheduler", "Unknown", "it holds no Lease and watches nothing on this server", ""]
+
+
+async def test_a_component_that_leads_alone_is_healthy_while_it_watches(api: Api):
+    async with api.watch("/api/v1/namespaces", user="system:kube-scheduler") as stream:
+        await stream.next()
+        watching = (await api.get("/api/v1/componentstatuses/scheduler")).json["conditions"]
+    gone = (await api.get("/api/v1/componentstatuses/scheduler")).json["conditions"]
+
+    assert (watching[0]["status"], gone[0]["status"]) == ("True", "Unknown")
+
+
+async def test_endpoints_say_what_to_use_instead(api: Api):
+    every = "/api/v1/endpoints"
+    listed, missing = [await api.get(path) for path in (every, "/api/v1/namespaces/default/endpoints/none")]
+    async with api.watch(every) as stream:
+        watched = await stream.started
+
+    said = ['299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"']
+    assert [answer.all("warning") for answer in (listed, missing, watched)] == [said, said, said]
 
 
 async def test_one_is_read_with_a_warning_and_none_is_written():

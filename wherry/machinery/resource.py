@@ -146,6 +146,8 @@ class Resource(View, metaclass=_ResourceMeta):
     create_on_update: ClassVar[bool] = False
     # DELETE answers with the object instead of a Status.
     delete_returns_object: ClassVar[bool] = False
+    # The warning to everyone who asks for objects of this kind.
+    deprecation: ClassVar[str] = ""
     # "subdomain", "label", "service" (DNS-1035), "path" or "ip": which names are legal.
     name_rule: ClassVar[str] = "subdomain"
     # The metadata that a write through `/status` leaves as it is; it takes the rest along.

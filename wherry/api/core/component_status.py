@@ -28,6 +28,7 @@ class ComponentStatus(
 
     conditions: tuple[ComponentCondition, ...] = ()
 
+    deprecation = "v1 ComponentStatus is deprecated in v1.19+"
     columns = (
         Column("Status", lambda component: _word(component.health.status)),
         Column("Message", lambda component: component.health.message),

@@ -58,6 +58,7 @@ class Endpoints(Resource, version="v1", plural="endpoints", short=("ep",)):
     subsets: tuple[EndpointSubset, ...] = ()
 
     create_on_update = True
+    deprecation = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
     columns = (Column("Endpoints", lambda endpoints: first_three(_texts(endpoints)) or "<none>"), AGE)
 
     def validate(self, old: Endpoints | None) -> Iterator[FieldError]:

@@ -71,7 +71,6 @@ class CustomResource(Resource):
     # Every version of the kind, by its apiVersion.
     versions: ClassVar[Mapping[str, type[CustomResource]]] = {}
     scale_paths: ClassVar[ScalePaths | None] = None
-    deprecation: ClassVar[str] = ""
     is_terminating: ClassVar[bool] = False
     counts_generations = True
     unconditional_update = False
