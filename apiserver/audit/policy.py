@@ -22,6 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from apiserver.file_errors import problems_of, yaml_problem
 from apiserver.request import Target, User
 
 LEVELS = ("None", "Metadata", "Request", "RequestResponse")
@@ -100,11 +101,12 @@ def load_policy(file: Path) -> Policy:
     """Read the file; raises PolicyError."""
     try:
         return Policy.model_validate(yaml.safe_load(file.read_text()))
-    except (OSError, yaml.YAMLError) as error:
-        raise PolicyError(f"audit policy {file}: {error}") from None
+    except OSError as error:
+        raise PolicyError(f"audit policy {file}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise PolicyError(f"audit policy {file}: {yaml_problem(error)}") from None
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors())
-        raise PolicyError(f"audit policy {file}: {problems}") from None
+        raise PolicyError(f"audit policy {file}: {problems_of(error, Policy)}") from None
 
 
 def _matches(rule: Rule, user: User, verb: str, target: Target | None, path: str) -> bool:

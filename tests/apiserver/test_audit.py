@@ -170,13 +170,16 @@ def test_the_first_rule_that_matches_counts(tmp_path: Path, path: Target, level:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("rules: []", "apiVersion: Field required"),
-        ("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: All}]}", "rules.0.level: Input should be 'None'"),
+        ("rules: []", "apiVersion: it is missing; kind: it is missing; rules: it has 0 items"),
+        (
+            "{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: All}]}",
+            r"rules\[0\].level: 'All': expected 'None'",
+        ),
         (
             "{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: None, user: [a]}]}",
-            "rules.0.user: Extra inputs",
+            r"rules\[0\].user: there is no such field",
         ),
-        ("- {", "while parsing"),
+        ("- {", "line 1: it is not YAML"),
     ],
 )
 def test_a_file_that_is_no_policy_is_refused_with_the_field(tmp_path: Path, text: str, why: str):

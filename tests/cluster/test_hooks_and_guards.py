@@ -62,6 +62,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCluster]:
     cluster.data_dir.mkdir()
     (cluster.data_dir / "audit-policy.yaml").write_text(POLICY)
     (cluster.data_dir / "encryption.yaml").write_text(KEYS)
+    (cluster.data_dir / "encryption.yaml").chmod(0o600)
     try:
         cluster.wherry("up")
         yield cluster

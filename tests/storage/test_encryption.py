@@ -22,6 +22,7 @@ def a_file(folder: Path, *providers: str, resources: str = "[secrets]") -> Path:
     listed = "".join(f"\n  - {provider}" for provider in providers)
     head = "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n"
     file.write_text(f"{head}- resources: {resources}\n  providers:{listed}\n")
+    file.chmod(0o600)
     return file
 
 
@@ -132,7 +133,11 @@ async def test_what_was_written_in_the_clear_is_encrypted_when_that_begins(tmp_p
     [
         ([keys("aesgcm", k="c2hvcnQ=")], "[secrets]", "must have 16, 24 or 32 bytes, has 5"),
         ([keys("aesgcm", k="a-b")], "[secrets]", "must be base64"),
-        ([keys("secretbox", k=FIRST)], "[secrets]", "secretbox: Extra inputs are not permitted"),
+        (
+            [keys("secretbox", k=FIRST)],
+            "[secrets]",
+            "secretbox: there is no such field; expected one of aesgcm, aescbc, identity",
+        ),
         (["{}"], "[secrets]", "exactly one of aesgcm, aescbc and identity"),
         ([keys("aesgcm", k=FIRST)], "[secrest]", "there is no 'secrest'"),
     ],
@@ -145,3 +150,11 @@ def test_a_file_that_cannot_be_used_is_refused_and_no_key_is_told(
         load_encryption(a_file(tmp_path, *providers, resources=resources)).by_folder()
 
     assert FIRST not in str(refused.value)
+
+
+def test_a_file_that_others_may_read_is_refused(tmp_path: Path):
+    file = a_file(tmp_path, keys("aesgcm", k=FIRST))
+    file.chmod(0o644)
+
+    with pytest.raises(EncryptionError, match=f"mode 0644: others may read the keys in it; run `chmod 600 {file}`"):
+        load_encryption(file)

@@ -29,6 +29,7 @@ from wherry.cluster.machine.images import have_images
 from wherry.cluster.machine.network import NONE_BEFORE, PodNetwork, Ranges, have_network
 from wherry.cluster.machine.ports import first_free, is_free
 from wherry.cluster.machine.rules_container import have_rules_container
+from wherry.cluster.operator_files import check_files, say_what_is_newer
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.readiness import wait_until_listening, wait_until_ready
 from wherry.cluster.settings import EtcdSettings, NodeSettings, Settings, load_settings
@@ -72,7 +73,9 @@ def start(layout: Layout, wanted: Wanted, say: Say, once_served: Callable[[Setti
             if before.rules_container:
                 have_rules_container(connect(), layout)  # somebody may have removed it
             say(f"cluster {layout.name} is running")
+            say_what_is_newer(layout, say)
         else:
+            check_files(layout)
             end_strays(layout)
             before = _start(layout, before, wanted, say)
         wait_until_ready(layout, before, say, once_served)

@@ -26,8 +26,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.alias_generators import to_camel
 
 from apiserver import keys
+from apiserver.file_errors import problems_of, yaml_problem
 from apiserver.storage.encryption.providers import IDENTITY, Key, key_of
 from wherry.machinery.resource import all_kinds
+
+_OTHERS = 0o077
 
 
 class EncryptionError(ValueError):
@@ -78,8 +81,11 @@ class Provider(_Part):
 
     @model_validator(mode="after")
     def _is_one(self) -> Provider:
-        if sum(each is not None for each in (self.aesgcm, self.aescbc, self.identity)) != 1:
-            raise ValueError("expected exactly one of aesgcm, aescbc and identity")
+        given = [name for name in ("aesgcm", "aescbc", "identity") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"seen {' and '.join(given) or 'none'}, expected exactly one of aesgcm, aescbc and identity"
+            )
         return self
 
     def listed(self) -> list[Key]:
@@ -131,13 +137,16 @@ def _folders(resource: str) -> list[str]:
 
 
 def load_encryption(file: Path) -> EncryptionConfiguration:
-    """Read the file; raises EncryptionError."""
+    """Read the file, which only its owner may read; raises EncryptionError."""
     try:
+        mode = file.stat().st_mode & 0o777
+        if mode & _OTHERS:
+            raise EncryptionError(f"{file}: mode {mode:04o}: others may read the keys in it; run `chmod 600 {file}`")
         content: Any = yaml.safe_load(file.read_text())
         return EncryptionConfiguration.model_validate(content)
-    except (OSError, yaml.YAMLError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not YAML"
-        raise EncryptionError(f"{file}: {why}") from None
+    except OSError as error:
+        raise EncryptionError(f"{file}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise EncryptionError(f"{file}: {yaml_problem(error)}") from None
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors())
-        raise EncryptionError(f"{file}: {problems}") from None
+        raise EncryptionError(f"{file}: {problems_of(error, EncryptionConfiguration)}") from None

@@ -1,0 +1,75 @@
+"""What an operator put into the data folder is checked before anything starts, and told of when it comes too late."""
+
+import os
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from wherry.cli import main
+from wherry.cluster.layout import Layout
+from wherry.cluster.operator_files import check_files, say_what_is_newer
+
+POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
+KEYS = "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources: "
+KEY = b64encode(bytes(32)).decode()
+
+
+def a_layout(folder: Path, file: str, content: str) -> Layout:
+    layout = Layout("wherry", folder)
+    layout.make()
+    (folder / file).write_text(content)
+    (folder / file).chmod(0o600)
+    return layout
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("audit-policy.yaml", POLICY, "rules: it is missing"),
+        ("audit-policy.yaml", "rules: [", "line 1: it is not YAML"),
+        (
+            "audit-policy.yaml",
+            POLICY + "rules: [{level: All}]",
+            "rules[0].level: 'All': expected 'None', 'Metadata', 'Request' or 'RequestResponse'",
+        ),
+        (
+            "audit-policy.yaml",
+            POLICY + "rules: [{level: None, resources: [{grup: apps}]}]",
+            "rules[0].resources[0].grup: there is no such field; expected one of group, resources, resourceNames",
+        ),
+        ("audit-policy.yaml", POLICY + "rules: {level: None}", "rules: seen a mapping, expected a list"),
+        ("encryption.yaml", KEYS + "[]", "resources: it has 0 items, at least 1 are expected"),
+        (
+            "encryption.yaml",
+            f"{KEYS}[{{resources: [secrets], providers: [{{aesgcm: {{keys: [{{name: k, secret: {KEY}A}}]}}}}]}}]",
+            "resources[0].providers[0].aesgcm.keys[0].secret: must be base64",
+        ),
+    ],
+)
+def test_up_names_the_field_and_starts_nothing(tmp_path: Path, file: str, content: str, said: str) -> None:
+    layout = a_layout(tmp_path, file, content)
+
+    result = CliRunner().invoke(main, ["up", "--no-node", "--data-dir", str(tmp_path)])
+
+    what = "audit policy" if file.startswith("audit") else "encryption"
+    assert result.output == f"Error: {what} {tmp_path / file}: {said}\n"
+    assert (result.exit_code, layout.supervisor_file.exists(), KEY in result.output) == (1, False, False)
+
+
+def test_files_that_are_right_are_taken(tmp_path: Path) -> None:
+    check_files(a_layout(tmp_path, "audit-policy.yaml", POLICY + "rules: [{level: Metadata}]"))
+
+
+def test_a_file_that_came_after_the_start_is_told_of(tmp_path: Path) -> None:
+    layout = a_layout(tmp_path, "audit-policy.yaml", POLICY)
+    layout.supervisor_file.write_text("")
+    said: list[str] = []
+
+    for moment in (1, 2**31):
+        os.utime(layout.audit_policy_file, (moment, moment))
+        say_what_is_newer(layout, said.append)
+
+    what = f"{layout.audit_policy_file} is newer than the running cluster"
+    assert said == [f"{what}: it counts after `wherry down --name wherry` and `up`"]
