@@ -109,7 +109,7 @@ def test_a_large_log_is_cut_and_its_end_kept(tmp_path: Path) -> None:
 
 def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
     layout = Layout("wherry", tmp_path)
-    settings = Settings(port=6443, nodes=(NodeSettings("vm", 10250),), fake_nodes=2)
+    settings = Settings(port=6443, name="wherry", nodes=(NodeSettings("vm", 10250),), fake_nodes=2)
 
     settings.save(layout)
 

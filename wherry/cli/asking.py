@@ -17,6 +17,7 @@ from wherry.client.http import Client
 from wherry.client.kubeconfig import KubeconfigError, load_connection
 from wherry.cluster.layout import layout_of
 from wherry.cluster.problem import ClusterProblem
+from wherry.cluster.settings import load_settings
 from wherry.machinery.errors import ApiError, Forbidden, NotFound
 
 T = TypeVar("T")
@@ -25,6 +26,7 @@ T = TypeVar("T")
 def admin_kubeconfig(name: str, data_dir: Path | None) -> Path:
     """The kubeconfig of a cluster of this machine; raises ClusterProblem."""
     layout = layout_of(name, data_dir)
+    load_settings(layout)  # it knows whether the folder belongs to a cluster of another name
     kubeconfig = layout.kubeconfig("admin")
     if not kubeconfig.exists():
         raise ClusterProblem(f"there is no cluster {layout.name} in {layout.data_dir}; `wherry up` starts one")

@@ -8,7 +8,7 @@ import click
 
 from wherry.cli.options import data_dir_option, says_problems
 from wherry.cluster.layout import Layout, clusters_dir, layout_of
-from wherry.cluster.overview import Overview, all_layouts, overview_of
+from wherry.cluster.overview import Overview, all_layouts, layout_in, overview_of
 from wherry.cluster.supervision.child import ChildReport
 
 
@@ -21,7 +21,7 @@ def command(name: str | None, data_dir: Path | None) -> None:
 
     The exit status is 1 when a cluster is not well, or there is none.
     """
-    layouts = [layout_of(name, data_dir)] if name else [layout_of(data_dir=data_dir)] if data_dir else all_layouts()
+    layouts = [layout_of(name, data_dir)] if name else [layout_in(data_dir)] if data_dir else all_layouts()
     overviews = [overview for layout in layouts if (overview := overview_of(layout))]
     if not overviews:
         raise click.ClickException(_none(layouts))

@@ -17,6 +17,7 @@ from wherry.client.http import Client
 from wherry.client.kubeconfig import KubeconfigError, load_connection
 from wherry.cluster.layout import layout_of
 from wherry.cluster.problem import ClusterProblem
+from wherry.cluster.settings import load_settings
 from wherry.cluster.timeline import Story, node_timeline, pod_timeline, table
 from wherry.machinery.errors import ApiError, NotFound
 from wherry.machinery.resource import Resource
@@ -42,6 +43,7 @@ def command(what: str, namespace: str, name: str, data_dir: Path | None) -> None
     if not slash or not named or kind not in (*_PODS, *_NODES):
         raise click.BadParameter(f"{what!r}: expected pod/NAME or node/NAME", param_hint="pod/NAME|node/NAME")
     layout = layout_of(name, data_dir)
+    load_settings(layout)  # it knows whether the folder belongs to a cluster of another name
     kubeconfig = layout.kubeconfig("admin")
     if not kubeconfig.exists():
         raise ClusterProblem(f"there is no cluster {layout.name} in {layout.data_dir}; `wherry up` starts one")

@@ -100,10 +100,14 @@ class Layout:
         """What a process said."""
         return self.logs / f"{process}.log"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What a cluster makes in its folder, the settings apart."""
+        return self.pki, self.kubeconfig("").parent, self.store, self.nodes, self.logs, self.run
+
     def make(self) -> None:
         """Create the folders, closed to all but their owner."""
-        folders = (self.data_dir, self.pki, self.kubeconfig("").parent, self.store, self.nodes, self.logs, self.run)
-        for folder in folders:
+        for folder in (self.data_dir, *self.folders):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from wherry.cluster.layout import Layout, clusters_dir
 from wherry.cluster.readiness import api_probe, ready_nodes
-from wherry.cluster.settings import Settings, load_settings
+from wherry.cluster.settings import Settings, load_settings, name_in
 from wherry.cluster.supervision.child import ChildReport
 from wherry.cluster.supervision.running import reports_of, supervisor_of
 
@@ -49,7 +50,13 @@ def overview_of(layout: Layout) -> Overview | None:
 def all_layouts() -> list[Layout]:
     """Every cluster in the usual place."""
     found = sorted(clusters_dir().glob("*/cluster.json"))
-    return [Layout(file.parent.name, file.parent) for file in found]
+    return [layout_in(file.parent) for file in found]
+
+
+def layout_in(folder: Path) -> Layout:
+    """The cluster of a folder, whatever its name is."""
+    folder = folder.expanduser().absolute()
+    return Layout(name_in(folder) or folder.name, folder)
 
 
 def _as_seen(report: ChildReport) -> ChildReport:

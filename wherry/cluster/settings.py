@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Literal
 
 import msgspec
+import yaml
 
 from wherry.api.coordination.node_loss import NODE_LOSS, NodeLoss
 from wherry.cluster.files import write_private
-from wherry.cluster.layout import Layout
+from wherry.cluster.layout import DEFAULT_NAME, Layout
 from wherry.cluster.problem import ClusterProblem
 
 STORES = ("sqlite", "etcd", "memory")
@@ -35,11 +37,13 @@ class EtcdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """See the module.
 
+    `name` is the cluster's; it is empty in memory until the settings have been saved once.
     `gateway` is this machine on the pods' network, empty where there is no such network. `rules_container` sets service
     rules for a user who may not; it is empty where nobody does, or root does.
     """
 
     port: int
+    name: str = ""
     store: str = "sqlite"
     etcd: EtcdSettings = EtcdSettings()
     etcd_ports: tuple[int, int] = (0, 0)
@@ -77,11 +81,40 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def save(self, layout: Layout) -> None:
         """Keep them, whole or not at all."""
-        write_private(layout.settings_file, msgspec.json.format(msgspec.json.encode(self)))
+        named = msgspec.structs.replace(self, name=layout.name)
+        write_private(layout.settings_file, msgspec.json.format(msgspec.json.encode(named)))
 
 
 def load_settings(layout: Layout) -> Settings | None:
-    """What the last `up` decided, None if there was none."""
+    """What the last `up` decided, None if there was none; a ClusterProblem if the name is another one."""
+    settings = _read(layout)
+    name = settings and (settings.name or _name_in_kubeconfig(layout))
+    if name and name != layout.name:
+        raise ClusterProblem(
+            f"{layout.data_dir} belongs to cluster {name}, not to {layout.name}: "
+            f"say --name {name}, or another --data-dir"
+        )
+    return settings
+
+
+def name_in(folder: Path) -> str:
+    """The name of the cluster that a folder belongs to; empty if there is none, or it cannot be known."""
+    layout = Layout("", folder)
+    settings = _read(layout)
+    return "" if settings is None else settings.name or _name_in_kubeconfig(layout)
+
+
+def _name_in_kubeconfig(layout: Layout) -> str:
+    """Settings of earlier versions have no name, but what the admin's kubeconfig calls the cluster tells it."""
+    try:
+        config = yaml.safe_load(layout.kubeconfig("admin").read_bytes())
+        title = str(config["current-context"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return ""
+    return title.removeprefix(f"{DEFAULT_NAME}-")
+
+
+def _read(layout: Layout) -> Settings | None:
     try:
         content = layout.settings_file.read_bytes()
     except FileNotFoundError:

@@ -30,6 +30,7 @@ from wherry.cluster.machine.network import NONE_BEFORE, PodNetwork, Ranges, have
 from wherry.cluster.machine.ports import first_free, is_free
 from wherry.cluster.machine.rules_container import have_rules_container
 from wherry.cluster.operator_files import check_files, say_what_is_newer
+from wherry.cluster.ownership import refuse_strangers_folder
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.readiness import wait_until_listening, wait_until_ready
 from wherry.cluster.settings import EtcdSettings, NodeSettings, Settings, load_settings
@@ -65,6 +66,8 @@ def start(layout: Layout, wanted: Wanted, say: Say, once_served: Callable[[Setti
 
     `once_served` is called as soon as the API answers, while nodes are still on their way.
     """
+    refuse_strangers_folder(layout)
+    load_settings(layout)  # nothing is made in the folder of a cluster of another name
     layout.make()
     with only_one(layout):
         before = load_settings(layout)

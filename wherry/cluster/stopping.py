@@ -20,6 +20,7 @@ from wherry.cluster.machine.docker_engine import connect, stop_ours
 from wherry.cluster.machine.images import PAUSE_IMAGE, remove_images
 from wherry.cluster.machine.network import CLUSTER, clusters_on, remove_network
 from wherry.cluster.machine.rules_container import have_rules_container
+from wherry.cluster.ownership import Owner, owner_of, persons_files, refuse_strangers_folder
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.settings import Settings, load_settings
 from wherry.cluster.supervision.processes import kubeproxy_cleanup
@@ -35,7 +36,8 @@ _CLEANUP_SECONDS = 60.0
 
 def stop(layout: Layout, say: Say, *, purge: bool = False) -> None:
     """End a cluster. Raises ClusterProblem when something of it cannot be removed now."""
-    if not layout.data_dir.exists():
+    refuse_strangers_folder(layout)
+    if owner_of(layout) is Owner.NOBODY:
         say(f"there is no cluster {layout.name} in {layout.data_dir}")
         return
     with only_one(layout):
@@ -55,7 +57,17 @@ def stop(layout: Layout, say: Say, *, purge: bool = False) -> None:
             raise held_on_to  # before the data goes, without which the next `down` would not know the cluster
         if purge:
             remove_data(layout)
-        say("gone, its data included" if purge else f"gone; its data stays in {layout.data_dir}")
+        say(_farewell(layout, purge=purge))
+
+
+def _farewell(layout: Layout, *, purge: bool) -> str:
+    if not purge:
+        return f"gone; its data stays in {layout.data_dir}"
+    left = [str(file) for file in persons_files(layout) if file.exists()]
+    if not left:
+        return "gone, its data included"
+    why = "; backups of the store cannot be read without its keys" if layout.encryption_file.exists() else ""
+    return f"gone, its data included; what you put there stays: {', '.join(left)}{why}"
 
 
 def _stop_processes(layout: Layout) -> None:
@@ -160,9 +172,8 @@ def remove_data(layout: Layout) -> None:
     if left := _mounts_below(layout.data_dir):
         # Behind a mount may be somebody's own files.
         raise ClusterProblem(f"{left[0]} is still mounted, so the data stays: unmount it and run `wherry down` again")
-    ours = (layout.pki, layout.kubeconfig("").parent, layout.store, layout.nodes, layout.logs, layout.run)
     try:
-        for folder in ours:
+        for folder in layout.folders:
             if folder.exists():
                 shutil.rmtree(folder)
         layout.settings_file.unlink(missing_ok=True)
