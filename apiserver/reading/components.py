@@ -14,7 +14,7 @@ import orjson
 from apiserver import resources
 from apiserver.reading.representation import many
 from apiserver.request import Answer, Request
-from wherry.api.coordination.lease import Lease
+from wherry.api.coordination.lease import Lease, LeaseSpec
 from wherry.api.core.component_status import ComponentStatus
 from wherry.machinery.errors import NotFound, not_found
 from wherry.machinery.resource import Resource
@@ -55,11 +55,11 @@ async def serve(server: Server, request: Request) -> Answer:
 def _problem(server: Server, component: str) -> str | None:
     """Why a component does not seem to run; empty if it does, None where nobody can tell."""
     stored = server.cache.of(Lease).get("kube-system", _LEASES[component])
-    if stored is None:
-        # Components make their Leases before they watch anything else; who watches without one leads alone.
+    spec = Lease.read(stored.item).spec if stored is not None else LeaseSpec()
+    if not spec.holder_identity:
+        # Who watches while nobody holds the Lease leads alone, or is about to take it.
         watches = any(watcher.user == f"system:{_LEASES[component]}" for watcher in server.watching)
         return "" if watches else None
-    spec = Lease.read(stored.item).spec
     if spec.renew_time is None:
         return f"Lease {_LEASES[component]} was never renewed"
     silent = server.now() - spec.renew_time

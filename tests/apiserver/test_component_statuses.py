@@ -2,15 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.apiserver.local_api import TABLE, Api, running_api
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 
 
-async def a_lease(api: Api, name: str, age: int) -> None:
+async def a_lease(api: Api, name: str, age: int, holder: str = "me") -> None:
     renewed = (NOW - timedelta(seconds=age)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
-    spec = {"holderIdentity": "me", "leaseDurationSeconds": 15, "renewTime": renewed}
+    spec = {"holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": renewed}
     await api.made(LEASES, {"metadata": {"name": name}, "spec": spec})
 
 
@@ -35,7 +37,10 @@ async def test_of_a_component_without_a_lease_nobody_can_tell(api: Api):
     assert rows[0]["cells"] == ["scheduler", "Unknown", "it holds no Lease and watches nothing on this server", ""]
 
 
-async def test_a_component_that_leads_alone_is_healthy_while_it_watches(api: Api):
+@pytest.mark.parametrize("was_given_back", [False, True])
+async def test_a_component_that_leads_alone_is_healthy_while_it_watches(api: Api, was_given_back: bool):
+    if was_given_back:
+        await a_lease(api, "kube-scheduler", age=9999, holder="")
     async with api.watch("/api/v1/namespaces", user="system:kube-scheduler") as stream:
         await stream.next()
         watching = (await api.get("/api/v1/componentstatuses/scheduler")).json["conditions"]
