@@ -117,6 +117,28 @@ def test_up_again_changes_nothing_and_says_what_it_may_not_change(cluster: LiveC
     assert len(cluster.get("nodes")["items"]) == 2
 
 
+@pytest.mark.parametrize("ended", ["stopped", "crashed"])
+def test_nodes_that_are_no_more_wanted_go_with_their_pods_and_containers(cluster: LiveCluster, ended: str) -> None:
+    cluster.wherry("up", "--fake-nodes", "2")
+    Shop(cluster).open()
+    (old,) = [
+        node["metadata"]["name"] for node in cluster.get("nodes")["items"] if "fake" not in node["metadata"]["name"]
+    ]
+    if ended == "stopped":
+        cluster.wherry("down")
+    else:
+        for _, pid in sorted(cluster.processes().items(), reverse=True):
+            os.kill(pid, signal.SIGKILL)
+
+    cluster.wherry("up", "--nodes", "2", "--fake-nodes", "1")
+
+    names = {node["metadata"]["name"] for node in cluster.get("nodes")["items"]}
+    assert names == {f"{old}-1", f"{old}-2", "fake-1"}
+    assert {pod["spec"].get("nodeName") for pod in cluster.get("pods", "-A")["items"]} <= {*names, None}
+    assert cluster.containers(io_wherry_node=old) == []
+    assert "3 of 3 Ready" in cluster.wherry("status")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 def test_what_is_mounted_below_the_data_is_never_purged_also_behind_a_link(tmp_path: Path) -> None:
     theirs, data, link = tmp_path / "theirs", tmp_path / "data", tmp_path / "link"

@@ -34,11 +34,18 @@ class Probe:
         status, body = self._get(path)
         return json.loads(body) if status == http.client.OK else None
 
+    def delete(self, path: str) -> int:
+        """The status of a DELETE, 0 where nobody answers."""
+        return self._ask("DELETE", path)[0]
+
     def _get(self, path: str) -> tuple[int, bytes]:
+        return self._ask("GET", path)
+
+    def _ask(self, method: str, path: str) -> tuple[int, bytes]:
         if self._connection is None:
             self._connection = http.client.HTTPSConnection(self._host, self._port, context=self._tls, timeout=_SECONDS)
         try:
-            self._connection.request("GET", self._root + path)
+            self._connection.request(method, self._root + path)
             answer = self._connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException):

@@ -32,11 +32,12 @@ from wherry.cluster.machine.rules_container import have_rules_container
 from wherry.cluster.operator_files import check_files, say_what_is_newer
 from wherry.cluster.ownership import refuse_strangers_folder
 from wherry.cluster.problem import ClusterProblem
-from wherry.cluster.readiness import wait_until_listening, wait_until_ready
+from wherry.cluster.readiness import api_probe, wait_until_listening, wait_until_ready
 from wherry.cluster.settings import EtcdSettings, NodeSettings, Settings, load_settings
 from wherry.cluster.supervision.running import end_strays, supervisor_of
 from wherry.cluster.trust.credentials import make_credentials
 from wherry.cluster.trust.kubeconfig import merge_context, users_kubeconfig
+from wherry.cluster.unwanted_nodes import remove_unwanted_nodes
 
 API_PORT, KUBELET_PORT, ETCD_PORT = 6443, 10250, 12379
 _LOOPBACK_ONLY = """\
@@ -81,7 +82,13 @@ def start(layout: Layout, wanted: Wanted, say: Say, once_served: Callable[[Setti
             check_files(layout)
             end_strays(layout)
             before = _start(layout, before, wanted, say)
-        wait_until_ready(layout, before, say, once_served)
+
+        def served(settings: Settings) -> None:
+            # First of all, or what is applied next may come to lie on a node that is no more.
+            remove_unwanted_nodes(layout, settings, api_probe(layout, settings), say)
+            once_served(settings)
+
+        wait_until_ready(layout, before, say, served)
         return before
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from wherry.cluster.layout import Layout, clusters_dir
 from wherry.cluster.locks import only_one, shared_things
-from wherry.cluster.machine.docker_engine import connect, stop_ours
+from wherry.cluster.machine.docker_engine import connect, remove_containers, stop_ours
 from wherry.cluster.machine.images import PAUSE_IMAGE, remove_images
 from wherry.cluster.machine.network import CLUSTER, clusters_on, remove_network
 from wherry.cluster.machine.rules_container import have_rules_container
@@ -95,7 +95,7 @@ def _clear_rules(layout: Layout, settings: Settings) -> None:
 def _clear_docker(layout: Layout, *, purge: bool) -> ClusterProblem | None:
     """Take everything of the cluster out of Docker; gives what Docker has against letting its network go."""
     client = _engine(layout)
-    _remove_containers(client, layout)
+    remove_containers(client, f"{CLUSTER}={layout.name}")
     if purge and os.geteuid() != 0:
         _remove_files_of_root(client, layout)
     try:
@@ -118,24 +118,9 @@ def _engine(layout: Layout) -> Any:
         ) from problem
 
 
-def _remove_containers(client: Any, layout: Layout) -> None:
-    import docker.errors  # type: ignore[import-untyped]
-
-    # Twice: a kubelet that was killed may have had a request under way.
-    for _ in range(2):
-        for container in client.containers(all=True, filters={"label": f"{CLUSTER}={layout.name}"}):
-            try:
-                client.remove_container(container["Id"], force=True, v=True)
-            except docker.errors.NotFound:
-                continue
-            except docker.errors.APIError as error:
-                if "already in progress" not in str(error.explanation):
-                    raise ClusterProblem(f"Docker cannot remove {container['Names']}: {error.explanation}") from error
-
-
 def _remove_files_of_root(client: Any, layout: Layout) -> None:
     """Files that containers wrote into volumes as root: only a container may remove them."""
-    import docker.errors
+    import docker.errors  # type: ignore[import-untyped]
 
     config = client.create_host_config(binds={str(layout.nodes): {"bind": "/nodes", "mode": "rw"}}, network_mode="none")
     command = ["/bin/busybox", "sh", "-c", "rm -rf /nodes/*"]

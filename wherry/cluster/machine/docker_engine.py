@@ -63,6 +63,22 @@ def have_docker(say: Callable[[str], None], log: Path, *, ends_with_clusters: bo
     return connect()
 
 
+def remove_containers(client: Any, *labels: str) -> None:
+    """Remove what carries all the labels, running or not; raises ClusterProblem where Docker will not."""
+    import docker.errors
+
+    # Twice: a kubelet that was killed may have had a request under way.
+    for _ in range(2):
+        for container in client.containers(all=True, filters={"label": list(labels)}):
+            try:
+                client.remove_container(container["Id"], force=True, v=True)
+            except docker.errors.NotFound:
+                continue
+            except docker.errors.APIError as error:
+                if "already in progress" not in str(error.explanation):
+                    raise ClusterProblem(f"Docker cannot remove {container['Names']}: {error.explanation}") from error
+
+
 def stop_ours(client: Any) -> None:
     """End the daemon if `up` started it and no container is left in it."""
     if _OURS not in (client.info().get("Labels") or ()) or client.containers(all=True):
