@@ -84,6 +84,14 @@ class Ledger:
         return node in self._unnamed
 
 
+def charge_of(devices: Iterable[Device], ledger: Ledger) -> int:
+    """How many cards those who count must do without: claims have some, and some that pods have are offered no more."""
+    cards = [device for device in devices if device.is_gpu]
+    claimed = sum(1 for card in cards if ledger.is_claimed(card) and not card.taints)
+    broken = sum(1 for card in cards if ledger.is_granted(card) and card.taints)
+    return claimed - broken
+
+
 def pick(cards: Collection[Device], count: int) -> list[Device] | None:
     """So many of these free cards, such that linked ones stay together; None if there are not so many.
 

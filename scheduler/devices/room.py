@@ -17,7 +17,7 @@ import structlog
 
 from scheduler.binder import Bound
 from scheduler.devices.inventory import DeviceId, Inventory
-from scheduler.devices.ledger import Ledger, pick
+from scheduler.devices.ledger import Ledger, charge_of, pick
 from scheduler.devices.lookup import Lookup
 from scheduler.devices.writes import ClaimPatch, allocation_of, next_write, undoing_write
 from scheduler.pods import PodView
@@ -267,11 +267,7 @@ class Devices:
             self._charge(node)
 
     def _charge(self, node: str) -> None:
-        """What those who count must know: claims have some cards, and some that pods have the node offers no more."""
-        cards = [card for card in self.inventory.local(node) if card.is_gpu]
-        claimed = sum(1 for card in cards if self.ledger.is_claimed(card) and not card.taints)
-        broken = sum(1 for card in cards if self.ledger.is_granted(card) and card.taints)
-        self._snapshot.charge(node, RESOURCE, claimed - broken)
+        self._snapshot.charge(node, RESOURCE, charge_of(self.inventory.local(node), self.ledger))
 
 
 def _is_only_for(claim: ResourceClaim, uid: str) -> bool:

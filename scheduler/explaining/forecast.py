@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from scheduler.explaining.picture import Judgement, Picture
 from scheduler.pods import PodView
+from wherry.api.core.pod import Pod
 
 
 class Verdict(IntEnum):
@@ -52,18 +53,16 @@ class Forecast(NamedTuple):
             yield from (f"  {key} on {node}" for key, node in sorted(victims.items()))
 
 
-def forecast(picture: Picture, pods: Iterable[PodView]) -> Forecast:
+def forecast(picture: Picture, pods: Iterable[Pod]) -> Forecast:
     """Place the pods in this order on the nodes of the picture, which shows them from then on."""
     return Forecast(tuple(_placed(picture, pod) for pod in pods))
 
 
-def _placed(picture: Picture, pod: PodView) -> Fate:
+def _placed(picture: Picture, wanted: Pod) -> Fate:
+    pod = picture.view(picture.imagined(wanted))
     judgement = picture.judged(pod)
     node = judgement.decision.winner or judgement.preemption.node
-    for victim in judgement.preemption.victims:
-        picture.snapshot.remove(victim.uid)
-    if node:
-        picture.snapshot.place(pod, node)
+    picture.place(pod, node, judgement.preemption.victims)
     return Fate(pod, node, judgement)
 
 

@@ -13,15 +13,18 @@ _MAKERS = {
     "StatefulSet": "replicas",
     "Job": "parallelism",
 }
+# What pods claim devices with, which may come with the same manifest.
+_CLAIMED = {"ResourceClaim", "ResourceClaimTemplate", "DeviceClass"}
 # Nobody means it: a number beyond this is taken for a mistake.
 MOST_PODS = 10_000
 
 
 class Wanted(NamedTuple):
-    """So many pods like this one, as a manifest without a name of its own."""
+    """So many pods like this one, as a manifest without a name of its own; `name` is the one it brings, if any."""
 
     manifest: dict[str, Any]
     number: int
+    name: str = ""
 
 
 def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
@@ -29,7 +32,7 @@ def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
     kind, metadata = manifest.get("kind"), manifest.get("metadata") or {}
     name, place = metadata.get("name", "pod"), metadata.get("namespace") or namespace
     if kind == "Pod":
-        yield Wanted(_pod(name, place, manifest), 1)
+        yield Wanted(_pod(name, place, manifest), 1, metadata.get("name", ""))
     elif kind == "CronJob":
         job = manifest["spec"]["jobTemplate"]
         yield from wanted_by({**job, "kind": "Job", "metadata": {"name": name, "namespace": place}}, place)
@@ -37,6 +40,13 @@ def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
         raise ValueError(f"DaemonSet {name}: a pod for each node is not planned; plan one of its pods instead")
     elif kind in _MAKERS:
         yield Wanted(_pod(name, place, manifest["spec"]["template"]), _number(kind, name, manifest["spec"]))
+
+
+def brought_by(manifest: dict[str, Any], namespace: str) -> Iterator[dict[str, Any]]:
+    """The object itself, if pods claim devices by its kind; in `namespace` if it names none."""
+    if manifest.get("kind") in _CLAIMED:
+        place = {} if manifest["kind"] == "DeviceClass" else {"namespace": namespace}
+        yield {**manifest, "metadata": {**place, **(manifest.get("metadata") or {})}}
 
 
 def _number(kind: str, name: str, spec: dict[str, Any]) -> int:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Self
 from scheduler.cycle.decision import Decision
 from scheduler.cycle.panel import Panel
 from scheduler.cycle.plan import plan
+from scheduler.explaining import thought_devices
+from scheduler.explaining.thought_devices import ThoughtDevices
 from scheduler.framework import Plugin
 from scheduler.pods import PodView
 from scheduler.preemption.budgets import Budgets
@@ -37,6 +39,7 @@ from wherry.machinery.resource import Resource
 _KINDS: tuple[type[Resource], ...] = (
     *(Node, Pod, Namespace, PodDisruptionBudget),
     *(PersistentVolumeClaim, PersistentVolume, StorageClass),
+    *thought_devices.KINDS,
 )
 
 
@@ -78,17 +81,38 @@ class Picture:
         for namespace in objects.of.get(Namespace, ()):
             self.snapshot.set_namespace(namespace.metadata.name, namespace.metadata.labels)
         self._put_down(objects.of.get(Pod, ()))
+        self._devices = ThoughtDevices(objects.of, self.snapshot)
 
     @classmethod
-    async def taken(cls, client: Client, profiles: Mapping[str, Sequence[Plugin]]) -> Self:
-        """The cluster as it is now."""
+    async def taken(
+        cls, client: Client, profiles: Mapping[str, Sequence[Plugin]], and_with: Iterable[Resource] = ()
+    ) -> Self:
+        """The cluster as it is now, and with these objects as well where it has none of their name."""
         listed = await asyncio.gather(*(client.list(kind) for kind in _KINDS))
-        found = {kind: listing.items for kind, listing in zip(_KINDS, listed, strict=True)}
+        found: dict[type[Resource], Sequence[Any]] = {
+            kind: listing.items for kind, listing in zip(_KINDS, listed, strict=True)
+        }
+        for obj in and_with:
+            if all(obj.key != known.key for known in found[type(obj)]):
+                found[type(obj)] = (*found[type(obj)], obj)
         return cls(Objects(found), profiles)
 
     def view(self, pod: Pod) -> PodView:
         """The pod with what its claims ask for."""
-        return self._lookup.view(PodView(pod))
+        return self._devices.view(self._lookup.view(PodView(pod)))
+
+    def imagined(self, pod: Pod) -> Pod:
+        """A pod that does not exist yet, with the claims that would be made for it."""
+        return self._devices.imagine(pod)
+
+    def place(self, pod: PodView, node: str, victims: Iterable[PodView] = ()) -> None:
+        """From now on the pod is on the node, and those that made way for it are gone."""
+        for victim in victims:
+            self.snapshot.remove(victim.uid)
+            self._devices.drop(victim)
+        if node:
+            self.snapshot.place(pod, node)
+            self._devices.take(pod, node)
 
     def judged(self, pod: PodView) -> Judgement:
         """What the scheduler would find, were the pod to be placed now."""

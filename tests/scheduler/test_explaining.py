@@ -65,7 +65,7 @@ def test_it_is_said_who_would_make_way_and_that_gates_come_first():
 
 def test_pods_are_placed_in_thought_one_after_the_other():
     picture = a_picture(a_node("a", cpu="2"), a_node("b", cpu="1"), pods=[holder("low", "b", 1, requests={"cpu": "1"})])
-    pods = [PodView(a_pod(f"p{n}", priority=5, requests={"cpu": "1"})) for n in range(4)]
+    pods = [a_pod(f"p{n}", priority=5, requests={"cpu": "1"}) for n in range(4)]
 
     told = forecast(picture, pods)
 

@@ -128,3 +128,20 @@ def test_a_plan_takes_the_namespace_that_comes_with_the_manifest_and_says_by_3_w
     assert [code for code, _ in problems] == [3, 3, 3, 3]
     assert problems[0][1][0] == "Error: an object of the manifest lacks its field 'spec'"
     assert problems[3][1][0].endswith("is invalid: spec.containers: Required value")
+
+
+def test_a_plan_knows_the_claims_that_come_with_a_pod_and_calls_the_pod_by_its_name(cluster):
+    exactly = {"deviceClassName": "mine", "count": 5}
+    spec = {"spec": {"devices": {"requests": [{"name": "cards", "exactly": exactly}]}}}
+    api = "resource.k8s.io/v1"
+    template = {"apiVersion": api, "kind": "ResourceClaimTemplate", "metadata": {"name": "five"}, "spec": spec}
+    kind = {"apiVersion": api, "kind": "DeviceClass", "metadata": {"name": "mine"}, "spec": {}}
+    use = {"name": "gpus", "resourceClaimTemplateName": "five"}
+    pod = a_pod("giant", "1", resourceClaims=[use])
+
+    alone = ask(cluster, "plan", "-f", "-", stdin=pod)
+    both = ask(cluster, "plan", "-f", "-", stdin="\n---\n".join((pod, json.dumps(template), json.dumps(kind))))
+
+    assert (alone[0], alone[1][0]) == (both[0], both[1][0]) == (2, "it does not fit")
+    assert 'resourceclaimtemplate "five" not found' in alone[1][2]
+    assert both[1][2] == "default/giant: 0/2 nodes are available: 2 cannot allocate all claims."

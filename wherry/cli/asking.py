@@ -11,6 +11,7 @@ from scheduler.config import ConfigError, SchedulerConfig, plugins_of, read_conf
 from scheduler.explaining.forecast import Forecast, forecast
 from scheduler.explaining.manifests import Wanted
 from scheduler.explaining.picture import Picture
+from scheduler.explaining.thought_devices import KINDS
 from scheduler.framework import Plugin, load_plugins
 from wherry.api.core.pod import Pod
 from wherry.client.http import Client
@@ -18,9 +19,12 @@ from wherry.client.kubeconfig import KubeconfigError, load_connection
 from wherry.cluster.layout import layout_of
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.settings import load_settings
-from wherry.machinery.errors import ApiError, Forbidden, NotFound
+from wherry.machinery.errors import AlreadyExists, ApiError, Forbidden, NotFound
+from wherry.machinery.resource import Resource
 
 T = TypeVar("T")
+
+ELSEWHERE = "one that was started with --data-dir is found with the same option"
 
 
 def admin_kubeconfig(name: str, data_dir: Path | None) -> Path:
@@ -29,7 +33,9 @@ def admin_kubeconfig(name: str, data_dir: Path | None) -> Path:
     load_settings(layout)  # it knows whether the folder belongs to a cluster of another name
     kubeconfig = layout.kubeconfig("admin")
     if not kubeconfig.exists():
-        raise ClusterProblem(f"there is no cluster {layout.name} in {layout.data_dir}; `wherry up` starts one")
+        raise ClusterProblem(
+            f"there is no cluster {layout.name} in {layout.data_dir}; `wherry up` starts one, and {ELSEWHERE}"
+        )
     return kubeconfig
 
 
@@ -57,14 +63,19 @@ def scheduling_rules(config: Path | None, plugins: Path | None) -> Mapping[str, 
 
 
 def forecast_of(
-    kubeconfig: Path, rules: Mapping[str, Sequence[Plugin]], wanted: Iterable[Wanted], *, about: str
+    kubeconfig: Path,
+    rules: Mapping[str, Sequence[Plugin]],
+    wanted: Iterable[Wanted],
+    brought: Iterable[dict[str, Any]] = (),
+    *,
+    about: str,
 ) -> Forecast:
-    """What would become of the pods, were they created now; raises ClusterProblem."""
+    """What would become of the pods, were they and what is `brought` created now; raises ClusterProblem."""
 
     async def ask(client: Client) -> Forecast:
         pods = [pod for each in wanted for pod in await _completed(client, each)]
-        picture = await Picture.taken(client, rules)
-        return forecast(picture, [picture.view(pod) for pod in pods])
+        known = [found for each in brought if (found := await _brought(client, each)) is not None]
+        return forecast(await Picture.taken(client, rules, and_with=known), pods)
 
     return asked(kubeconfig, ask, about=about)
 
@@ -79,8 +90,25 @@ async def _completed(client: Client, wanted: Wanted) -> list[Pod]:
             raise
         answer = await client.create(_elsewhere(wanted.manifest), dry_run=True)
     name, metadata = wanted.manifest["metadata"]["generateName"], {**answer["metadata"], "namespace": place}
-    numbers = range(1, wanted.number + 1)
-    return [Pod.read({**answer, "metadata": {**metadata, "name": f"{name}{n}", "uid": f"{name}{n}"}}) for n in numbers]
+    names = [wanted.name] if wanted.name else [f"{name}{n}" for n in range(1, wanted.number + 1)]
+    return [Pod.read({**answer, "metadata": {**metadata, "name": each, "uid": f"{place}/{each}"}}) for each in names]
+
+
+async def _brought(client: Client, manifest: dict[str, Any]) -> Resource | None:
+    """The object as the API server would have it; None if it is there already."""
+    kind = next(kind for kind in KINDS if kind.kind.name == manifest["kind"])
+    place = manifest["metadata"].get("namespace")
+    try:
+        answer = await client.create(manifest, dry_run=True)
+    except AlreadyExists:
+        return None
+    except NotFound:
+        if place is None:
+            raise
+        answer = await client.create(
+            {**manifest, "metadata": {**manifest["metadata"], "namespace": "default"}}, dry_run=True
+        )
+    return kind.read({**answer, "metadata": {**answer["metadata"], **manifest["metadata"]}})
 
 
 def _elsewhere(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import click
 import yaml
 
 from scheduler.explaining.forecast import Forecast, Verdict
-from scheduler.explaining.manifests import Wanted, wanted_by
+from scheduler.explaining.manifests import Wanted, brought_by, wanted_by
 from scheduler.explaining.text import explain
 from wherry.cli.asking import admin_kubeconfig, forecast_of, scheduling_rules
 from wherry.cli.options import data_dir_option, kubeconfig_option, name_option, says_problems_with, scheduler_options
@@ -47,14 +47,16 @@ def command(
 
     The exit status is 0 if all fit, 1 if other pods would have to make way for some of them, 2 if some do not fit, and
     3 if that cannot be told.
-    It knows pods and what makes pods; other objects in the file are passed over. The API server checks and completes
+    It knows pods, what makes pods, and the claims on devices that come with them; other objects in the file are passed
+    over. The API server checks and completes
     the pods as if they were created (priority, limits, quotas), and changes nothing.
     """
-    wanted = list(_wanted(_documents(filename), namespace))
+    documents = list(_documents(filename))
+    wanted, brought = _wanted(documents, namespace), _brought(documents, namespace)
     if not wanted:
         raise ClusterProblem(f"{filename}: there is nothing in it that makes pods")
     rules = scheduling_rules(config, plugins)
-    told = forecast_of(kubeconfig or admin_kubeconfig(name, data_dir), rules, wanted, about=filename)
+    told = forecast_of(kubeconfig or admin_kubeconfig(name, data_dir), rules, wanted, brought, about=filename)
     click.echo("\n".join(_lines(told)))
     sys.exit(told.verdict)
 
@@ -74,10 +76,13 @@ def _documents(filename: str) -> Iterator[dict[str, Any]]:
             raise ClusterProblem(f"{filename}: expected objects, found {document!r:.60}")
 
 
-def _wanted(documents: Iterator[dict[str, Any]], namespace: str) -> Iterator[Wanted]:
+def _brought(documents: list[dict[str, Any]], namespace: str) -> list[dict[str, Any]]:
+    return [obj for document in documents for obj in brought_by(document, namespace)]
+
+
+def _wanted(documents: list[dict[str, Any]], namespace: str) -> list[Wanted]:
     try:
-        for document in documents:
-            yield from wanted_by(document, namespace)
+        return [each for document in documents for each in wanted_by(document, namespace)]
     except KeyError as error:
         raise ClusterProblem(f"an object of the manifest lacks its field {error}") from error
     except (TypeError, ValueError) as error:

@@ -1,0 +1,118 @@
+"""The devices of a picture: who holds them, and who would get them, were pods to be placed.
+
+What `scheduler/devices/room.py` does for the scheduler, without writing anything. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from scheduler.devices.inventory import DeviceId, Inventory
+from scheduler.devices.ledger import Ledger, charge_of, pick
+from scheduler.devices.lookup import Lookup
+from scheduler.devices.writes import allocation_of
+from scheduler.pods import PodView
+from scheduler.pods.devices import DeviceNeeds
+from scheduler.snapshot import Snapshot
+from wherry.api.core.node import Node
+from wherry.api.core.pod import Pod
+from wherry.api.core.pod.spec import PodResourceClaim
+from wherry.api.core.pod.status import PodResourceClaimStatus
+from wherry.api.resource.device_class import DeviceClass
+from wherry.api.resource.gpu import RESOURCE, asks_for_gpus, granted_to
+from wherry.api.resource.resource_claim import AllocationResult, ResourceClaim
+from wherry.api.resource.resource_claim_template import ResourceClaimTemplate
+from wherry.api.resource.resource_slice import ResourceSlice
+from wherry.client.world import Shelf
+from wherry.machinery.meta import controller_reference
+from wherry.machinery.resource import Resource
+
+KINDS: tuple[type[Resource], ...] = (DeviceClass, ResourceSlice, ResourceClaim, ResourceClaimTemplate)
+
+
+class ThoughtDevices:
+    """See the module. `snapshot` is told which cards claims have."""
+
+    def __init__(self, objects: Mapping[type[Resource], Sequence[Any]], snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._claims = _shelf(objects.get(ResourceClaim, ()))
+        self._templates = _shelf(objects.get(ResourceClaimTemplate, ()))
+        self._nodes = _shelf(objects.get(Node, ()))
+        classes: Shelf[DeviceClass] = _shelf(objects.get(DeviceClass, ()))
+        self._inventory, self._ledger = Inventory(), Ledger()
+        self._lookup = Lookup(self._claims, classes, self._nodes, self._inventory, self._ledger)
+        self._impossible: dict[str, str] = {}
+        for each in objects.get(ResourceSlice, ()):
+            self._inventory.set_slice(None, each)
+        for claim in objects.get(ResourceClaim, ()):
+            self._hold(claim.metadata.uid, claim.status.allocation)
+        for pod in objects.get(Pod, ()):
+            if pod.spec.node_name and not pod.is_finished and asks_for_gpus(pod):
+                self._grant(pod.metadata.uid, pod.spec.node_name, granted_to(pod))
+        for name in self._inventory.nodes:
+            self._charge(name)
+
+    def view(self, pod: PodView) -> PodView:
+        """The pod with what its claims ask for."""
+        if why := self._impossible.get(pod.uid):
+            return PodView(pod.pod, pod.volumes, DeviceNeeds(why))
+        return self._lookup.view(pod)
+
+    def imagine(self, pod: Pod) -> Pod:
+        """A pod that is not there yet, with the claims that its templates would make for it."""
+        made = tuple(self._made(pod, use) for use in pod.spec.resource_claims if use.resource_claim_template_name)
+        return pod.with_status(resource_claim_statuses=made) if made else pod
+
+    def _made(self, pod: Pod, use: PodResourceClaim) -> PodResourceClaimStatus:
+        named, place = use.resource_claim_template_name or "", pod.metadata.namespace
+        template = self._templates.get(f"{place}/{named}")
+        claim = f"{pod.metadata.name}-{use.name}"
+        if template is None:
+            self._impossible[pod.metadata.uid] = f'resourceclaimtemplate "{named}" not found'
+        else:
+            owners = [controller_reference(pod)]
+            metadata = {"name": claim, "namespace": place, "uid": f"{place}/{claim}", "ownerReferences": owners}
+            self._claims.put(ResourceClaim.read({"metadata": metadata, "spec": template.spec.manifest}))
+        return PodResourceClaimStatus(name=use.name, resource_claim_name=claim)
+
+    def take(self, pod: PodView, name: str) -> None:
+        """The pod gets what it asks for on the node."""
+        if wanted := pod.requests.get(RESOURCE, 0):
+            cards = [card for card in self._inventory.local(name) if card.is_gpu and not card.taints]
+            picked = pick([card for card in cards if self._ledger.is_free(card)], wanted)
+            self._grant(pod.uid, name, None if picked is None else [card.uuid for card in picked])
+        node = self._nodes.get(name)
+        if node is None or not pod.spec.resource_claims or pod.devices.problem:
+            return
+        asks = self._lookup.asks(list(self._lookup.claims_of(pod.pod)))
+        for ask, given in zip(asks, self._lookup.given(asks, node) or (), strict=False):
+            allocation = AllocationResult.read(allocation_of(ask, given, name))
+            self._lookup.promised[ask.claim.metadata.uid] = allocation
+            self._hold(ask.claim.metadata.uid, allocation)
+        self._charge(name)
+
+    def drop(self, pod: PodView) -> None:
+        """The pod makes way: its cards are free. Claims are given back only once it is gone."""
+        self._ledger.drop(pod.uid)
+
+    def _grant(self, pod: str, node: str, cards: Iterable[str] | None) -> None:
+        if cards is None:
+            self._ledger.hold_unnamed(pod, node)
+        else:
+            self._ledger.hold(pod, cards)
+
+    def _hold(self, claim: str, allocation: AllocationResult | None) -> None:
+        if allocation is not None:
+            results = allocation.devices.results
+            self._ledger.hold_claim(claim, [DeviceId(each.driver, each.pool, each.device) for each in results])
+
+    def _charge(self, node: str) -> None:
+        self._snapshot.charge(node, RESOURCE, charge_of(self._inventory.local(node), self._ledger))
+
+
+def _shelf(objects: Iterable[Any]) -> Shelf[Any]:
+    shelf: Shelf[Any] = Shelf()
+    for obj in objects:
+        shelf.put(obj)
+    return shelf
