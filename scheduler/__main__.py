@@ -14,7 +14,7 @@ import click
 import uvloop
 
 from scheduler.config import ConfigError, SchedulerConfig, plugins_of, read_config
-from scheduler.framework import Plugin, load_plugins
+from scheduler.framework import Plugin, PluginFileError, load_plugins
 from scheduler.runner import Scheduler
 from wherry.client.http import Client
 from wherry.client.kubeconfig import Connection, KubeconfigError, load_connection
@@ -55,7 +55,7 @@ def main(
         known = load_plugins(plugins)
         profiles = {profile.scheduler_name: plugins_of(profile, known) for profile in settings.profiles}
         connection = load_connection(kubeconfig)
-    except (ConfigError, KubeconfigError) as error:
+    except (ConfigError, KubeconfigError, PluginFileError) as error:
         raise click.ClickException(str(error)) from None
     elects = settings.leader_election.leader_elect if leader_elect is None else leader_elect
     try:

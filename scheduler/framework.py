@@ -20,6 +20,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -143,10 +144,22 @@ def in_turn(checks: Iterable[tuple[Mask, str, bool]], nodes: Columns) -> Iterato
         refused = ~mask if refused is None else refused | ~mask
 
 
+class PluginFileError(ImportError):
+    """A user's file cannot be loaded; the message names the file, the line and the error."""
+
+
+def culprit(error: BaseException) -> str:
+    """Whose code raised it, in words."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    asked = [frame.f_locals.get("self") for frame in frames]
+    names = [plugin.name for plugin in asked if isinstance(plugin, Plugin)]
+    return f"plugin {names[-1]}" if names else "the scheduler's plugins"
+
+
 def load_plugins(folder: Path | None = None) -> dict[str, type[Plugin]]:
     """The plugins of `scheduler/plugins/` and of a user's folder by name, in the order their filters are asked.
 
-    Raises what the user's files raise, and TypeError when a name is declared twice.
+    Raises PluginFileError, and TypeError when a name is declared twice.
     """
     modules = {module.name for module in pkgutil.iter_modules(scheduler.plugins.__path__, "scheduler.plugins.")}
     for module in modules:
@@ -165,5 +178,15 @@ def _import_files(folder: Path) -> Iterator[str]:
         spec = importlib.util.spec_from_file_location(name, file)
         if spec is None or spec.loader is None:
             raise ImportError(f"{file} cannot be imported as a scheduler plugin")
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        try:
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        except TypeError:
+            raise
+        except SyntaxError as error:
+            raise PluginFileError(f"{error.filename}:{error.lineno}: SyntaxError: {error.msg}") from error
+        except Exception as error:
+            lines = [
+                line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == str(file)
+            ]
+            raise PluginFileError(f"{file}:{lines[-1] if lines else 1}: {type(error).__name__}: {error}") from error
         yield name

@@ -20,7 +20,7 @@ from scheduler.binder import Binder, Bound
 from scheduler.chooser import Chooser, Outcome
 from scheduler.devices.room import Devices
 from scheduler.explaining.attention import Attention
-from scheduler.framework import Plugin
+from scheduler.framework import Plugin, culprit
 from scheduler.pods import PodView
 from scheduler.preemption.preemptor import Preemptor
 from scheduler.queue import Queue
@@ -105,7 +105,7 @@ class Scheduler:
             # A plugin, perhaps a user's, that breaks over one pod must not keep all others from their nodes.
             log.exception("plan broken", pod=pod.key)
             self.queue.retry_later(pod, self._now())
-            self._reporter.found_no_node(pod.pod, f"running the scheduler's plugins: {error!r}")
+            self._reporter.found_no_node(pod.pod, f"running {culprit(error)}: {error!r}")
 
     async def _place(self, pod: PodView) -> None:
         pod = self._devices.lookup.view(self._volumes.lookup.view(pod))
@@ -118,8 +118,8 @@ class Scheduler:
             self.queue.retry_later(pod, self._now())
             self._reporter.found_no_node(pod.pod, f"node {choice.node}: {why}")
             return
-        if outcome.record is not None:
-            self._reporter.chosen(pod, outcome.record)
+        if record := self._preemptor.reason(pod, choice.node) or outcome.record:
+            self._reporter.chosen(pod, record)
         self._preemptor.withdraw(pod, goes_to=choice.node)
         self.snapshot.place(pod, choice.node)
         log.info("plan", pod=pod.key, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
@@ -150,7 +150,7 @@ class Scheduler:
             nominated = preemption.node
         self._reporter.found_no_node(pod.pod, message, nominated)
         if preemption is not None and preemption.victims:
-            self._preemptor.begin(pod, preemption)
+            self._preemptor.begin(pod, preemption, decision)
         elif nominated == "":
             self._preemptor.withdraw(pod)
 

@@ -9,7 +9,7 @@ Pure. Kubernetes tells only how many nodes were refused for which reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import numpy as np
@@ -64,6 +64,18 @@ def record_of(decision: Decision, most: int | None = MOST_KEPT) -> Record:
     for name, row in names:
         texts[name] = "; ".join(_reason(refusal, row) for refusal in decision.refusals if refusal.nodes[row])
     return Record(_outcome(decision), texts, len(decision.nodes) - len(texts))
+
+
+def record_of_room(decision: Decision, node: str, victims: Iterable[str]) -> Record:
+    """What is kept of a pod that fitted nowhere, until others made way for it on this node."""
+    kept = record_of(decision)
+    row = decision.nodes.index(node)
+    lacking = "; ".join(_reason(refusal, row) for refusal in decision.refusals if refusal.nodes[row])
+    way = f"{', '.join(victims)} made way: of {len(decision.nodes)} nodes this is where that cost least"
+    before = f"before: {decision.message}"
+    others = {name: text for name, text in kept.nodes.items() if name != node}
+    left_out = len(decision.nodes) - len(others) - 1
+    return Record(f"{decision.pod}: {node}, by preemption; {before}", {node: f"{lacking}; {way}", **others}, left_out)
 
 
 def _outcome(decision: Decision) -> str:

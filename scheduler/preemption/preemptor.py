@@ -14,6 +14,7 @@ import structlog
 
 from scheduler.cycle.decision import Decision
 from scheduler.cycle.panel import Panel
+from scheduler.explaining.text import Record, record_of_room
 from scheduler.plugins.default_preemption import DefaultPreemption
 from scheduler.pods import PodView
 from scheduler.preemption.budgets import Budgets
@@ -46,6 +47,8 @@ class Preemptor:
         self._memory: Memory = {}
         # Victims of which the copies do not show yet that they are going.
         self._sent_away: set[str] = set()
+        # Why pods that others make way for get the room that they were promised, to be told once they have it.
+        self._reasons: dict[str, tuple[str, Record]] = {}
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -66,10 +69,12 @@ class Preemptor:
             self._budgets = Budgets(self.budgets.shelf.all())
         return preempt(pod, decision, Ground(self._snapshot, panel, self._budgets, limits, self._memory))
 
-    def begin(self, pod: PodView, preemption: Preemption) -> None:
+    def begin(self, pod: PodView, preemption: Preemption, decision: Decision) -> None:
         """Keep the room and send the victims away; whoever less important had been promised room there has none."""
         if preemption.victims:
             log.info("preempt", pod=pod.key, node=preemption.node, victims=[each.key for each in preemption.victims])
+            record = record_of_room(decision, preemption.node, [each.key for each in preemption.victims])
+            self._reasons[pod.uid] = preemption.node, record
         for nomination in self.nominations.beneath(pod.spec.priority):
             if nomination.node == preemption.node:
                 self.nominations.withdraw(nomination.pod.uid)
@@ -78,6 +83,11 @@ class Preemptor:
         going = [victim for victim in preemption.victims if victim.metadata.deleted_at is None]
         self._sent_away.update(victim.uid for victim in going)
         self._evictor.evict(going, pod, preemption.node)
+
+    def reason(self, pod: PodView, node: str) -> Record | None:
+        """Why the pod gets this node, if others made way for it there."""
+        promised, record = self._reasons.get(pod.uid, ("", None))
+        return record if promised == node else None
 
     def pod_changed(self, change: Change[Pod]) -> None:
         """Take note of pods that are going, or have a node."""
@@ -103,6 +113,7 @@ class Preemptor:
 
     def withdraw(self, pod: PodView, *, goes_to: str = "") -> None:
         """The pod needs its room no more, or it gets another."""
+        self._reasons.pop(pod.uid, None)
         nomination = self.nominations.withdraw(pod.uid)
         if nomination is not None and nomination.node != goes_to:
             self._freed(pod)

@@ -112,3 +112,13 @@ def test_where_there_is_no_cluster_it_says_so(tmp_path):
     result = CliRunner().invoke(main, ["timeline", "pod/web", "--data-dir", str(tmp_path)])
 
     assert "there is no cluster wherry in" in result.output
+
+
+def test_a_pods_story_names_those_that_made_way_for_it():
+    pod = a_pod("urgent", created=NOW, uid="u-1")
+    mine, other = (an_event("Preempted", f"Preempted by pod {uid} on node n1", 3) for uid in ("u-1", "u-2"))
+    mine = mine.replace(about=mine.about.replace(namespace="bob", name="low"))
+
+    lines = told(pod_timeline(Story(pod=pod, preempted=(mine, other))))
+
+    assert lines[1:] == [(3, "kubelet", "pod bob/low makes way for it")]

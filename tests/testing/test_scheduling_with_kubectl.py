@@ -44,7 +44,7 @@ def is_ready(kubectl: Kubectl, name: str) -> bool:
     return "condition met" in kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=30s")
 
 
-def test_an_urgent_pod_takes_the_place_of_another_which_says_why(kubectl):
+def test_an_urgent_pod_takes_the_place_of_another_which_says_why(cluster, kubectl):
     kubectl("create", "priorityclass", "urgent", "--value=1000")
     for name in ("low-1", "low-2"):
         kubectl("apply", "-f-", stdin=a_pod(name, "6"))
@@ -61,6 +61,12 @@ def test_an_urgent_pod_takes_the_place_of_another_which_says_why(kubectl):
     assert told == f"Preempted by pod {uid} on node {node}"
     assert gone in kubectl("get", "events", "--field-selector=reason=Preempted")
     assert kubectl("get", "pod", "training", "-o", "jsonpath={.status.nominatedNodeName}") == ""
+    why = ask(cluster, "why", "pod/training")[1]
+    before = "0/2 nodes are available: 2 Insufficient cpu."
+    assert why[0] == f"default/training: {node}, by preemption; before: {before}"
+    assert why[1].startswith(f"  {node}: NodeResourcesFit: Insufficient cpu (wants 6, free ")
+    assert why[1].endswith(f"; default/{gone} made way: of 2 nodes this is where that cost least")
+    assert len(why) == 3
 
 
 def ask(cluster: wherry.testing.Cluster, *words: str, stdin: str = "") -> tuple[int, list[str]]:

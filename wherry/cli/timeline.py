@@ -70,7 +70,8 @@ async def _of_pod(client: Client, name: str, namespace: str) -> Story:
     lease = await _found(client, Lease, node.metadata.name, "kube-node-lease") if node is not None else None
     fields = f"involvedObject.kind=Pod,involvedObject.name={name}"
     events = (await client.list(Event, namespace, fields=fields)).items
-    return Story(pod=pod, node=node, lease=lease, events=tuple(events))
+    victims = (await client.list(Event, "", fields="reason=Preempted")).items if pod is not None else ()
+    return Story(pod=pod, node=node, lease=lease, events=tuple(events), preempted=tuple(victims))
 
 
 async def _of_node(client: Client, name: str) -> Story:

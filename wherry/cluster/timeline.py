@@ -42,6 +42,8 @@ class Story:
     lease: Lease | None = None
     pods: tuple[Pod, ...] = ()
     events: tuple[Event, ...] = ()
+    # Of all pods that made way for others.
+    preempted: tuple[Event, ...] = ()
 
 
 def pod_timeline(story: Story) -> list[Moment]:
@@ -49,6 +51,7 @@ def pod_timeline(story: Story) -> list[Moment]:
     found = [*_events(story.events)]
     if story.pod is not None:
         found += _life(story.pod)
+        found += _victims(story.pod, story.preempted)
         since = story.pod.metadata.created_at
         if story.node is not None and since is not None:
             node = [*_silence(story.node, story.lease), *_taints(story.node), *_waits(story.pod, story.node)]
@@ -146,6 +149,14 @@ def _waits(pod: Pod, node: Node) -> Iterator[Moment]:
 
 def _is_about(toleration: Toleration, taint: Taint) -> bool:
     return toleration.key in ("", taint.key) and toleration.effect in ("", taint.effect)
+
+
+def _victims(pod: Pod, events: Iterable[Event]) -> Iterator[Moment]:
+    for event in events:
+        at = event.first_timestamp or event.event_time
+        if at is not None and event.message.startswith(f"Preempted by pod {pod.metadata.uid} "):
+            victim = f"{event.about.namespace}/{event.about.name}"
+            yield Moment(at.replace(microsecond=0), 9, event.reporter or "event", f"pod {victim} makes way for it")
 
 
 def _events(events: Iterable[Event]) -> Iterator[Moment]:
