@@ -1,14 +1,36 @@
-"""What is wrong with a file that an operator wrote: the field, what was seen, what is allowed; in one line."""
+"""Files that an operator wrote, and what is wrong with them: the field, what was seen, what is allowed; in one line."""
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 _KINDS = {"tuple_type": "a list", "string_type": "text", "bool_type": "true or false", "bool_parsing": "true or false"}
 _SEEN = {type(None): "nothing", dict: "a mapping", list: "a list", str: "text", bool: "a boolean"}
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class FileProblem(Exception):
+    """What is wrong with a file, in one line that does not name it."""
+
+
+def read_model(file: Path, model: type[Model]) -> Model:
+    """What a YAML file says; raises FileProblem."""
+    try:
+        return model.model_validate(yaml.safe_load(file.read_text()))
+    except OSError as error:
+        raise FileProblem(error.strerror) from None
+    except yaml.YAMLError as error:
+        raise FileProblem(yaml_problem(error)) from None
+    except ValidationError as error:
+        raise FileProblem(problems_of(error, model)) from None
+    except UnicodeDecodeError:
+        raise FileProblem("it is not text in UTF-8") from None
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> str:

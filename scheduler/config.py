@@ -112,7 +112,7 @@ def read_config(path: Path) -> SchedulerConfig:
     try:
         config = SchedulerConfig.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_problems(error)}") from error
+        raise ConfigError(f"{path}: {problems_of(error)}") from error
     names = [profile.scheduler_name for profile in config.profiles]
     if len(set(names)) < len(names):
         raise ConfigError(f"{path}: profiles: a schedulerName stands twice (seen: {', '.join(names)})")
@@ -137,7 +137,7 @@ def _plugin(plugin: type[Plugin], args: Mapping[str, Any], plugins: Plugins) -> 
     try:
         made = plugin(plugin.Args.model_validate(own))
     except ValidationError as error:
-        raise ConfigError(f"pluginConfig {plugin.name}: {_problems(error)}") from error
+        raise ConfigError(f"pluginConfig {plugin.name}: {problems_of(error)}") from error
     made.switched_off = frozenset(point for point in plugin.points() if not _is_on(plugin.name, point, plugins))
     for at in (plugins.multi_point, plugins.score):
         for entry in at.enabled:
@@ -156,7 +156,8 @@ def _is_on(name: str, point: str, plugins: Plugins) -> bool:
     return is_on
 
 
-def _problems(error: ValidationError) -> str:
+def problems_of(error: ValidationError) -> str:
+    """What a model says of a file's content: where, what it says, what was seen."""
     problems = error.errors(include_url=False)
     return "; ".join(
         f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']} (seen: {each['input']!r})" for each in problems

@@ -18,11 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from apiserver.file_errors import problems_of, yaml_problem
+from apiserver.file_errors import FileProblem, read_model
 from apiserver.request import Target, User
 
 LEVELS = ("None", "Metadata", "Request", "RequestResponse")
@@ -100,13 +99,9 @@ NOTHING = Told(NONE)
 def load_policy(file: Path) -> Policy:
     """Read the file; raises PolicyError."""
     try:
-        return Policy.model_validate(yaml.safe_load(file.read_text()))
-    except OSError as error:
-        raise PolicyError(f"audit policy {file}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise PolicyError(f"audit policy {file}: {yaml_problem(error)}") from None
-    except ValidationError as error:
-        raise PolicyError(f"audit policy {file}: {problems_of(error, Policy)}") from None
+        return read_model(file, Policy)
+    except FileProblem as problem:
+        raise PolicyError(f"audit policy {file}: {problem}") from None
 
 
 def _matches(rule: Rule, user: User, verb: str, target: Target | None, path: str) -> bool:

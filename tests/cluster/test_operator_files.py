@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from wherry.cli import main
 from wherry.cluster.layout import Layout
 from wherry.cluster.operator_files import check_files, say_what_is_newer
+from wherry.cluster.problem import ClusterProblem
 
 POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
 KEYS = "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources: "
@@ -56,6 +57,14 @@ def test_up_names_the_field_and_starts_nothing(tmp_path: Path, file: str, conten
     what = "audit policy" if file.startswith("audit") else "encryption"
     assert result.output == f"Error: {what} {tmp_path / file}: {said}\n"
     assert (result.exit_code, layout.supervisor_file.exists(), KEY in result.output) == (1, False, False)
+
+
+def test_a_file_that_is_no_text_is_named_too(tmp_path: Path) -> None:
+    layout = a_layout(tmp_path, "audit-policy.yaml", "")
+    layout.audit_policy_file.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(ClusterProblem, match=r"audit-policy.yaml: it is not text in UTF-8$"):
+        check_files(layout)
 
 
 def test_files_that_are_right_are_taken(tmp_path: Path) -> None:

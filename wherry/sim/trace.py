@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from scheduler.config import problems_of
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.machinery.errors import Invalid
@@ -64,10 +65,7 @@ def read_nodes(path: Path) -> list[Node]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise TraceError(f"{path}: not YAML: {error}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise TraceError(
-            f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']} (seen: {first['input']!r})"
-        ) from error
+        raise TraceError(f"{path}: {problems_of(error)}") from error
     for kind in kinds:
         for resource, size in kind.allocatable.items():
             _check_quantity(f"{path}: {kind.name}", resource, size)

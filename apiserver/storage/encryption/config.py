@@ -19,14 +19,13 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from apiserver import keys
-from apiserver.file_errors import problems_of, yaml_problem
+from apiserver.file_errors import FileProblem, read_model
 from apiserver.storage.encryption.providers import IDENTITY, Key, key_of
 from wherry.machinery.resource import all_kinds
 
@@ -142,11 +141,8 @@ def load_encryption(file: Path) -> EncryptionConfiguration:
         mode = file.stat().st_mode & 0o777
         if mode & _OTHERS:
             raise EncryptionError(f"{file}: mode {mode:04o}: others may read the keys in it; run `chmod 600 {file}`")
-        content: Any = yaml.safe_load(file.read_text())
-        return EncryptionConfiguration.model_validate(content)
+        return read_model(file, EncryptionConfiguration)
     except OSError as error:
         raise EncryptionError(f"{file}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise EncryptionError(f"{file}: {yaml_problem(error)}") from None
-    except ValidationError as error:
-        raise EncryptionError(f"{file}: {problems_of(error, EncryptionConfiguration)}") from None
+    except FileProblem as problem:
+        raise EncryptionError(f"{file}: {problem}") from None
