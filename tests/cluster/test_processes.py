@@ -132,6 +132,20 @@ def test_a_cluster_has_a_name_that_fits_everywhere(name: str) -> None:
 
 def test_nodes_of_several_clusters_and_several_nodes_have_different_names(tmp_path: Path) -> None:
     first, second = Layout("wherry", tmp_path), Layout("blue", tmp_path)
-    names = [*node_names(first, 1), *node_names(second, 1), *node_names(first, 2), *node_names(second, 2)]
+    names = [*node_names(first, 2), *node_names(second, 2)]
 
-    assert len(set(names)) == 6
+    assert len(set(names)) == 4
+
+
+@pytest.mark.parametrize("had", [("lab", "lab-2"), ("lab-1", "lab-2")])
+def test_nodes_that_stay_keep_their_names_whatever_their_number_was_and_is(
+    tmp_path: Path, had: tuple[str, ...]
+) -> None:
+    layout = Layout("wherry", tmp_path)
+    before = [NodeSettings(name, 10250) for name in had]
+
+    assert node_names(layout, 1, before) == had[:1]
+    assert node_names(layout, 2, before) == had
+    assert node_names(layout, 3, before)[:2] == had
+    assert len(set(node_names(layout, 4, before))) == 4
+    assert node_names(layout, 2)[0] == node_names(layout, 1)[0]

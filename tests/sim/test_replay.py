@@ -100,6 +100,7 @@ def test_whatever_the_workload_all_of_it_ends_and_no_node_holds_too_much(tmp_pat
     ("nodes", "trace", "problem"),
     [
         ("[{name: n, count: 0, allocatable: {}}]", "", "0.count: Input should be greater than or equal to 1 (seen: 0)"),
+        ("name,at,seconds\nswapped,0,1\n", "", "expected a YAML list of kinds of nodes"),
         ("[{name: n, allocatable: {cpu: many}}]", "", "n: cpu: 'many': expected a quantity"),
         (ONE_NODE, "a,soon,1,1,0,1\n", ":2: at: 'soon': expected seconds"),
         (ONE_NODE, "a,0,1,1,0,1\na,0,1,0,0,1\n", ":3: count: '0': expected a whole number"),

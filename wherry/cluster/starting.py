@@ -14,8 +14,9 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -145,7 +146,7 @@ def _decide(layout: Layout, before: Settings | None, wanted: Wanted, network: Po
     taken.add(port)
     nodes = tuple(
         NodeSettings(name, _take(taken, KUBELET_PORT, network.gateway or "127.0.0.1"))
-        for name in node_names(layout, _number_of_nodes(before, wanted))
+        for name in node_names(layout, _number_of_nodes(before, wanted), before.nodes if before else ())
     )
     store = wanted.store or (before.store if before else "sqlite")
     etcd = wanted.etcd or (before.etcd if before else EtcdSettings())
@@ -169,11 +170,16 @@ def _decide(layout: Layout, before: Settings | None, wanted: Wanted, network: Po
     )
 
 
-def node_names(layout: Layout, count: int) -> tuple[str, ...]:
-    """The machine's name; several nodes are numbered, and clusters beside the first say whose they are."""
+def node_names(layout: Layout, count: int, before: Sequence[NodeSettings] = ()) -> tuple[str, ...]:
+    """What so many nodes are called; those that were there before keep their names, and so their pods and volumes.
+
+    The first is called like the machine, the others `-2`, `-3`, …; clusters beside the first say whose they are.
+    """
     host = platform.node().lower() or "node"
     base = host if layout.name == DEFAULT_NAME else f"{host}-{layout.name}"
-    return (base,) if count == 1 else tuple(f"{base}-{index + 1}" for index in range(count))
+    kept = [node.name for node in before][:count]
+    new = (name for name in chain([base], (f"{base}-{number}" for number in range(2, 2 + count))) if name not in kept)
+    return (*kept, *islice(new, count - len(kept)))
 
 
 def _number_of_nodes(before: Settings | None, wanted: Wanted) -> int:

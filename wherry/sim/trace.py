@@ -59,7 +59,10 @@ class Task(NamedTuple):
 def read_nodes(path: Path) -> list[Node]:
     """The nodes of a file; raises TraceError."""
     try:
-        kinds = TypeAdapter(list[NodeKind]).validate_python(yaml.safe_load(path.read_text()))
+        written = yaml.safe_load(path.read_text())
+        if not isinstance(written, list):
+            raise TraceError(f"{path}: expected a YAML list of kinds of nodes, each with name, count and allocatable")
+        kinds = TypeAdapter(list[NodeKind]).validate_python(written)
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
