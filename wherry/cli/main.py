@@ -14,6 +14,7 @@ VERBS = {
     "timeline": "Show what happened to a pod or a node, in order, and which timer fired when.",
     "why": "Explain why a pod is on its node, or why it has none and what would have to change.",
     "plan": "Tell whether a manifest's pods would get nodes now, and which, without placing anything.",
+    "who": "Show who holds which cards, where, and since when.",
     "simulate": "Replay a workload on pretended nodes and compare policies of scheduling.",
 }
 

@@ -33,19 +33,20 @@ class Cluster:
 
 
 @contextmanager
-def cluster(nodes: int = 1) -> Iterator[Cluster]:
-    """A cluster with so many nodes (`fake-1`, `fake-2`, …), all Ready; gone afterwards.
+def cluster(nodes: int = 1, gpus: int = 0) -> Iterator[Cluster]:
+    """A cluster with so many nodes (`fake-1`, `fake-2`, …), all Ready, each with so many GPUs; gone afterwards.
 
     Pods get an address and become Ready at once; those of Jobs succeed. A pod's annotation `sim.wherry.dev/fate` asks
     for another fate: `unready`, `no-image`, `succeeds`, `fails`; `sim.wherry.dev/exit-code` for an end with that code.
     What it uses is what `sim.wherry.dev/cpu` and `sim.wherry.dev/memory` say, or half of what it requests.
     Raises RuntimeError if it does not come up.
     """
-    if nodes < 0:
-        raise ValueError(f"nodes: expected 0 or more, got {nodes}")
+    for what, number in (("nodes", nodes), ("gpus", gpus)):
+        if number < 0:
+            raise ValueError(f"{what}: expected 0 or more, got {number}")
     with tempfile.TemporaryDirectory(prefix="wherry-") as folder:
         port = _free_port()
-        process = _start(Path(folder), port, nodes)
+        process = _start(Path(folder), port, nodes, gpus)
         try:
             _wait_until_ready(process, Path(folder))
             kubeconfig = Path(folder) / "kubeconfig" / "admin.conf"
@@ -54,9 +55,9 @@ def cluster(nodes: int = 1) -> Iterator[Cluster]:
             _stop(process)
 
 
-def _start(folder: Path, port: int, nodes: int) -> subprocess.Popen[bytes]:
+def _start(folder: Path, port: int, nodes: int, gpus: int) -> subprocess.Popen[bytes]:
     command = (sys.executable, "-P", "-m", "wherry.testing.control_plane")
-    options = ("--data-dir", str(folder), "--port", str(port), "--nodes", str(nodes))
+    options = ("--data-dir", str(folder), "--port", str(port), "--nodes", str(nodes), "--gpus", str(gpus))
     with (folder / "cluster.log").open("wb") as log:
         return subprocess.Popen((*command, *options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
 

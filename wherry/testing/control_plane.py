@@ -42,7 +42,8 @@ _POLL_SECONDS = 0.005
 @click.option("--data-dir", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--port", type=int, required=True)
 @click.option("--nodes", type=int, required=True)
-def main(data_dir: Path, port: int, nodes: int) -> None:
+@click.option("--gpus", type=int, default=0)
+def main(data_dir: Path, port: int, nodes: int, gpus: int) -> None:
     """Be a cluster until standard input ends."""
     # Standard output says that it is ready, and is not read any further: what is written there would block at last.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -50,14 +51,16 @@ def main(data_dir: Path, port: int, nodes: int) -> None:
     settings = Settings(port=port, store="memory")
     layout.make()
     make_credentials(layout, settings)
-    uvloop.run(_serve(layout, settings, nodes))
+    uvloop.run(_serve(layout, settings, nodes, gpus))
 
 
-async def _serve(layout: Layout, settings: Settings, nodes: int) -> None:
+async def _serve(layout: Layout, settings: Settings, nodes: int, gpus: int) -> None:
 
     context = apiserver.make_context("apiserver", list(apiserver_options(layout, settings)))
     parts: list[asyncio.Task[Any]] = [asyncio.create_task(serve(Options(**context.params)), name="apiserver")]
-    parts.append(asyncio.create_task(_run_the_rest(layout, settings, nodes), name="controllers, scheduler and nodes"))
+    parts.append(
+        asyncio.create_task(_run_the_rest(layout, settings, nodes, gpus), name="controllers, scheduler and nodes")
+    )
     ended = asyncio.create_task(_end_of_input(), name="end of input")
     done, _ = await asyncio.wait((ended, *parts), return_when=asyncio.FIRST_COMPLETED)
     for task in (*reversed(parts), ended):
@@ -75,7 +78,7 @@ async def _end_of_input() -> None:
     loop.remove_reader(sys.stdin.fileno())
 
 
-async def _run_the_rest(layout: Layout, settings: Settings, nodes: int) -> None:
+async def _run_the_rest(layout: Layout, settings: Settings, nodes: int, gpus: int) -> None:
 
     known = load_plugins()
     profiles = {profile.scheduler_name: plugins_of(profile, known) for profile in SchedulerConfig().profiles}
@@ -87,7 +90,7 @@ async def _run_the_rest(layout: Layout, settings: Settings, nodes: int) -> None:
         asyncio.TaskGroup() as group,
     ):
         await _until_serving(layout, settings)
-        fakes = FakeNodes(admin, nodes)
+        fakes = FakeNodes(admin, nodes, gpus=gpus)
         certificate, key = layout.ca_file.read_bytes(), layout.key("ca").read_bytes()
         signs = ControllerSettings(certificate.decode(), signing_certificate=certificate, signing_key=key)
         group.create_task(Controllers(for_controllers, signs).run())
