@@ -14,10 +14,12 @@ import orjson
 from apiserver import openapi, openapi_v2
 from apiserver.aggregation.describing import group_entry, groups, with_remotes
 from apiserver.openapi_paths import KindRow, SubresourceRow
-from apiserver.reading.negotiation import aggregated_discovery
+from apiserver.reading.answering import told
+from apiserver.reading.negotiation import PROTOBUF, aggregated_discovery
 from apiserver.request import Request, Response, json_response
 from apiserver.subresources import subresources_of
 from wherry.api.extensions.custom_resource import TERMINATING_VERBS, CustomResource
+from wherry.machinery import protobuf
 from wherry.machinery.resource import Resource, all_kinds
 
 if TYPE_CHECKING:
@@ -81,30 +83,40 @@ def serve(server: Server, request: Request) -> Response | None:
     """Answer a discovery or OpenAPI request; None if there is nothing at that path."""
     parts = [part for part in request.path.split("/") if part]
     accept = request.header(b"accept")
-    if parts == ["api"]:
-        version = aggregated_discovery(accept)
-        return _aggregated(server, request, version, core=True) if version else json_response(_api_versions(server))
-    if parts == ["apis"]:
-        version = aggregated_discovery(accept)
-        return _aggregated(server, request, version, core=False) if version else json_response(_group_list(server))
     if parts[:2] == ["openapi", "v3"]:
         return _openapi_v3(server, request, parts[2:])
     if parts == ["openapi", "v2"]:
         return _openapi_v2(server, request)
+    if parts in (["api"], ["apis"]) and (wanted := aggregated_discovery(accept)):
+        return _aggregated(server, request, *wanted, core=parts == ["api"])
+    found = _found(server, parts)
+    return None if found is None else told(request, found)
+
+
+def _found(server: Server, parts: list[str]) -> dict[str, Any] | None:
+    """The legacy form of discovery at a path."""
+    if parts == ["api"]:
+        return _api_versions(server)
+    if parts == ["apis"]:
+        return _group_list(server)
     if len(parts) == 2 and parts[0] == "apis" and parts[1] in _remote_versions(server):
-        return json_response({"kind": "APIGroup", "apiVersion": "v1", **_remote_group(server, parts[1])})
+        return {"kind": "APIGroup", "apiVersion": "v1", **_remote_group(server, parts[1])}
     if len(parts) == 2 and parts[0] == "apis" and parts[1] in group_versions(server) and parts[1]:
-        return json_response({"kind": "APIGroup", "apiVersion": "v1", **_group(server, parts[1])})
+        return {"kind": "APIGroup", "apiVersion": "v1", **_group(server, parts[1])}
     if len(parts) == 2 and parts[0] == "api" and is_served(server, "", parts[1]):
-        return json_response(_resource_list(server, "", parts[1]))
+        return _resource_list(server, "", parts[1])
     if len(parts) == 3 and parts[0] == "apis" and is_served(server, parts[1], parts[2]):
-        return json_response({"apiVersion": "v1", **_resource_list(server, parts[1], parts[2])})
+        return {"apiVersion": "v1", **_resource_list(server, parts[1], parts[2])}
     return None
 
 
 def _api_versions(server: Server) -> dict[str, Any]:
     address = [{"clientCIDR": "0.0.0.0/0", "serverAddress": server.advertised}]
-    return {"kind": "APIVersions", "versions": list(group_versions(server)[""]), "serverAddressByClientCIDRs": address}
+    return {
+        "kind": "APIVersions",
+        "versions": list(group_versions(server)[""]),
+        "serverAddressByClientCIDRs": address,
+    }
 
 
 def _group(server: Server, group: str) -> dict[str, Any]:
@@ -152,14 +164,16 @@ def _resource_list(server: Server, group: str, version: str) -> dict[str, Any]:
     return {"kind": "APIResourceList", "groupVersion": group_version, "resources": rows}
 
 
-def _aggregated(server: Server, request: Request, version: str, *, core: bool) -> Response:
+def _aggregated(server: Server, request: Request, version: str, media_type: str, *, core: bool) -> Response:
     body = _aggregated_body(() if core else server.custom.served, version, core)
     if server.remotes.all and not core:
         body = with_remotes(body, server.remotes.all)
+    if media_type == PROTOBUF:
+        body = protobuf.encode(orjson.loads(body))
     etag = hashlib.sha256(body).hexdigest().upper()
     headers = ((b"etag", f'"{etag}"'.encode()), (b"vary", b"Accept"), (b"cache-control", b"public"))
     # A client's cache takes the headers of a 304 over the stored ones, so it repeats the content type.
-    content_type = f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList".encode()
+    content_type = f"{media_type};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList".encode()
     unchanged = request.header(b"if-none-match").strip('"') == etag
     return Response(304, b"", content_type, headers) if unchanged else Response(200, body, content_type, headers)
 

@@ -9,20 +9,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import yaml
 
 from apiserver.access.reviews import review_of
 from apiserver.extensions.converting import translated
+from apiserver.reading.answering import told, written
 from apiserver.reading.conversion import item_to_client, to_client, to_stored, whole_to_client
 from apiserver.reading.listing import list_objects, selection_of, version_of, wait_for
-from apiserver.reading.negotiation import Representation, negotiate
+from apiserver.reading.negotiation import JSON, PROTOBUF, YAML, Representation, negotiate
 from apiserver.reading.representation import many, one
 from apiserver.reading.watching import watch_objects
 from apiserver.request import Answer, Request, Response, Stream, Target, warning_headers
 from apiserver.steps.authorization import attributes_of, refusal
 from apiserver.writing.applying import is_apply, read_configuration
 from apiserver.writing.authors import author_errors, author_of
-from apiserver.writing.decoding import PROTOBUF, YAML, accept, check_kind, media_type_of, parse, source_of
+from apiserver.writing.decoding import accept, check_kind, media_type_of, parse, source_of
 from apiserver.writing.deletion import DeleteOptions
 from apiserver.writing.patching import patch_function
 from apiserver.writing.rest import Write, copy_of
@@ -113,7 +113,8 @@ def form_of(request: Request, cls: type[Resource]) -> Representation:
     include = request.first("includeObject")
     if include not in _INCLUDES:
         raise BadRequest(f"unrecognized includeObject value: {include[:64]!r}, expected None, Metadata or Object")
-    return negotiate(request.header(b"accept"), forms=review_of(cls.kind) is None)
+    offered = (JSON, YAML) if cls.kind.is_custom else (JSON, YAML, PROTOBUF)
+    return negotiate(request.header(b"accept"), forms=review_of(cls.kind) is None, offered=offered)
 
 
 def respond(server: Server, request: Request, cls: type[Resource], whole: bytes, status: int = 200) -> Response:
@@ -132,23 +133,6 @@ async def _responded(server: Server, request: Request, cls: type[Resource], whol
     return respond(server, request, cls, whole, status)
 
 
-def written(request: Request, form: Representation, body: bytes, status: int = 200) -> Response:
-    """JSON as it is, indented for people, or YAML; with the warnings that came up."""
-    headers = warning_headers(request.warnings)
-    if form.media_type == YAML:
-        text: bytes = yaml.dump(orjson.loads(body), Dumper=yaml.CSafeDumper, sort_keys=False, encoding="utf-8")
-        return Response(status, text, YAML.encode(), headers)
-    if _is_pretty(request):
-        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2) + b"\n"
-    return Response(status, body, headers=headers)
-
-
-def _is_pretty(request: Request) -> bool:
-    if "pretty" in request.query:
-        return request.flag("pretty")
-    return request.headers.get(b"user-agent", b"").startswith((b"curl", b"Wget", b"Mozilla/5.0"))
-
-
 async def get(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET of one object."""
     target = target_of(request)
@@ -164,20 +148,26 @@ async def get(server: Server, request: Request, cls: type[Resource]) -> Answer:
 async def list_(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET of a collection."""
     form = form_of(request, cls)
-    return written(request, form, await list_objects(server, request, cls, form))
+    body = await list_objects(server, request, cls, form)
+    if form.is_protobuf:
+        return Response(200, body, PROTOBUF.encode(), warning_headers(request.warnings))
+    return written(request, form, body)
 
 
 async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET of a collection with `watch=true`."""
     form = form_of(request, cls)
     if form.media_type == YAML:
-        raise NotAcceptable("only the following media types are accepted: application/json")
+        streams = (JSON,) if cls.kind.is_custom else (JSON, PROTOBUF)
+        offered = ", ".join(f"{each};stream=watch" for each in streams)
+        raise NotAcceptable(f"only the following media types are accepted: {offered}")
     if issubclass(cls, CustomResource) and cls.declared.conversions is not None and cls.stored_as is not cls:
         stream = await watch_objects(server, request, cls.stored_as, Representation())
         chunks = translated(server, stream, cls, form, request.first("includeObject"))
     else:
         chunks = (await watch_objects(server, request, cls, form)).chunks
-    return Stream(chunks, headers=warning_headers(request.warnings))
+    content_type = f"{PROTOBUF};stream=watch" if form.is_protobuf else JSON
+    return Stream(chunks, content_type.encode(), headers=warning_headers(request.warnings))
 
 
 async def create(server: Server, request: Request, cls: type[Resource]) -> Answer:
@@ -312,7 +302,7 @@ async def delete(server: Server, request: Request, cls: type[Resource]) -> Answe
     details = {"name": write.name, "group": cls.kind.group, "kind": cls.kind.plural, "uid": uid}
     status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
     status["details"] = {key: value for key, value in details.items() if value}
-    return Response(200, orjson.dumps(status), headers=warning_headers(request.warnings))
+    return told(request, status, headers=warning_headers(request.warnings))
 
 
 async def delete_collection(server: Server, request: Request, cls: type[Resource]) -> Answer:
@@ -333,10 +323,9 @@ async def delete_collection(server: Server, request: Request, cls: type[Resource
             if error.code != 404:
                 raise
     metadata = {"resourceVersion": str(revision)}
-    body = many(
-        cls, (item_to_client(stored.item, cls) for stored in chosen), metadata, form_of(request, cls), server.now()
-    )
-    return Response(200, body)
+    form = form_of(request, cls)
+    body = many(cls, (item_to_client(stored.item, cls) for stored in chosen), metadata, form, server.now())
+    return written(request, form, body)
 
 
 async def serve(server: Server, request: Request, cls: type[Resource]) -> Answer:

@@ -45,6 +45,40 @@ JSONSchemaPropsOrBool allows:1=bool! schema:2=apiext.JSONSchemaProps?
 JSONSchemaPropsOrStringArray schema:1=apiext.JSONSchemaProps? list:2=[string]
 """
 
+# What servers send and nobody sends them, with field numbers from the same files.
+ANSWERS = """\
+package meta meta.k8s.io/v1
+package meta meta.k8s.io/v1beta1
+APIGroup name:1=string! versions:2=[meta.GroupVersionForDiscovery] preferredVersion:3=meta.GroupVersionForDiscovery \
+serverAddressByClientCIDRs:4=[meta.ServerAddressByClientCIDR]
+APIGroupList groups:1=[meta.APIGroup]
+APIResource name:1=string! namespaced:2=bool! kind:3=string! verbs:4=value.Strings shortNames:5=[string] \
+singularName:6=string! categories:7=[string] group:8=string version:9=string storageVersionHash:10=string
+APIResourceList groupVersion:1=string! resources:2=[meta.APIResource]
+APIVersions versions:1=[string] serverAddressByClientCIDRs:2=[meta.ServerAddressByClientCIDR]
+GroupVersionForDiscovery groupVersion:1=string! version:2=string!
+GroupVersionKind group:1=string! version:2=string! kind:3=string!
+PartialObjectMetadata metadata:1=meta.ObjectMeta
+ServerAddressByClientCIDR clientCIDR:1=string! serverAddress:2=string!
+package core v1
+ComponentCondition type:1=string! status:2=string! message:3=string error:4=string
+ComponentStatus metadata:1=meta.ObjectMeta conditions:2=[core.ComponentCondition]
+package apidiscovery apidiscovery.k8s.io/v2
+package apidiscovery apidiscovery.k8s.io/v2beta1
+APIGroupDiscovery metadata:1=meta.ObjectMeta versions:2=[apidiscovery.APIVersionDiscovery]
+APIResourceDiscovery resource:1=string! responseKind:2=meta.GroupVersionKind? scope:3=string! \
+singularResource:4=string! verbs:5=[string] shortNames:6=[string] categories:7=[string] \
+subresources:8=[apidiscovery.APISubresourceDiscovery]
+APISubresourceDiscovery subresource:1=string! responseKind:2=meta.GroupVersionKind? \
+acceptedTypes:3=[meta.GroupVersionKind] verbs:4=[string]
+APIVersionDiscovery version:1=string! resources:2=[apidiscovery.APIResourceDiscovery] freshness:3=string
+package metrics metrics.k8s.io/v1beta1
+ContainerMetrics name:1=string! usage:2={value.Quantity}
+NodeMetrics metadata:1=meta.ObjectMeta timestamp:2=value.Time window:3=value.Duration usage:4={value.Quantity}
+PodMetrics metadata:1=meta.ObjectMeta timestamp:2=value.Time window:3=value.Duration \
+containers:4=[metrics.ContainerMetrics]
+"""
+
 # Fields that 1.37 added to the messages of 1.36; the numbers are in the struct tags of its kubectl.
 ADDED = {
     "autoscaling2.HorizontalPodAutoscalerCondition": "observedGeneration:6=int",
@@ -66,7 +100,7 @@ ADDED = {
 
 
 def main(table: str) -> int:
-    TARGET.write_text(VALUES + "".join(packed(Path(table).read_text().splitlines())))
+    TARGET.write_text(VALUES + "".join(packed(Path(table).read_text().splitlines())) + ANSWERS)
     print(f"{TARGET.name}: {sum(1 for line in TARGET.open() if not line.startswith('package'))} messages")
     return 0
 

@@ -12,7 +12,8 @@ from apiserver.audit.log import AuditLog
 from apiserver.audit.policy import LEVELS, METADATA, REQUEST, REQUEST_RESPONSE, Policy, Told
 from apiserver.matching.reviewed import user_of
 from apiserver.request import Answer, Request, Response, Stream
-from apiserver.writing.decoding import parse
+from apiserver.writing.decoding import PROTOBUF, parse
+from wherry.machinery import protobuf
 from wherry.machinery.errors import ApiError
 from wherry.machinery.time import micro_time_text
 
@@ -53,6 +54,7 @@ class Record:
         self._received = micro_time_text(server.now())
         self.id = request.header(b"audit-id")[:128] or str(uuid.uuid4())
         self._body: list[bytes] = []
+        self._kept_bytes = 0
         if told.level >= REQUEST:
             self._listen()
 
@@ -62,8 +64,9 @@ class Record:
 
         async def listened() -> dict[str, Any]:
             message = await receive()
-            if message["type"] == "http.request" and sum(map(len, kept)) <= MAX_BODY_BYTES:
+            if message["type"] == "http.request" and self._kept_bytes <= MAX_BODY_BYTES:
                 kept.append(message.get("body", b""))
+                self._kept_bytes += len(kept[-1])
             return message
 
         self._request.receive = listened
@@ -151,7 +154,7 @@ class Record:
             if sent is not None:
                 found["requestObject"] = self._shown(sent)
         if self._told.level >= REQUEST_RESPONSE and stage == COMPLETE and answer:
-            said = _object(answer, "")
+            said = _object(answer, _type_of(answer))
             if said is not None:
                 found["responseObject"] = self._shown(said)
         return found
@@ -181,12 +184,16 @@ def _object(body: bytes, content_type: str) -> Any:
         return None
 
 
+def _type_of(answer: bytes) -> str:
+    return PROTOBUF if answer.startswith(protobuf.MAGIC) else ""
+
+
 def _status_of(code: int, body: bytes) -> Json:
     """The status of an answer: a failure's with its words."""
     status: Json = {"metadata": {}, "code": code}
     if code < 400 or not body:
         return status
-    said = _object(body, "")
+    said = _object(body, _type_of(body))
     if isinstance(said, dict) and said.get("kind") == "Status":
         status |= {key: said[key] for key in ("status", "message", "reason", "details") if said.get(key)}
     return status

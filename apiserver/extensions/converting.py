@@ -17,7 +17,8 @@ from apiserver.proxying.callouts import CallFailed
 from apiserver.reading.conversion import to_client
 from apiserver.reading.custom_stored import CustomStored
 from apiserver.reading.negotiation import Representation
-from apiserver.reading.representation import one
+from apiserver.reading.representation import event_of, one
+from apiserver.reading.table import partial
 from apiserver.request import Answer, Request, Stream
 from wherry.api.admission.webhooks import WebhookClientConfig
 from wherry.api.extensions.conversions import Conversions, NotConverted, key_of
@@ -140,10 +141,11 @@ async def translated(
         for line in chunk.splitlines():
             event = orjson.loads(line)
             obj = event["object"]
+            body = orjson.dumps(obj)
             if event["type"] in ("ADDED", "MODIFIED", "DELETED") and conversions is not None:
                 await _ask(server, conversions, [obj], cls.kind.api_version)
                 body = one(cls, orjson.dumps(to_client(obj, cls)), form, server.now(), include)
-                event["object"] = orjson.Fragment(body)
             elif event["type"] == "BOOKMARK":
-                obj["apiVersion"] = cls.kind.api_version
-            yield orjson.dumps(event) + b"\n"
+                body = orjson.dumps({**obj, "apiVersion": cls.kind.api_version})
+                body = partial(body, form) if form.is_partial else body
+            yield event_of(event["type"], body, form)

@@ -13,6 +13,7 @@ import orjson
 
 from apiserver import resources
 from apiserver.metrics.readings import Used
+from apiserver.reading.answering import written
 from apiserver.reading.listing import selection_of
 from apiserver.reading.representation import many
 from apiserver.reading.stored import Stored
@@ -56,7 +57,7 @@ async def serve(server: Server, request: Request, cls: type[Resource]) -> Answer
     selection = selection_of(request, _MEASURED[cls], target.namespace)
     chosen = [each for each in server.cache.of(_MEASURED[cls]).objects(target.namespace) if selection.matches(each)]
     items = (orjson.dumps(item) for item in await _measured(server, cls, chosen))
-    return resources.written(request, form, many(cls, items, {}, form, server.now(), request.first("includeObject")))
+    return written(request, form, many(cls, items, {}, form, server.now(), request.first("includeObject")))
 
 
 async def _measured(server: Server, cls: type[Resource], chosen: Iterable[Stored]) -> list[Json]:

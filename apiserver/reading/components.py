@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver import resources
+from apiserver.reading.answering import written
 from apiserver.reading.representation import many
 from apiserver.request import Answer, Request
 from wherry.api.coordination.lease import Lease, LeaseSpec
@@ -49,7 +50,7 @@ async def serve(server: Server, request: Request) -> Answer:
     form = resources.form_of(request, ComponentStatus)
     items = (_told(server, name) for name in _COMPONENTS)
     body = many(ComponentStatus, items, {}, form, server.now(), request.first("includeObject"))
-    return resources.written(request, form, body)
+    return written(request, form, body)
 
 
 def _problem(server: Server, component: str) -> str | None:

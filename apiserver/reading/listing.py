@@ -16,7 +16,7 @@ import orjson
 from apiserver import keys
 from apiserver.reading.conversion import is_converted, item_to_client, stored_fields
 from apiserver.reading.negotiation import Representation
-from apiserver.reading.representation import many
+from apiserver.reading.representation import many, many_in_protobuf
 from apiserver.reading.stored import Stored
 from apiserver.reading.watchers import Selection
 from apiserver.request import Request
@@ -94,7 +94,11 @@ async def list_objects(server: Server, request: Request, cls: type[Resource], fo
         stored, metadata = await _page(server, cls, selection, limit, version or 0, "")
     else:
         stored, metadata = await _newest(server, cls, selection, limit, version)
+    if form.is_protobuf:
+        stored = list(stored)  # as it is now, although others write while it is encoded
     items = (item_to_client(each.item, cls) for each in stored) if is_converted(cls) else (each.item for each in stored)
+    if form.is_protobuf:
+        return await many_in_protobuf(cls, items, metadata, form)
     return many(cls, items, metadata, form, server.now(), request.first("includeObject"))
 
 

@@ -1,4 +1,5 @@
-"""Which representation of an object the client wants: itself, a Table row, or only its metadata.
+"""Which representation of an object the client wants: itself, a Table row, or only its metadata; in JSON, YAML or
+protobuf.
 
 Kubernetes: apiserver `endpoints/handlers/negotiation`.
 """
@@ -10,7 +11,10 @@ from typing import NamedTuple
 
 from wherry.machinery.errors import NotAcceptable
 
-JSON_TYPES = ("application/json", "application/*", "*/*")
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+JSON_TYPES = (JSON, "application/*", "*/*")
+
+_FORM_VERSIONS = ("v1", "v1beta1")
 
 
 class Representation(NamedTuple):
@@ -20,12 +24,17 @@ class Representation(NamedTuple):
 
     form: str = ""
     version: str = "v1"
-    media_type: str = "application/json"
+    media_type: str = JSON
 
     @property
     def api_version(self) -> str:
         """apiVersion of Tables and partial objects."""
         return f"meta.k8s.io/{self.version}"
+
+    @property
+    def is_protobuf(self) -> bool:
+        """Whether bodies are protobuf messages."""
+        return self.media_type == PROTOBUF
 
     @property
     def is_partial(self) -> bool:
@@ -53,34 +62,41 @@ def _clauses(accept: str) -> list[_Clause]:
 
 
 @lru_cache(maxsize=1024)
-def negotiate(accept: str, *, forms: bool = True) -> Representation:
+def negotiate(accept: str, *, forms: bool = True, offered: tuple[str, ...] = (JSON, YAML, PROTOBUF)) -> Representation:
     """The first clause of an Accept header that can be served; raises `NotAcceptable`.
 
-    `forms` is False where no Table or partial object is possible: such clauses are passed over.
+    `forms` is False where no Table or partial object is possible: such clauses are passed over. `offered` are the media
+    types of objects as they are. Tables have no protobuf form; metadata alone has, whatever the kind.
 
     >>> negotiate("application/json;as=Table;v=v1;g=meta.k8s.io,application/json").form
     'Table'
+    >>> negotiate("application/vnd.kubernetes.protobuf,application/json").is_protobuf
+    True
     """
     for media_type, parameters, quality in _clauses(accept or "*/*"):
         form, version = parameters.get("as", ""), parameters.get("v", "v1")
-        if quality <= 0 or media_type not in (*JSON_TYPES, "application/yaml"):
+        media_type = JSON if media_type in JSON_TYPES else media_type
+        if quality <= 0 or media_type not in (JSON, YAML, PROTOBUF):
             continue
         if not form:
-            return Representation(media_type="application/yaml" if media_type.endswith("yaml") else "application/json")
-        known = form in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList") and version in ("v1", "v1beta1")
+            if media_type in offered:
+                return Representation(media_type=media_type)
+            continue
+        whole = form == "Table" and media_type != PROTOBUF
+        known = (whole or form in ("PartialObjectMetadata", "PartialObjectMetadataList")) and version in _FORM_VERSIONS
         if forms and known and parameters.get("g", "meta.k8s.io") == "meta.k8s.io":
-            return Representation(form, version)
-    raise NotAcceptable("only the following media types are accepted: application/json, application/yaml")
+            return Representation(form, version, media_type)
+    raise NotAcceptable(f"only the following media types are accepted: {', '.join(offered)}")
 
 
 @lru_cache(maxsize=256)
-def aggregated_discovery(accept: str) -> str:
-    """The version of aggregated discovery asked for before plain JSON, or an empty string."""
+def aggregated_discovery(accept: str) -> tuple[str, str] | None:
+    """The version of aggregated discovery asked for before the legacy form, and the media type; None if none is."""
     for media_type, parameters, _ in _clauses(accept or "*/*"):
-        if media_type not in JSON_TYPES:
+        if media_type not in (*JSON_TYPES, PROTOBUF):
             continue
         if parameters.get("g") != "apidiscovery.k8s.io":
-            return ""
+            return None
         if parameters.get("as") == "APIGroupDiscoveryList" and parameters.get("v") in ("v2", "v2beta1"):
-            return parameters["v"]
-    return ""
+            return parameters["v"], PROTOBUF if media_type == PROTOBUF else JSON
+    return None

@@ -13,7 +13,7 @@ import orjson
 
 from apiserver.reading.listing import selection_of, version_of, wait_for
 from apiserver.reading.negotiation import Representation
-from apiserver.reading.representation import bookmark, watch_frame
+from apiserver.reading.representation import bookmark, event_of, watch_frame
 from apiserver.reading.watch_cache import ResourceCache
 from apiserver.reading.watchers import Watcher
 from apiserver.request import Request, Stream
@@ -43,7 +43,7 @@ async def watch_objects(server: Server, request: Request, cls: type[Resource], f
     seconds = _timeout(server, request)
     include = request.first("includeObject")
     frame = watch_frame(cls, form, server.now, include)
-    shared: object = object() if form.form == "Table" else (form.form, form.version, cls.kind.api_version)
+    shared: object = object() if form.form == "Table" else (form, cls.kind.api_version)
     wants_state = initial or (initial is None and not version)
     if version is None or wants_state:
         await server.cache.fresh()
@@ -53,7 +53,7 @@ async def watch_objects(server: Server, request: Request, cls: type[Resource], f
         except Timeout as late:
             if initial:
                 raise
-            return Stream(_only(_error(late)))
+            return Stream(_only(_error(late, form)))
     since = server.cache.applied if version is None else version
     start = _Start(since, bool(wants_state), initial is True, form, request.flag("allowWatchBookmarks"))
     watcher = Watcher(selection, frame, shared, user=request.user.name, on_cut=request.abort)
@@ -93,7 +93,8 @@ async def _events(
         while chunk := await watcher.chunk():
             yield chunk
     except Compacted:
-        yield _error(Expired(f"too old resource version: {start.version} ({server.cache.applied})"))
+        expired = Expired(f"too old resource version: {start.version} ({server.cache.applied})")
+        yield _error(expired, start.form)
     finally:
         for timer in timers:
             timer.cancel()
@@ -138,8 +139,8 @@ async def _only(event: bytes) -> AsyncIterator[bytes]:
     yield event
 
 
-def _error(error: ApiError) -> bytes:
-    return orjson.dumps({"type": "ERROR", "object": error.to_status()}) + b"\n"
+def _error(error: ApiError, form: Representation) -> bytes:
+    return event_of("ERROR", orjson.dumps(error.to_status()), form)
 
 
 def _wants_initial_events(request: Request) -> bool | None:

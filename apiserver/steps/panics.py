@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from apiserver.request import Answer, Request, Response, json_response, too_large, warning_headers
+from apiserver.reading.answering import status_response
+from apiserver.request import Answer, Request, too_large, warning_headers
 from apiserver.storage.store import Compacted, FutureRevision, StoreUnavailable
 from apiserver.storage.store import TooLarge as ValueTooLarge
-from wherry.machinery.errors import ApiError, Expired, InternalError, Unauthorized, Unavailable
+from wherry.machinery.errors import ApiError, Expired, InternalError, Unavailable
 
 if TYPE_CHECKING:
     from apiserver.pipeline import Proceed
@@ -24,26 +25,16 @@ async def panics_become_500(server: Server, request: Request, proceed: Proceed) 
     try:
         return await proceed(server, request)
     except ApiError as error:
-        answer = status_response(error)
+        answer = status_response(request, error)
         return answer._replace(headers=(*answer.headers, *warning_headers(request.warnings)))
     except Compacted:
-        return status_response(Expired("The resourceVersion for the provided list is too old."))
+        return status_response(request, Expired("The resourceVersion for the provided list is too old."))
     except ValueTooLarge:
-        return status_response(too_large())
+        return status_response(request, too_large())
     except (StoreUnavailable, FutureRevision) as error:
-        return status_response(Unavailable(f"the store did not answer: {error}"))
+        return status_response(request, Unavailable(f"the store did not answer: {error}"))
     except (asyncio.CancelledError, GeneratorExit):
         raise
     except Exception:
         log.exception("request failed", method=request.method, path=request.path)
-        return status_response(InternalError("Internal error occurred: see the API server's log"))
-
-
-def status_response(error: ApiError) -> Response:
-    """An error as an HTTP answer."""
-    headers: list[tuple[bytes, bytes]] = []
-    if error.retry_after_seconds is not None and error.code in (429, 500, 503):
-        headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
-    if isinstance(error, Unauthorized):
-        headers.append((b"www-authenticate", b'Bearer realm="kubernetes"'))
-    return json_response(error.to_status(), error.code, tuple(headers))
+        return status_response(request, InternalError("Internal error occurred: see the API server's log"))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from apiserver import resources
 from apiserver.matching.attributes import Facet, Names
-from apiserver.request import Answer, Request, json_response
+from apiserver.reading.answering import told
+from apiserver.request import Answer, Request
 from apiserver.subresources.base import subresource
 from apiserver.writing.rest import Write
 from wherry.api.core.binding import Binding
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from apiserver.server import Server
 
 Draft = dict[str, Any]
+_SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
 @subresource("pods/binding", verbs=("create",), kind=("", "v1", "Binding"))
 async def binding(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """POST: assign a pod to a node, if it has none yet."""
     write = resources.write_of(request, cls, "UPDATE")
-    return await _bind(server, await resources.read_draft(request, Binding), write)
+    await _bind(server, await resources.read_draft(request, Binding), write)
+    return told(request, _SUCCESS, 201)
 
 
 async def bind_by_body(server: Server, request: Request) -> Answer:
@@ -34,10 +37,11 @@ async def bind_by_body(server: Server, request: Request) -> Answer:
     write = resources.write_of(request, Pod, "UPDATE")
     draft = await resources.read_draft(request, Binding)
     write.name, write.subresource = draft["metadata"].get("name", ""), "binding"
-    return await _bind(server, draft, write)
+    await _bind(server, draft, write)
+    return told(request, _SUCCESS, 201)
 
 
-async def _bind(server: Server, draft: Draft, write: Write) -> Answer:
+async def _bind(server: Server, draft: Draft, write: Write) -> None:
     write.author = None  # Kubernetes: nobody owns the place that a pod was given
     target = draft.get("target") or {}
     errors = []
@@ -66,7 +70,6 @@ async def _bind(server: Server, draft: Draft, write: Write) -> Answer:
     pod = {"namespace": write.namespace, "name": write.name, "uid": uid}
     async with server.grants.exclusive(pod, annotations):
         await server.rest(Pod).update(bound, write)
-    return json_response({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
 
 def _leave(pod: Draft, binding: Draft) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from apiserver import resources
 from apiserver.matching.attributes import Facet, Names
-from apiserver.request import SERVER_ITSELF, Answer, Request, json_response
+from apiserver.reading.answering import told
+from apiserver.request import SERVER_ITSELF, Answer, Request
 from apiserver.subresources.base import subresource
 from apiserver.writing.deletion import DeleteOptions
 from apiserver.writing.rest import Write
@@ -38,7 +39,7 @@ async def eviction(server: Server, request: Request, cls: type[Resource]) -> Ans
     write.subresource = ""
     write.facet = Facet("eviction", "CREATE", Names("policy", "v1", "Eviction"), lambda _: draft, _leave)
     await server.rest(cls).delete(options, write)
-    return json_response(_SUCCESS, 201)
+    return told(request, _SUCCESS, 201)
 
 
 def _leave(pod: Draft, eviction: Draft) -> None:

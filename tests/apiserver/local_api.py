@@ -73,16 +73,16 @@ class Stream:
     def __init__(self) -> None:
         self.chunks: asyncio.Queue[bytes] = asyncio.Queue()
         self.started: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._rest = b""
+        self.rest = b""
 
     async def next(self, seconds: float = 5) -> dict[str, Any] | None:
         """The next event; None when the stream has ended."""
-        while b"\n" not in self._rest:
+        while b"\n" not in self.rest:
             chunk = await asyncio.wait_for(self.chunks.get(), seconds)
             if not chunk:
                 return None
-            self._rest += chunk
-        line, _, self._rest = self._rest.partition(b"\n")
+            self.rest += chunk
+        line, _, self.rest = self.rest.partition(b"\n")
         event: dict[str, Any] = orjson.loads(line)
         return event
 

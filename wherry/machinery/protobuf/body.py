@@ -26,6 +26,8 @@ from wherry.machinery.time import go_duration_text, micro_time_text, time_text
 MAGIC = b"k8s\0"
 MAX_DEPTH = 64
 
+_OF_EVERY_VERSION = ("DeleteOptions", "Status", "APIVersions", "APIGroup", "APIGroupList", "APIResourceList")
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -35,10 +37,19 @@ def decode(body: bytes) -> dict[str, Any]:
         raise ValueError("the body is not protobuf: it does not begin with k8s\\0")
     decoder = _Decoder()
     api_version, kind, raw = decoder.envelope(body[len(MAGIC) :])
-    name = "meta.DeleteOptions" if kind == "DeleteOptions" else f"{package(api_version)}.{kind}"
-    if message(name) is None:
+    name = message_of(api_version, kind)
+    item = message_of(api_version, kind.removesuffix("List"))
+    if name is None and item is not None and kind.endswith("List"):
+        return {"apiVersion": api_version, "kind": kind} | decoder.items(raw, item)
+    if name is None:
         raise ValueError(f'no protobuf form of kind "{kind}" in version "{api_version}" is known')
     return {"apiVersion": api_version, "kind": kind} | decoder.object(raw, name)
+
+
+def message_of(api_version: str, kind: str) -> str | None:
+    """The message of a kind. What belongs to every version is among those of metadata."""
+    name = f"meta.{kind}" if kind in _OF_EVERY_VERSION else f"{package(api_version)}.{kind}"
+    return None if message(name) is None else name
 
 
 def decode_delete_options(body: bytes) -> dict[str, Any]:
@@ -83,6 +94,16 @@ class _Decoder:
             elif value is not None and (field.keeps_zero or not _is_zero(value)):
                 result[field.name] = value
         return result
+
+    def items(self, data: bytes, item: str) -> dict[str, Any]:
+        """A list of messages: all of Kubernetes' lists have the same two fields."""
+        found: dict[str, Any] = {"metadata": {}, "items": []}
+        for number, payload in self._byte_fields(data):
+            if number == 1:
+                found["metadata"] = self.object(payload, "meta.ListMeta")
+            elif number == 2:
+                found["items"].append(self.object(payload, item))
+        return found
 
     def _payloads(self, data: bytes, fields: Fields, name: str) -> dict[int, list[Payload]]:
         """What the wire has for each known field, numbers of packed lists unpacked."""

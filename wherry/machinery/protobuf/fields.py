@@ -11,8 +11,8 @@ messages of an API group version; each further line is a message and its fields,
     :2=type                                an embedded struct: its fields stand in this message
 
 Package `value` holds the messages that are not objects in JSON: times, quantities and the like. The messages are
-those of Kubernetes 1.36 and the plain fields that 1.37 added to them; what 1.37 adds behind alpha gates in new
-messages is skipped like any unknown field.
+those of Kubernetes 1.36 and the plain fields that 1.37 added to them. Differs: what 1.37 adds behind alpha gates in new
+messages is skipped like any unknown field, and missing in answers.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
+_ONE_BYTE = [bytes((number,)) for number in range(128)]
+
 # A body of 3 MiB may consist of a million empty fields, which nobody sends and which would take seconds to look at.
 MAX_FIELDS = 200_000
 
@@ -59,6 +61,33 @@ def varint(data: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return number & 0xFFFF_FFFF_FFFF_FFFF, position + shift // 7 + 1
     raise ValueError("unexpected end of the body" if len(data) - position < 10 else "a number has more than 64 bits")
+
+
+def varint_bytes(number: int) -> bytes:
+    """A number on the wire; a negative one as its two's complement.
+
+    >>> varint_bytes(300), varint(varint_bytes(-1), 0)[0] == 2**64 - 1
+    (b'\\xac\\x02', True)
+    """
+    if 0 <= number < 128:
+        return _ONE_BYTE[number]
+    number &= 0xFFFF_FFFF_FFFF_FFFF
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
+def tag(number: int, wire_type: int) -> bytes:
+    """What stands before a field's payload."""
+    return varint_bytes(number << 3 | wire_type)
+
+
+def delimited(tag: bytes, data: bytes) -> bytes:
+    """A field that holds a run of bytes."""
+    return b"%b%b%b" % (tag, varint_bytes(len(data)), data)
 
 
 def signed(number: int) -> int:
