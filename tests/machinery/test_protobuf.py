@@ -203,12 +203,12 @@ def test_nesting_is_bounded():
 
 
 def test_a_hostile_body_is_answered_soon():
-    started = time.monotonic()
+    started = time.process_time()
 
     with contextlib.suppress(ValueError):
         decode(body("v1", "Pod", field(2, field(2, b"\x3a\x00" * 199_000))))
 
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @given(st.binary(max_size=200))
