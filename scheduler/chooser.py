@@ -46,8 +46,11 @@ class Chooser:
     def __contains__(self, scheduler_name: str) -> bool:
         return scheduler_name in self._answers
 
-    def choose(self, pod: PodView, *, explains: bool = False) -> Outcome:
-        """What becomes of the pod on the nodes as they are now; who asks for reasons gets all, at some cost."""
+    def choose(self, pod: PodView, *, explains: bool = False, preempts: bool = True) -> Outcome:
+        """What becomes of the pod on the nodes as they are now; who asks for reasons gets all, at some cost.
+
+        Who could make way is worked out only if it `preempts`.
+        """
         nominations = self._preemptor.nominations
         with nominations.making_way(pod) if nominations else nullcontext():
             answers = self._answers[pod.spec.scheduler_name]
@@ -64,7 +67,19 @@ class Chooser:
                 decision = self._fits_either_way(pod, decision, answers)
             if decision.winner:
                 return Outcome(Choice(decision.winner, 0.0, "", 0.0), record_of(decision))
-            return Outcome(decision=decision, preemption=self._preemptor.plan(pod, decision, answers.panel))
+            who = self._preemptor.plan(pod, decision, answers.panel) if preempts else None
+            return Outcome(decision=decision, preemption=who)
+
+    def options(self, pod: PodView) -> list[str]:
+        """All nodes that can hold the pod now, the best first."""
+        nominations = self._preemptor.nominations
+        with nominations.making_way(pod) if nominations else nullcontext():
+            answers = self._answers[pod.spec.scheduler_name]
+            decision = answers.to(pod).decision(pod)
+            if nominations and answers.looking_around(pod):
+                decision = self._fits_either_way(pod, decision, answers)
+        order = np.argsort(-decision.totals, kind="stable").tolist()
+        return [decision.nodes[row] for row in order if decision.feasible[row]]
 
     def _at_nominated_node(self, pod: PodView, answers: Answers) -> Choice | None:
         node = self._preemptor.nominations.node_of(pod.uid) or pod.pod.status.nominated_node_name

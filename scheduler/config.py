@@ -16,7 +16,7 @@
             resources: [{name: nvidia.com/gpu, weight: 5}, {name: cpu, weight: 1}]
 
 Every known plugin is on unless a profile disables it (`*` disables all that are not enabled by name). What is said at
-one extension point (`filter`, `score`, `postFilter`) wins over what is said for all of them.
+one extension point (`preEnqueue`, `filter`, `score`, `postFilter`) wins over what is said for all of them.
 
 Differs: there is nothing to turn off at the points `preFilter` and `preScore`, which belong to `filter` and `score`,
 nor at those that have one plugin only (`queueSort`, `bind` and others).
@@ -37,7 +37,7 @@ from scheduler.framework import Plugin
 DEFAULT_SCHEDULER = "default-scheduler"
 ALL = "*"
 # Extension points of our plugins, and how the file calls them.
-POINTS = {"filter": "filter", "score": "score", "evicts": "post_filter"}
+POINTS = {"filter": "filter", "score": "score", "evicts": "post_filter", "gathers": "pre_enqueue"}
 
 
 class ConfigError(ValueError):
@@ -69,6 +69,7 @@ class Plugins(_Part):
     filter: PluginSet = PluginSet()
     score: PluginSet = PluginSet()
     post_filter: PluginSet = PluginSet()
+    pre_enqueue: PluginSet = PluginSet()
 
 
 class PluginConfig(_Part):

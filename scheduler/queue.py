@@ -108,6 +108,15 @@ class Queue:
                 return entry.pod
         return None
 
+    def take(self, uid: str) -> PodView | None:
+        """A pod that is tried together with another, whatever it waits for: in flight from here on; None: it cannot."""
+        entry = self._entries.get(uid)
+        if entry is None or entry.state in (State.GATED, State.IN_FLIGHT):
+            return None
+        self._stop_waiting(entry)
+        entry.state, entry.attempts, entry.ticket = State.IN_FLIGHT, entry.attempts + 1, next(self._tickets)
+        return entry.pod
+
     def refused(self, pod: PodView, rejected_by: frozenset[str], now: float) -> None:
         """The pod in flight fits nowhere, and these plugins stand in its way."""
         entry = self._landed(pod, now)

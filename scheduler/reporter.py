@@ -31,7 +31,7 @@ class Reporter:
     """Runs until cancelled. Of several messages about one pod that wait to be written only the last is."""
 
     def __init__(self, client: Client, component: str, may_act: Callable[[], bool]) -> None:
-        self._client, self._may_act = client, may_act
+        self._client, self.may_act = client, may_act
         self._recorder = EventRecorder(client, component)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._records: dict[str, Record] = {}
@@ -96,7 +96,7 @@ class Reporter:
     async def _work(self) -> None:
         while True:
             latest = self._latest.pop(await self._waiting.get(), None)
-            if latest is not None and self._may_act():
+            if latest is not None and self.may_act():
                 await self._write(*latest)
 
     async def _write(self, pod: Pod, news: News) -> None:

@@ -18,9 +18,12 @@ import structlog
 
 from scheduler.binder import Binder, Bound
 from scheduler.chooser import Chooser, Outcome
+from scheduler.cycle.plan import Choice
 from scheduler.devices.room import Devices
 from scheduler.explaining.attention import Attention
+from scheduler.explaining.text import Record, brief
 from scheduler.framework import Plugin, culprit
+from scheduler.gangs.shell import Gangs, Tables
 from scheduler.pods import PodView
 from scheduler.preemption.preemptor import Preemptor
 from scheduler.queue import Queue
@@ -61,19 +64,21 @@ class Scheduler:
         self._reporter = Reporter(client, next(iter(profiles)), may_act)
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, lambda pod: self._wake(pod.pod, None))
         self._chooser = Chooser(self.snapshot, profiles, self._preemptor, seed)
+        self._gangs = Gangs(client, profiles, self.snapshot, self.queue, (self._reporter, self._preemptor))
+        self._tables = Tables(self.snapshot, self._chooser, self._devices, self._viewed)
         self._attention = Attention()
         self._woken = asyncio.Event()
         self.pods.subscribe(self._pod_changed)
         self.nodes.subscribe(self._node_changed)
         self.namespaces.subscribe(self._namespace_changed)
-        for informer in (*self._volumes.informers, *self._devices.informers):
+        for informer in (self._gangs.informer, *self._volumes.informers, *self._devices.informers):
             informer.subscribe(lambda change: self._wake(*change))
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             informers: tuple[Informer[Any], ...] = (self.nodes, self.namespaces, self.pods, self._preemptor.budgets)
-            informers = (*informers, *self._volumes.informers, *self._devices.informers)
+            informers = (*informers, *self._volumes.informers, *self._devices.informers, self._gangs.informer)
             for informer in informers:
                 group.create_task(informer.run(), name=f"informer {informer.kind.kind.plural}")
             group.create_task(self._binder.run(), name="binder")
@@ -81,6 +86,7 @@ class Scheduler:
             group.create_task(self._devices.run(), name="devices")
             group.create_task(self._reporter.run(), name="reporter")
             group.create_task(self._preemptor.run(), name="preemptor")
+            group.create_task(self._gangs.run(), name="gangs")
             # A plan on half of the pods would give away the room of the other half.
             for informer in informers:
                 await informer.synced()
@@ -88,6 +94,9 @@ class Scheduler:
 
     async def _schedule(self) -> None:
         planned = 0
+        for uid in list(self._gangs.begun()) if self._may_act() else ():
+            if begun := self.queue.take(uid):
+                await self._place_or_retry(begun)
         while True:
             pod = self.queue.pop(self._now()) if self._may_act() else None
             if pod is None:
@@ -100,7 +109,12 @@ class Scheduler:
 
     async def _place_or_retry(self, pod: PodView) -> None:
         try:
-            await self._place(pod)
+            places = self._gangs.turn(pod, self._tables, self._now())
+            if places is None:
+                await self._place(pod)
+            for place in places or ():
+                record = brief(place.pod.key, place.choice, len(self.snapshot.columns))
+                await self._send(self._viewed(place.pod), place.choice, record)
         except Exception as error:
             # A plugin, perhaps a user's, that breaks over one pod must not keep all others from their nodes.
             log.exception("plan broken", pod=pod.key)
@@ -108,7 +122,7 @@ class Scheduler:
             self._reporter.found_no_node(pod.pod, f"running {culprit(error)}: {error!r}")
 
     async def _place(self, pod: PodView) -> None:
-        pod = self._devices.lookup.view(self._volumes.lookup.view(pod))
+        pod = self._viewed(pod)
         outcome = self._chooser.choose(pod, explains=self._attention.is_free(self._now()))
         choice = outcome.choice
         if choice is None:
@@ -118,10 +132,18 @@ class Scheduler:
             self.queue.retry_later(pod, self._now())
             self._reporter.found_no_node(pod.pod, f"node {choice.node}: {why}")
             return
-        if record := self._preemptor.reason(pod, choice.node) or outcome.record:
-            self._reporter.chosen(pod, record)
+        record = self._preemptor.reason(pod, choice.node) or outcome.record
         self._preemptor.withdraw(pod, goes_to=choice.node)
         self.snapshot.place(pod, choice.node)
+        await self._send(pod, choice, record)
+
+    def _viewed(self, pod: PodView) -> PodView:
+        return self._devices.lookup.view(self._volumes.lookup.view(pod))
+
+    async def _send(self, pod: PodView, choice: Choice, record: Record | None) -> None:
+        """Have a pod bound that counts on its node already."""
+        if record is not None:
+            self._reporter.chosen(pod, record)
         log.info("plan", pod=pod.key, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
         if self._devices.has_claims(pod):
             self._devices.bind(pod, choice.node, self._bind)
@@ -184,6 +206,7 @@ class Scheduler:
             return
         uid = PodView(seen).uid
         self._preemptor.pod_changed(change)
+        self._gangs.pod_changed(change)
         if after is None or after.is_finished:
             self.queue.remove(uid)
             self.snapshot.remove(uid)

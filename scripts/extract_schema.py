@@ -24,6 +24,8 @@ VERSION = "v1.37.0"
 TARGET = Path(__file__).parents[1] / "wherry" / "machinery" / "schema" / "definitions.json"
 
 STABLE = re.compile(r"\.v\d+\.[A-Z]\w*$")
+# Kinds that are served before they are stable: what pods are members of when they are scheduled together.
+BETA = re.compile(r"\.scheduling\.v1beta1\.(PodGroup|Workload)(List)?$")
 REF = "#/components/schemas/"
 
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
@@ -75,7 +77,7 @@ def read_published() -> dict[str, Any]:
 def reachable(published: dict[str, Any]) -> set[str]:
     """The names of all stable definitions and of whatever they mention."""
     found: set[str] = set()
-    waiting = [name for name in published if STABLE.search(name)]
+    waiting = [name for name in published if STABLE.search(name) or BETA.search(name)]
     while waiting:
         name = waiting.pop()
         if name not in found:
@@ -121,10 +123,15 @@ def schema(node: dict[str, Any]) -> dict[str, Any]:
             case "items" | "additionalProperties":
                 result[word] = schema(value) if isinstance(value, dict) else value
             case "x-kubernetes-group-version-kind":
-                result[word] = [gvk for gvk in value if re.fullmatch(r"v\d+", gvk["version"])]
+                result[word] = [gvk for gvk in value if is_served(**gvk)]
             case _:
                 result[word] = value
     return result
+
+
+def is_served(group: str, version: str, kind: str) -> bool:
+    """Whether a kind of this name and version is one of ours."""
+    return bool(re.fullmatch(r"v\d+", version)) or (group == "scheduling.k8s.io" and version == "v1beta1")
 
 
 def metrics() -> dict[str, Any]:

@@ -49,6 +49,7 @@ _VIEWED = {
     "policy": ["poddisruptionbudgets", "poddisruptionbudgets/status"],
     "networking.k8s.io": ["ingresses", "ingresses/status", "networkpolicies"],
     "resource.k8s.io": ["resourceclaims", "resourceclaims/status", "resourceclaimtemplates"],
+    "scheduling.k8s.io": ["podgroups", "podgroups/status", "workloads"],
     "discovery.k8s.io": ["endpointslices"],
     "events.k8s.io": ["events"],
     "metrics.k8s.io": ["nodes", "pods"],
@@ -85,6 +86,7 @@ _EDITED = {
     "policy": ["poddisruptionbudgets"],
     "networking.k8s.io": ["ingresses", "networkpolicies"],
     "resource.k8s.io": ["resourceclaims", "resourceclaimtemplates"],
+    "scheduling.k8s.io": ["podgroups", "workloads"],
 }
 
 
@@ -166,7 +168,8 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _rule(READ, "replicasets statefulsets", "apps"),
         _rule(READ, "poddisruptionbudgets", "policy"),
         _rule(READ, "storageclasses", "storage.k8s.io"),
-        _rule(READ, "priorityclasses", "scheduling.k8s.io"),
+        _rule(READ, "priorityclasses podgroups", "scheduling.k8s.io"),
+        _rule(["patch", "update"], "podgroups/status", "scheduling.k8s.io"),
         _rule(READ, "deviceclasses resourceslices", "resource.k8s.io"),
         _rule([*READ, "patch", "update"], "resourceclaims resourceclaims/status", "resource.k8s.io"),
     ],

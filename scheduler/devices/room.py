@@ -185,6 +185,11 @@ class Devices:
         if owed and self._tasks is not None:
             self._tasks.create_task(self._undo(pod, owed), name=f"claims given back by {pod.key}")
 
+    def let_go(self, pod: PodView) -> None:
+        """What was set aside for the pod in thought is free again; nothing of it was written."""
+        self.ledger.drop(pod.uid)
+        self.settled(pod)
+
     def give_up_elsewhere(self, pod: PodView) -> None:
         """The pod cannot go where its claims are: those that nobody else uses get their devices anew."""
         stuck = [claim for claim in self._known_claims(pod) if _is_only_for(claim, pod.uid)]

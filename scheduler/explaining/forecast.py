@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from itertools import groupby
 from typing import NamedTuple
 
+from scheduler.explaining.gangs import Gang, gang_of
 from scheduler.explaining.picture import Judgement, Picture
+from scheduler.gangs.groups import group_of
 from scheduler.pods import PodView
 from wherry.api.core.pod import Pod
 
@@ -32,9 +35,10 @@ class Fate(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """What would become of all of them."""
+    """What would become of all of them; `gangs` says what some of them wait for."""
 
     fates: tuple[Fate, ...]
+    gangs: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -47,6 +51,7 @@ class Forecast(NamedTuple):
         yield f"{len(placed)} of {len(self.fates)} pods fit" + (":" if placed else "")
         for node, number in sorted(Counter(fate.node for fate in placed).items()):
             yield f"  {node}: {number}"
+        yield from self.gangs
         victims = {victim.key: fate.node for fate in placed for victim in fate.judgement.preemption.victims}
         if victims:
             yield f"{len(victims)} pods would have to make way:"
@@ -54,12 +59,36 @@ class Forecast(NamedTuple):
 
 
 def forecast(picture: Picture, pods: Iterable[Pod]) -> Forecast:
-    """Place the pods in this order on the nodes of the picture, which shows them from then on."""
-    return Forecast(tuple(_placed(picture, pod) for pod in pods))
+    """Place the pods in this order on the nodes of the picture, which shows them from then on.
+
+    Pods of a group are placed together, when the first of them has its turn.
+    """
+    found: list[Fate] = []
+    notes: list[str] = []
+    imagined = [picture.imagined(pod) for pod in pods]
+    for key, some in groupby(sorted(imagined, key=group_of), key=group_of):
+        group = list(some)
+        views = tuple(picture.view(pod) for pod in group)
+        gang = gang_of(picture, group[0], views) if key else None
+        if gang is None:
+            found += [_placed(picture, picture.view(pod)) for pod in group]
+        else:
+            notes += gang.lines(picture)
+            found += _together(picture, gang, views)
+    return Forecast(tuple(found), tuple(notes))
 
 
-def _placed(picture: Picture, wanted: Pod) -> Fate:
-    pod = picture.view(picture.imagined(wanted))
+def _together(picture: Picture, gang: Gang, pods: Iterable[PodView]) -> Iterator[Fate]:
+    """All of a gang that fit, if they are enough; else nobody, and the judgement is that of the first without room."""
+    places = gang.assembled(picture).places if not gang.lacking else ()
+    for place in places:
+        picture.place(place.pod, place.node)
+    nodes = {place.pod.uid: place.node for place in places}
+    for pod in pods:
+        yield Fate(pod, nodes.get(pod.uid, ""), picture.judged(picture.view(pod.pod), preempts=False))
+
+
+def _placed(picture: Picture, pod: PodView) -> Fate:
     judgement = picture.judged(pod)
     node = judgement.decision.winner or judgement.preemption.node
     picture.place(pod, node, judgement.preemption.victims)

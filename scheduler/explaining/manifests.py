@@ -13,8 +13,8 @@ _MAKERS = {
     "StatefulSet": "replicas",
     "Job": "parallelism",
 }
-# What pods claim devices with, which may come with the same manifest.
-_CLAIMED = {"ResourceClaim", "ResourceClaimTemplate", "DeviceClass"}
+# What pods name that the plan depends on, and that may come with the same manifest.
+_NAMED = {"ResourceClaim", "ResourceClaimTemplate", "DeviceClass", "PodGroup"}
 # Nobody means it: a number beyond this is taken for a mistake.
 MOST_PODS = 10_000
 
@@ -43,8 +43,8 @@ def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
 
 
 def brought_by(manifest: dict[str, Any], namespace: str) -> Iterator[dict[str, Any]]:
-    """The object itself, if pods claim devices by its kind; in `namespace` if it names none."""
-    if manifest.get("kind") in _CLAIMED:
+    """The object itself, if it is of a kind that pods name; in `namespace` if it names none."""
+    if manifest.get("kind") in _NAMED:
         place = {} if manifest["kind"] == "DeviceClass" else {"namespace": namespace}
         yield {**manifest, "metadata": {**place, **(manifest.get("metadata") or {})}}
 

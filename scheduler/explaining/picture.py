@@ -19,6 +19,7 @@ from scheduler.cycle.plan import plan
 from scheduler.explaining import thought_devices
 from scheduler.explaining.thought_devices import ThoughtDevices
 from scheduler.framework import Plugin
+from scheduler.gangs.groups import Groups
 from scheduler.pods import PodView
 from scheduler.preemption.budgets import Budgets
 from scheduler.preemption.nominations import Nominations
@@ -31,6 +32,7 @@ from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.core.pod import Pod
 from wherry.api.policy.disruption_budget import PodDisruptionBudget
+from wherry.api.scheduling.pod_group import PodGroup
 from wherry.api.storage.storage_class import StorageClass
 from wherry.client.http import Client
 from wherry.client.world import Shelf
@@ -38,7 +40,7 @@ from wherry.machinery.resource import Resource
 
 _KINDS: tuple[type[Resource], ...] = (
     *(Node, Pod, Namespace, PodDisruptionBudget),
-    *(PersistentVolumeClaim, PersistentVolume, StorageClass),
+    *(PersistentVolumeClaim, PersistentVolume, StorageClass, PodGroup),
     *thought_devices.KINDS,
 )
 
@@ -68,7 +70,7 @@ class Picture:
     """See the module. `profiles` are plugins by scheduler name; a pod that names another goes by the first."""
 
     def __init__(self, objects: Objects, profiles: Mapping[str, Sequence[Plugin]]) -> None:
-        self.snapshot = Snapshot()
+        self.snapshot, self.groups = Snapshot(), Groups()
         self.nodes: Mapping[str, Node] = {node.metadata.name: node for node in objects.of.get(Node, ())}
         self._panels = {name: Panel(plugins) for name, plugins in profiles.items()}
         self._default = next(iter(self._panels.values()))
@@ -80,6 +82,8 @@ class Picture:
             self.snapshot.set_node(node)
         for namespace in objects.of.get(Namespace, ()):
             self.snapshot.set_namespace(namespace.metadata.name, namespace.metadata.labels)
+        for group in objects.of.get(PodGroup, ()):
+            self.groups.put(group)
         self._put_down(objects.of.get(Pod, ()))
         self._devices = ThoughtDevices(objects.of, self.snapshot)
 
@@ -114,12 +118,18 @@ class Picture:
             self.snapshot.place(pod, node)
             self._devices.take(pod, node)
 
-    def judged(self, pod: PodView) -> Judgement:
-        """What the scheduler would find, were the pod to be placed now."""
+    def lift(self, pod: PodView) -> None:
+        """From now on the pod is not there any more, with nothing left of it."""
+        self.snapshot.remove(pod.uid)
+        self._devices.let_go(pod)
+
+    def judged(self, pod: PodView, *, preempts: bool = True) -> Judgement:
+        """What the scheduler would find, were the pod to be placed now; who makes way, only if it `preempts`."""
         panel = self._panels.get(pod.spec.scheduler_name, self._default)
         with self._nominations.making_way(pod):
             decision = plan(pod, self.snapshot.columns, panel.plugins)
-            if decision.winner or not any(plugin.name == "DefaultPreemption" for plugin in panel.plugins):
+            evicts = preempts and any(plugin.name == "DefaultPreemption" for plugin in panel.plugins)
+            if decision.winner or not evicts:
                 return Judgement(decision)
             if pod.spec.preemption_policy == "Never":
                 return Judgement(decision, Preemption(message=NEVER))
@@ -127,6 +137,7 @@ class Picture:
 
     def _put_down(self, pods: Iterable[Pod]) -> None:
         for pod in pods:
+            self.groups.pod_changed(None, pod)
             if pod.is_finished:
                 continue
             if pod.spec.node_name:

@@ -43,6 +43,8 @@ class ThoughtDevices:
         self._inventory, self._ledger = Inventory(), Ledger()
         self._lookup = Lookup(self._claims, classes, self._nodes, self._inventory, self._ledger)
         self._impossible: dict[str, str] = {}
+        # The claims that got their devices in thought, and where, by the pod that they were chosen for.
+        self._promised_to: dict[str, list[tuple[str, str]]] = {}
         for each in objects.get(ResourceSlice, ()):
             self._inventory.set_slice(None, each)
         for claim in objects.get(ResourceClaim, ()):
@@ -90,11 +92,20 @@ class ThoughtDevices:
             allocation = AllocationResult.read(allocation_of(ask, given, name))
             self._lookup.promised[ask.claim.metadata.uid] = allocation
             self._hold(ask.claim.metadata.uid, allocation)
+            self._promised_to.setdefault(pod.uid, []).append((name, ask.claim.metadata.uid))
         self._charge(name)
 
     def drop(self, pod: PodView) -> None:
         """The pod makes way: its cards are free. Claims are given back only once it is gone."""
         self._ledger.drop(pod.uid)
+
+    def let_go(self, pod: PodView) -> None:
+        """The pod was there in thought only: nothing of it is left."""
+        self._ledger.drop(pod.uid)
+        for node, claim in self._promised_to.pop(pod.uid, ()):
+            del self._lookup.promised[claim]
+            self._ledger.drop_claim(claim)
+            self._charge(node)
 
     def _grant(self, pod: str, node: str, cards: Iterable[str] | None) -> None:
         if cards is None:

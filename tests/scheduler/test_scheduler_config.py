@@ -40,6 +40,7 @@ def test_without_a_word_every_plugin_is_on_in_kubernetes_order(tmp_path):
         ("GpuNodesLast", 20),
         ("GpuPacking", 5),
         ("DefaultPreemption", 1),
+        ("GangScheduling", 1),
     ]
 
 

@@ -14,6 +14,7 @@ from scheduler.explaining.picture import Picture
 from scheduler.explaining.thought_devices import KINDS
 from scheduler.framework import Plugin, load_plugins
 from wherry.api.core.pod import Pod
+from wherry.api.scheduling.pod_group import PodGroup
 from wherry.client.http import Client
 from wherry.client.kubeconfig import KubeconfigError, load_connection
 from wherry.cluster.layout import layout_of
@@ -96,7 +97,8 @@ async def _completed(client: Client, wanted: Wanted) -> list[Pod]:
 
 async def _brought(client: Client, manifest: dict[str, Any]) -> Resource | None:
     """The object as the API server would have it; None if it is there already."""
-    kind = next(kind for kind in KINDS if kind.kind.name == manifest["kind"])
+    kinds: tuple[type[Resource], ...] = (*KINDS, PodGroup)
+    kind = next(kind for kind in kinds if kind.kind.name == manifest["kind"])
     place = manifest["metadata"].get("namespace")
     try:
         answer = await client.create(manifest, dry_run=True)

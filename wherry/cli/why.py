@@ -9,6 +9,7 @@ from typing import NamedTuple
 import click
 import msgspec
 
+from scheduler.explaining.gangs import gang_of
 from scheduler.explaining.hints import hints
 from scheduler.explaining.picture import Judgement, Picture
 from scheduler.explaining.text import DECISION, Record, explain
@@ -118,7 +119,22 @@ def _lines(known: _Known, rules: Mapping[str, Sequence[Plugin]], most: int) -> I
         since = age_text(pod.status.start_time or pod.metadata.created_at, clock.now())
         yield f"{pod.key} is on {pod.spec.node_name} for {since}; as the nodes are now, without it:"
         picture.snapshot.remove(view.uid)
-    yield from _judged(view, picture.judged(view), picture, most)
+    yield from _with_its_gang(view, picture, most)
+
+
+def _with_its_gang(view: PodView, picture: Picture, most: int) -> Iterator[str]:
+    """What a gang waits for is what the first of its pods lacks that would find no room beside the others."""
+    gang = None if view.spec.node_name else gang_of(picture, view.pod)
+    if gang is None:
+        missing = "" if view.spec.node_name else picture.groups.lacking_group(view.pod)
+        if missing:
+            yield f"{view.key}: {missing}"
+        yield from _judged(view, picture.judged(view), picture, most)
+        return
+    yield from (f"{view.key}: {line}" for line in gang.lines(picture))
+    if not gang.lacking and (lacks := gang.next_one(picture)) is not None:
+        pod, judgement = lacks
+        yield from _judged(pod, judgement, picture, most)
 
 
 def _judged(view: PodView, judgement: Judgement, picture: Picture, most: int) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""The `scheduling.k8s.io` group: which pods matter more."""
+"""The `scheduling.k8s.io` group: which pods matter more, and which are scheduled together."""

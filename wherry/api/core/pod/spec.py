@@ -179,6 +179,12 @@ class PodResourceClaim(View):
     resource_claim_template_name: str | None = None
 
 
+class SchedulingGroup(View):
+    """The PodGroup of its namespace that it is scheduled with."""
+
+    pod_group_name: str = ""
+
+
 class PodOS(View):
     """The operating system the pod is made for."""
 
@@ -230,5 +236,5 @@ class PodSpec(View):
     resource_claims: tuple[PodResourceClaim, ...] = ()
     runtime_class_name: str = ""
     os: PodOS | None = None
-    scheduling_group: Verbatim | None = None
+    scheduling_group: SchedulingGroup | None = None
     eviction_responders: tuple[Verbatim, ...] = ()

@@ -1,0 +1,110 @@
+"""Gangs in thought: what would become of pods that get their nodes together, and what they wait for.
+
+gang = gang_of(picture, pod)           # None: the pod is looked at by itself
+gang.waits_for, gang.outcome(picture)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.cycle.plan import Choice
+from scheduler.explaining.picture import Judgement, Picture
+from scheduler.gangs.groups import group_of
+from scheduler.gangs.plan import Assembly, Found, assemble
+from scheduler.pods import PodView
+from wherry.api.core.pod import Pod
+
+
+class Thought:
+    """The picture as the board on which a gang is planned."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+
+    def find(self, pod: PodView) -> Found:
+        """The best node now."""
+        decision = self._picture.judged(self._view(pod), preempts=False).decision
+        return Found(Choice(decision.winner, 0.0, "", 0.0) if decision.winner else None, decision)
+
+    def options(self, pod: PodView) -> Sequence[str]:
+        """All nodes that can hold the pod now, the best first."""
+        decision = self._picture.judged(self._view(pod), preempts=False).decision
+        order = np.argsort(-decision.totals, kind="stable").tolist()
+        return [decision.nodes[row] for row in order if decision.feasible[row]]
+
+    def put(self, pod: PodView, node: str) -> bool:
+        """From now on the pod is there."""
+        self._picture.place(pod, node)
+        return True
+
+    def lift(self, pod: PodView) -> None:
+        """The pod is not there any more."""
+        self._picture.lift(pod)
+
+    def _view(self, pod: PodView) -> PodView:
+        return self._picture.view(pod.pod)
+
+
+@dataclass(frozen=True)
+class Gang:
+    """Pods of one group that have no node yet; `there` counts those that have one, or had."""
+
+    name: str
+    min_count: int
+    there: int
+    pods: tuple[PodView, ...]
+
+    @property
+    def needed(self) -> int:
+        """How many more must get a node at the same time."""
+        return self.min_count - self.there
+
+    @property
+    def lacking(self) -> int:
+        """How many pods must still be made before any is looked at."""
+        return max(0, self.needed - len(self.pods))
+
+    def assembled(self, picture: Picture) -> Assembly:
+        """The places that there are for it now."""
+        return assemble(self.pods, self.needed, Thought(picture))
+
+    def lines(self, picture: Picture) -> Iterator[str]:
+        """What it waits for, as people read it."""
+        if self.lacking:
+            there = self.there + len(self.pods)
+            yield f"waiting for {self.lacking} more pods of group {self.name}: {there} of {self.min_count}"
+            return
+        found = self.assembled(picture)
+        if found.places:
+            yield f"there is room for group {self.name}: {self.there + len(found.places)} of {self.min_count} fit now"
+            return
+        fit = self.there + found.fitting
+        yield f"group {self.name} gets its nodes together or not at all: {fit} of {self.min_count} would fit now"
+
+    def next_one(self, picture: Picture) -> tuple[PodView, Judgement] | None:
+        """The first that has no place beside those that would have one, and why; they stay on the picture."""
+        board = Thought(picture)
+        for pod in self.pods:
+            choice, decision = board.find(pod)
+            if choice is not None:
+                board.put(pod, choice.node)
+            elif decision is not None:
+                return pod, picture.judged(picture.view(pod.pod))
+        return None
+
+
+def gang_of(picture: Picture, pod: Pod, others: Iterable[PodView] = ()) -> Gang | None:
+    """The gang of a pod without a node, with `others` that do not exist yet; None if it is looked at by itself."""
+    key = group_of(pod)
+    group = picture.groups.get(key) if key else None
+    if group is None or not group.spec.min_count:
+        return None
+    members = picture.groups.members(key)
+    has_node = [uid for uid in members.pods if picture.snapshot.node_of(uid)]
+    waiting = [each for uid, each in members.pods.items() if uid not in has_node]
+    gang = Gang(group.metadata.name, group.spec.min_count, len(has_node) + len(members.done), (*waiting, *others))
+    return gang if gang.needed > 0 else None

@@ -1,0 +1,140 @@
+"""The plan for a gang: a node for each of its pods, or for none.
+
+    found = assemble(pods, needed, board)
+    found.places, found.missing
+
+The board is the cluster as it is now. Each pod that gets a node in thought is put down on it, so that the next one
+finds the rest of the room; in the end the board is as it was found. Large pods come first. Where they differ, and room
+is not enough in that order, other nodes are tried for those that were placed, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from scheduler.cycle.decision import Decision
+from scheduler.cycle.plan import Choice
+from scheduler.pods import PodView
+from wherry.api.resource.gpu import RESOURCE
+
+# How often a node is tried for a pod of a gang whose pods differ, before it is given up.
+MOST_TRIALS = 500
+# Pods that ask for the same in these are alike: no other order of them helps.
+_SHAPE = ("requests", "spec.node_selector", "spec.affinity", "spec.tolerations")
+
+
+class Found(NamedTuple):
+    """What there is for one pod now: a choice, or the decision that says why not."""
+
+    choice: Choice | None = None
+    decision: Decision | None = None
+
+
+class Board(Protocol):
+    """The cluster, on which pods can be put down in thought."""
+
+    def find(self, pod: PodView) -> Found:
+        """The best node now."""
+        ...
+
+    def options(self, pod: PodView) -> Sequence[str]:
+        """All nodes that can hold the pod now, the best first."""
+        ...
+
+    def put(self, pod: PodView, node: str) -> bool:
+        """From now on the pod is there, with all it asks for; False if that cannot be had, and nothing is changed."""
+        ...
+
+    def lift(self, pod: PodView) -> None:
+        """The pod is not there any more."""
+        ...
+
+
+class Place(NamedTuple):
+    """A pod, and the node it gets."""
+
+    pod: PodView
+    node: str
+    choice: Choice
+
+
+class Assembly(NamedTuple):
+    """The places in the order in which they were found, and the pods without one; no places if they were too few."""
+
+    places: tuple[Place, ...] = ()
+    missing: tuple[PodView, ...] = ()
+    # How many would have had a place, and why the first of the others has none.
+    fitting: int = 0
+    decision: Decision | None = None
+
+
+def by_size(pods: Sequence[PodView]) -> list[PodView]:
+    """The largest first: by cards, then by cpu, then by memory."""
+    return sorted(
+        pods, key=lambda pod: (*(-pod.requests.get(name, 0) for name in (RESOURCE, "cpu", "memory")), pod.key)
+    )
+
+
+def assemble(pods: Sequence[PodView], needed: int, board: Board) -> Assembly:
+    """Places for as many of the pods as there are, if they are at least so many; the board is left as it was found."""
+    ordered = by_size(pods)
+    found = _one_by_one(ordered, board)
+    if found.fitting >= needed:
+        return found
+    if len({_shape(pod) for pod in ordered}) > 1 and (places := _Search(ordered, needed, board).places):
+        placed = {place.pod.uid for place in places}
+        return Assembly(tuple(places), tuple(pod for pod in ordered if pod.uid not in placed), len(places))
+    return found._replace(places=(), missing=tuple(ordered))
+
+
+def _shape(pod: PodView) -> bytes:
+    return pod.signature(_SHAPE)
+
+
+def _one_by_one(pods: Sequence[PodView], board: Board) -> Assembly:
+    places: list[Place] = []
+    missing: list[PodView] = []
+    why: Decision | None = None
+    try:
+        for pod in pods:
+            choice, decision = board.find(pod)
+            if choice is not None and board.put(pod, choice.node):
+                places.append(Place(pod, choice.node, choice))
+            else:
+                missing.append(pod)
+                why = why or decision
+    finally:
+        for place in reversed(places):
+            board.lift(place.pod)
+    return Assembly(tuple(places), tuple(missing), len(places), why)
+
+
+class _Search:
+    """Looks for places for exactly so many pods, in depth, and gives up after a while."""
+
+    def __init__(self, pods: Sequence[PodView], needed: int, board: Board) -> None:
+        self._pods, self._needed, self._board = pods, needed, board
+        self._trials, self.places = MOST_TRIALS, list[Place]()
+        self._look(0)
+
+    def _look(self, index: int) -> bool:
+        """Whether the pods from here on complete the gang; then `places` has them all, and the board is clean again."""
+        if len(self.places) == self._needed:
+            return True
+        if len(self.places) + len(self._pods) - index < self._needed:
+            return False
+        pod = self._pods[index]
+        for node in self._board.options(pod):
+            self._trials -= 1
+            if self._trials < 0:
+                return False
+            if not self._board.put(pod, node):
+                continue
+            self.places.append(Place(pod, node, Choice(node, 0.0, "", 0.0)))
+            done = self._look(index + 1)
+            self._board.lift(pod)
+            if done:
+                return True
+            self.places.pop()
+        return self._look(index + 1)

@@ -1,0 +1,191 @@
+"""Gangs: the shell around the plan for pods that are scheduled together.
+
+It is one pod's turn, and with it that of all others of its group: they are taken out of the queue, planned as one, and
+either all of them count on their nodes before anybody else is looked at, or none does. So of two gangs that come at the
+same time never each holds half. Which of their bindings were written when a scheduler dies, the pods show: the rest of
+such a gang comes first after a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import structlog
+
+from scheduler.chooser import Chooser
+from scheduler.devices.room import Devices
+from scheduler.framework import Plugin
+from scheduler.gangs.groups import TOO_FEW, Groups, group_of
+from scheduler.gangs.plan import Assembly, Found, Place, assemble
+from scheduler.gangs.status import Report, StatusWriter
+from scheduler.plugins.gang_scheduling import GangScheduling
+from scheduler.pods import PodView
+from scheduler.preemption.preemptor import Preemptor
+from scheduler.queue import Queue
+from scheduler.reporter import Reporter
+from scheduler.snapshot import Snapshot
+from wherry.api.core.pod import Pod
+from wherry.api.scheduling.pod_group import PodGroup
+from wherry.client.http import Client
+from wherry.client.informer import Change, Informer
+
+log = structlog.get_logger()
+
+WAITS_FOR_OTHERS = frozenset((GangScheduling.name,))
+
+
+class Tables:
+    """The scheduler's own snapshot as the board on which a gang is planned; `view` adds what a pod's claims ask for."""
+
+    def __init__(
+        self, snapshot: Snapshot, chooser: Chooser, devices: Devices, view: Callable[[PodView], PodView]
+    ) -> None:
+        self._snapshot, self._chooser, self._devices, self._view = snapshot, chooser, devices, view
+
+    def find(self, pod: PodView) -> Found:
+        """The best node now."""
+        outcome = self._chooser.choose(self._view(pod), preempts=False)
+        return Found(outcome.choice, outcome.decision)
+
+    def options(self, pod: PodView) -> Sequence[str]:
+        """All nodes that can hold the pod now, the best first."""
+        return self._chooser.options(self._view(pod))
+
+    def put(self, pod: PodView, node: str) -> bool:
+        """From now on the pod counts on the node."""
+        if self._devices.take(pod, node):
+            return False
+        self._snapshot.place(pod, node)
+        return True
+
+    def lift(self, pod: PodView) -> None:
+        """The pod does not count any more."""
+        self._snapshot.remove(pod.uid)
+        self._devices.let_go(pod)
+
+
+class Gangs:
+    """See the module."""
+
+    def __init__(
+        self,
+        client: Client,
+        profiles: Mapping[str, Sequence[Plugin]],
+        snapshot: Snapshot,
+        queue: Queue,
+        people: tuple[Reporter, Preemptor],
+    ) -> None:
+        self._snapshot, self._queue = snapshot, queue
+        self._reporter, self._preemptor = people
+        self._gathering = {name for name, plugins in profiles.items() if any(plugin.gathers for plugin in plugins)}
+        self._groups = Groups()
+        self._status = StatusWriter(client, self._groups.get, self._reporter.may_act)
+        self.informer = Informer(client, PodGroup)
+        self.informer.subscribe(self._group_changed)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._status.run()
+
+    def turn(self, pod: PodView, board: Tables, now: float) -> Sequence[Place] | None:
+        """It is this pod's turn: the places that its gang has got, to be bound; None: it is looked at by itself."""
+        key = group_of(pod.pod)
+        if not key or pod.spec.scheduler_name not in self._gathering:
+            return None
+        if message := self._groups.lacking(key):
+            self._wait(pod, message, WAITS_FOR_OTHERS, now)
+            return ()
+        needed = self._needed(key)
+        if needed <= 0:
+            return None
+        others = (self._queue.take(uid) for uid in self._waiting(key) if uid != pod.uid)
+        pods = [pod, *(other for other in others if other is not None)]
+        try:
+            return self._planned(key, pods, needed, board, now)
+        except Exception:
+            for other in pods[1:]:
+                self._queue.retry_later(other, now)
+            raise
+
+    def begun(self) -> Iterator[str]:
+        """A pod of each gang of which some have nodes, but too few: it was being bound when somebody died."""
+        for key in self._groups.keys:
+            waiting = self._waiting(key)
+            if waiting and self._placed(key) and not self._groups.lacking(key) and self._needed(key) > 0:
+                yield waiting[0]
+
+    def pod_changed(self, change: Change[Pod]) -> None:
+        """Take note of pods that belong to groups."""
+        before, after = change
+        self._groups.pod_changed(before, after)
+        if after is not None and after.spec.node_name and not (before and before.spec.node_name):
+            key = group_of(after)
+            if key and self._is_complete(key):
+                self._status.tell(key, Report(is_scheduled=True))
+
+    def _planned(self, key: str, pods: list[PodView], needed: int, board: Tables, now: float) -> Sequence[Place]:
+        if len(pods) < needed:
+            for pod in pods:
+                self._wait(pod, TOO_FEW, WAITS_FOR_OTHERS, now)
+            return ()
+        found = assemble(pods, needed, board)
+        if not found.places:
+            self._refuse(key, pods, needed, found, now)
+            return ()
+        for place in found.places:
+            self._preemptor.withdraw(place.pod, goes_to=place.node)
+            board.put(place.pod, place.node)
+        for pod in found.missing:
+            # Enough of them go without it: it is no different from any pod that fits nowhere.
+            self._queue.retry_later(pod, now)
+        log.info("plan", pod_group=key, places=len(found.places), missing=len(found.missing))
+        return found.places
+
+    def _refuse(self, key: str, pods: Sequence[PodView], needed: int, found: Assembly, now: float) -> None:
+        group = self._groups.get(key)
+        at_least = group.spec.min_count if group else needed
+        have = at_least - needed + found.fitting
+        message = (
+            f"pod group is unschedulable, minCount ({at_least}) cannot be satisfied: {have} scheduled, 0 remaining"
+        )
+        rejected_by = WAITS_FOR_OTHERS
+        if found.decision is not None:
+            message += f". {found.decision.message}"
+            rejected_by |= found.decision.rejected_by
+        log.info("plan", pod_group=key, message=message)
+        for pod in pods:
+            self._wait(pod, message, rejected_by, now)
+        self._status.tell(key, Report(is_scheduled=False, message=message))
+
+    def _wait(self, pod: PodView, message: str, rejected_by: frozenset[str], now: float) -> None:
+        self._queue.refused(pod, rejected_by, now)
+        self._reporter.found_no_node(pod.pod, message)
+
+    def _needed(self, key: str) -> int:
+        """How many more pods of the group must get a node at the same time."""
+        group = self._groups.get(key)
+        if group is None:
+            return 0
+        return group.spec.min_count - len(self._placed(key)) - len(self._groups.members(key).done)
+
+    def _placed(self, key: str) -> list[str]:
+        return [uid for uid in self._groups.members(key).pods if self._has_place(uid)]
+
+    def _waiting(self, key: str) -> list[str]:
+        return [uid for uid in self._groups.members(key).pods if not self._has_place(uid)]
+
+    def _has_place(self, uid: str) -> bool:
+        return self._snapshot.node_of(uid) is not None and uid not in self._preemptor.nominations
+
+    def _is_complete(self, key: str) -> bool:
+        """Whether enough pods are bound."""
+        group, members = self._groups.get(key), self._groups.members(key)
+        bound = sum(1 for pod in members.pods.values() if pod.spec.node_name) + len(members.done)
+        return group is not None and bound >= max(group.spec.min_count, 1)
+
+    def _group_changed(self, change: Change[PodGroup]) -> None:
+        before, after = change
+        if after is not None:
+            self._groups.put(after)
+        elif before is not None:
+            self._groups.remove(before.key)

@@ -1,0 +1,89 @@
+"""No two gangs ever hold half of a cluster each: the scheduler crashes after its n-th write, for every n."""
+
+import asyncio
+from functools import cache
+
+import pytest
+
+from wherry.api.core.pod import Pod
+from wherry.sim.cluster import SimulatedCluster
+from wherry.sim.virtual_time import run
+
+SEED = 3
+SIZE = 3
+MOST_WRITES = 20
+
+
+def a_member(gang, index):
+    resources = {"limits": {"nvidia.com/gpu": "1"}}
+    spec = {"containers": [{"name": "main", "image": "train", "resources": resources}]}
+    spec["schedulingGroup"] = {"podGroupName": gang}
+    metadata = {"name": f"{gang}-{index}", "namespace": "default"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def a_gang(name):
+    spec = {"schedulingPolicy": {"gang": {"minCount": SIZE}}}
+    metadata = {"name": name, "namespace": "default"}
+    return {"apiVersion": "scheduling.k8s.io/v1beta1", "kind": "PodGroup", "metadata": metadata, "spec": spec}
+
+
+class CrashOfTheScheduler:
+    """Kills it after its n-th write; it is back a second later."""
+
+    def __init__(self, cluster, number):
+        self._cluster, self._number, self.writes = cluster, number, 0
+        cluster.journal.subscribe(self._written)
+
+    def _written(self, write):
+        if "kube-scheduler" not in write.actor or write.resource in ("events", "leases"):
+            return
+        self.writes += 1
+        if self.writes == self._number:
+            self._cluster.scheduler.kill()
+            asyncio.get_running_loop().call_later(1.0, self._cluster.scheduler.start)
+
+
+async def holding(cluster):
+    """How many pods of each gang have a card."""
+    pods = (await cluster.admin.list(Pod)).items
+    bound = [pod.metadata.name[0] for pod in pods if pod.spec.node_name]
+    return {gang: bound.count(gang) for gang in ("a", "b")}
+
+
+async def story(crash_after):
+    """Two gangs of three want four cards; whoever got them ends, and the other follows."""
+    async with SimulatedCluster(nodes=2, gpus=2) as cluster:
+        await cluster.settle()
+        crash = CrashOfTheScheduler(cluster, crash_after)
+        for gang in ("a", "b"):
+            await cluster.admin.create(a_gang(gang))
+        for index in range(SIZE):
+            for gang in ("a", "b"):
+                await cluster.admin.create(a_member(gang, index))
+        await cluster.settle()
+        first = await holding(cluster)
+        winner = max(first, key=first.get)
+        for index in range(SIZE):
+            await cluster.admin.delete(Pod, f"{winner}-{index}", "default")
+        await cluster.settle()
+        return sorted(first.values()), sorted((await holding(cluster)).values()), crash.writes
+
+
+@cache
+def undisturbed():
+    return run(story(0), seed=SEED)
+
+
+def test_one_gang_goes_after_the_other():
+    first, then, writes = undisturbed()
+
+    assert (first, then) == ([0, SIZE], [0, SIZE])
+    assert 8 < writes <= MOST_WRITES
+
+
+@pytest.mark.parametrize("number", range(1, MOST_WRITES + 1))
+def test_a_crash_leaves_no_gang_with_half(number):
+    first, then, _ = run(story(number), seed=SEED)
+
+    assert (first, then) == ([0, SIZE], [0, SIZE])

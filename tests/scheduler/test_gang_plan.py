@@ -1,0 +1,113 @@
+"""The plan for a gang, compared with trying everything, on small clusters."""
+
+from itertools import combinations, product
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from make import a_node, a_pod, an_object
+from scheduling import all_plugins
+
+from scheduler.explaining.forecast import Verdict, forecast
+from scheduler.explaining.gangs import Thought, gang_of
+from scheduler.explaining.picture import Objects, Picture
+from scheduler.gangs.plan import assemble
+from scheduler.pods import PodView
+from wherry.api.core.node import Node
+from wherry.api.core.pod import Pod
+from wherry.api.scheduling.pod_group import PodGroup
+
+PLUGINS = {"default-scheduler": all_plugins()}
+
+
+def a_picture(nodes, pods=(), groups=()):
+    objects = {Node: tuple(nodes), Pod: tuple(pods), PodGroup: tuple(groups)}
+    return Picture(Objects(objects), PLUGINS)
+
+
+def nodes_with(*sizes):
+    return [a_node(f"n{index}", cpu=str(size)) for index, size in enumerate(sizes)]
+
+
+def gang_pods(*sizes, group="train"):
+    sized = enumerate(sizes)
+    of = {"scheduling_group": {"podGroupName": group}}
+    return [a_pod(f"{group}-{index}", requests={"cpu": str(size)}, **of) for index, size in sized]
+
+
+def a_group(min_count, name="train"):
+    return an_object(PodGroup, name, scheduling_policy={"gang": {"minCount": min_count}})
+
+
+def can_hold(room, sizes, needed):
+    """Whether so many of these fit, found by trying everything."""
+    for some in combinations(sizes, needed):
+        for nodes in product(range(len(room)), repeat=needed):
+            used = [0] * len(room)
+            for node, size in zip(nodes, some, strict=True):
+                used[node] += size
+            if all(use <= free for use, free in zip(used, room, strict=True)):
+                return True
+    return False
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=3),
+    st.lists(st.integers(1, 4), min_size=1, max_size=5),
+    st.data(),
+)
+def test_a_gang_gets_its_nodes_whenever_that_is_possible_and_never_half(room, sizes, data):
+    needed = data.draw(st.integers(1, len(sizes)))
+    picture = a_picture(nodes_with(*room))
+
+    found = assemble([PodView(pod) for pod in gang_pods(*sizes)], needed, Thought(picture))
+
+    assert bool(found.places) == can_hold(room, sizes, needed)
+    assert found.places == () or len(found.places) >= needed
+    used = dict.fromkeys(picture.nodes, 0)
+    for pod, node, _ in found.places:
+        used[node] += pod.requests["cpu"]
+    assert all(use <= room[index] * 1000 for index, use in enumerate(used.values()))
+    assert not any(picture.snapshot.pods_on(node) for node in picture.nodes)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(1, 4), st.integers(1, 4), st.data())
+def test_of_two_gangs_each_gets_all_or_nothing(room, first, second, data):
+    picture = a_picture(nodes_with(*room), groups=[a_group(first, "a"), a_group(second, "b")])
+    pods = [*gang_pods(*[1] * first, group="a"), *gang_pods(*[1] * second, group="b")]
+
+    fates = forecast(picture, data.draw(st.permutations(pods))).fates
+
+    placed = {group: sum(1 for fate in fates if fate.node and group_name(fate) == group) for group in ("a", "b")}
+    assert placed["a"] in (0, first)
+    assert placed["b"] in (0, second)
+
+
+def group_name(fate):
+    return fate.pod.spec.scheduling_group.pod_group_name
+
+
+def test_a_forecast_of_a_whole_gang_tells_what_it_lacks():
+    group = a_group(3)
+    plenty, little, few = (
+        forecast(a_picture(nodes_with(2, room), groups=[group]), gang_pods(*[1] * pods))
+        for room, pods in ((1, 3), (0, 3), (9, 2))
+    )
+
+    assert (plenty.verdict, little.verdict, few.verdict) == (Verdict.FITS, Verdict.DOES_NOT_FIT, Verdict.DOES_NOT_FIT)
+    assert list(plenty.lines())[-1] == "there is room for group train: 3 of 3 fit now"
+    together = "group train gets its nodes together or not at all: 2 of 3 would fit now"
+    assert list(little.lines()) == ["0 of 3 pods fit", together]
+    assert list(few.lines()) == ["0 of 2 pods fit", "waiting for 1 more pods of group train: 2 of 3"]
+
+
+def test_what_a_waiting_gang_lacks_is_what_its_next_pod_lacks():
+    pods = gang_pods(1, 1, 1)
+    picture = a_picture(nodes_with(2), pods, [a_group(3)])
+    gang = gang_of(picture, pods[0])
+
+    pod, judgement = gang.next_one(picture)
+
+    assert pod.key == "default/train-2"
+    assert judgement.decision.message == "0/1 nodes are available: 1 Insufficient cpu."

@@ -1,0 +1,158 @@
+"""Pods of a group get their nodes together or not at all, against an API server, in virtual time."""
+
+import asyncio
+
+from binding_api import BindingApi
+from make import a_node, a_pod, an_object
+from scheduling import all_plugins, gpu_node
+from test_scheduler_runner import events, placement, scheduling
+
+from wherry.api.core.pod import Pod
+from wherry.api.scheduling.pod_group import PodGroup
+from wherry.sim.virtual_time import in_virtual_time
+
+TOO_FEW = "waiting for minCount pods from a gang to appear in scheduling queue"
+
+
+def a_gang(api, name, min_count):
+    return api.put(an_object(PodGroup, name, scheduling_policy={"gang": {"minCount": min_count}}))
+
+
+def a_member(api, name, group, **more):
+    more.setdefault("requests", {"cpu": "1"})
+    return api.put(a_pod(name, scheduling_group={"podGroupName": group}, **more))
+
+
+def members(api, group, number, **more):
+    return [a_member(api, f"{group}-{index}", group, **more) for index in range(number)]
+
+
+def placed(api, group):
+    """How many pods of the group have a node."""
+    return sum(1 for name, node in placement(api).items() if node and name.startswith(f"{group}-"))
+
+
+def condition(api, name):
+    [told] = [pod.status.conditions for pod in api.all(Pod) if pod.metadata.name == name]
+    return [(each.type, each.status, each.reason, each.message) for each in told]
+
+
+def group_status(api):
+    [group] = api.all(PodGroup)
+    return [(each.type, each.status, each.reason) for each in group.status.conditions]
+
+
+@in_virtual_time
+async def test_pods_wait_for_the_others_of_their_gang_and_say_so():
+    api = BindingApi()
+    api.put(a_node("n"))
+    async with scheduling(api):
+        members(api, "train", 1)
+        await asyncio.sleep(1)
+        before = condition(api, "train-0")
+        a_gang(api, "train", 3)
+        members(api, "train", 2)
+        await asyncio.sleep(3)
+        [waiting] = condition(api, "train-1")
+        assert placed(api, "train") == 0
+        members(api, "train", 3)
+        await asyncio.sleep(3)
+
+    missing = 'waiting for pods\'s pod group "train" to appear in scheduling queue'
+    assert before == [("PodScheduled", "False", "Unschedulable", missing)]
+    assert waiting == ("PodScheduled", "False", "Unschedulable", TOO_FEW)
+    assert placed(api, "train") == 3
+    assert group_status(api) == [("PodGroupInitiallyScheduled", "True", "Scheduled")]
+    assert ("train-1", "FailedScheduling", TOO_FEW) in events(api)
+
+
+@in_virtual_time
+async def test_a_gang_that_does_not_fit_takes_nothing():
+    api = BindingApi()
+    api.put(gpu_node("n", 3))
+    a_gang(api, "train", 4)
+    gpu = {"nvidia.com/gpu": "1"}
+    async with scheduling(api):
+        members(api, "train", 4, requests=gpu)
+        await asyncio.sleep(3)
+        [told] = condition(api, "train-3")
+        api.put(a_pod("single", requests=gpu))
+        await asyncio.sleep(3)
+        before = placement(api)
+        api.put(gpu_node("other", 2))
+        await asyncio.sleep(15)
+
+    assert told[3] == (
+        "pod group is unschedulable, minCount (4) cannot be satisfied: 3 scheduled, 0 remaining. "
+        "0/1 nodes are available: 1 Insufficient nvidia.com/gpu."
+    )
+    assert before == {"single": "n", **{f"train-{index}": "" for index in range(4)}}
+    assert placed(api, "train") == 4
+
+
+@in_virtual_time
+async def test_two_gangs_whose_pods_come_in_turns_never_hold_half_each():
+    api = BindingApi()
+    api.put(a_node("n", cpu="4"))
+    a_gang(api, "a", 3), a_gang(api, "b", 3)
+    async with scheduling(api):
+        for index in range(3):
+            a_member(api, f"a-{index}", "a")
+            a_member(api, f"b-{index}", "b")
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(3)
+
+    assert sorted((placed(api, "a"), placed(api, "b"))) == [0, 3]
+
+
+@in_virtual_time
+async def test_more_pods_than_the_gang_needs_go_if_there_is_room():
+    api = BindingApi()
+    api.put(a_node("n", cpu="3"))
+    a_gang(api, "train", 2)
+    async with scheduling(api):
+        members(api, "train", 4)
+        await asyncio.sleep(5)
+
+    assert placed(api, "train") == 3
+
+
+@in_virtual_time
+async def test_a_member_that_is_replaced_later_goes_alone():
+    api = BindingApi()
+    api.put(a_node("n", cpu="3"))
+    a_gang(api, "train", 3)
+    first, second, _ = (a_member(api, f"train-{index}", "train", node="n", phase="Running") for index in range(3))
+    async with scheduling(api):
+        api.put(first, status={"phase": "Succeeded"})
+        api.put(second, status={"phase": "Failed"})
+        a_member(api, "train-again", "train")
+        await asyncio.sleep(3)
+
+    assert placement(api)["train-again"] == "n"
+
+
+@in_virtual_time
+async def test_the_rest_of_a_gang_comes_first_after_a_restart():
+    api = BindingApi()
+    api.put(a_node("n", cpu="3"))
+    for group in ("a", "b"):
+        a_gang(api, group, 2)
+        members(api, group, 2)
+    a_member(api, "b-0", "b", node="n", phase="Running")
+    async with scheduling(api):
+        await asyncio.sleep(3)
+
+    assert (placed(api, "a"), placed(api, "b")) == (0, 2)
+
+
+@in_virtual_time
+async def test_without_the_plugin_pods_of_a_group_go_alone():
+    api = BindingApi()
+    api.put(a_node("n", cpu="1"))
+    a_gang(api, "train", 3)
+    async with scheduling(api, plugins=[each for each in all_plugins() if each.name != "GangScheduling"]):
+        members(api, "train", 2)
+        await asyncio.sleep(3)
+
+    assert placed(api, "train") == 1
