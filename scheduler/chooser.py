@@ -70,6 +70,12 @@ class Chooser:
             who = self._preemptor.plan(pod, decision, answers.panel) if preempts else None
             return Outcome(decision=decision, preemption=who)
 
+    def lacks_only_amounts(self, pod: PodView, node: str) -> bool:
+        """Whether the pod fits on the node, or would if others left."""
+        decision = self._answers[pod.spec.scheduler_name].to(pod).decision(pod)
+        row = self._snapshot.columns.row_of(node)
+        return row is not None and not any(each.nodes[row] and each.free is None for each in decision.refusals)
+
     def options(self, pod: PodView) -> list[str]:
         """All nodes that can hold the pod now, the best first."""
         nominations = self._preemptor.nominations

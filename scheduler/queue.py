@@ -141,6 +141,12 @@ class Queue:
                 for uid in tuple(waiting):
                     self._wake(self._entries[uid], now)
 
+    def nudge(self, uid: str, now: float) -> None:
+        """It is worth it to try a pod once more that fitted nowhere."""
+        entry = self._entries.get(uid)
+        if entry is not None and entry.state is State.UNSCHEDULABLE:
+            self._wake(entry, now)
+
     def next_at(self) -> float | None:
         """When a pause ends, if nothing happens before."""
         pauses = [self._backing_off[0][0]] if self._backing_off else []

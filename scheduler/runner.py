@@ -57,6 +57,7 @@ class Scheduler:
         self.pods, self.nodes = Informer(client, Pod), Informer(client, Node)
         self.namespaces = Informer(client, Namespace)
         self._may_act = may_act
+        self._woken = asyncio.Event()
         seed = clock.randomness().getrandbits(32)
         self._devices = Devices(client, self.snapshot, self.nodes, self._bound)
         self._binder = Binder(client, self._bound, may_act, self._devices.record)
@@ -64,10 +65,11 @@ class Scheduler:
         self._reporter = Reporter(client, next(iter(profiles)), may_act)
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, lambda pod: self._wake(pod.pod, None))
         self._chooser = Chooser(self.snapshot, profiles, self._preemptor, seed)
-        self._gangs = Gangs(client, profiles, self.snapshot, self.queue, (self._reporter, self._preemptor))
+        self._gangs = Gangs(
+            client, profiles, self.snapshot, self.queue, (self._reporter, self._preemptor), self._woken.set
+        )
         self._tables = Tables(self.snapshot, self._chooser, self._devices, self._viewed)
         self._attention = Attention()
-        self._woken = asyncio.Event()
         self.pods.subscribe(self._pod_changed)
         self.nodes.subscribe(self._node_changed)
         self.namespaces.subscribe(self._namespace_changed)

@@ -8,7 +8,9 @@ such a gang comes first after a restart.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -16,7 +18,8 @@ from scheduler.chooser import Chooser
 from scheduler.devices.room import Devices
 from scheduler.framework import Plugin
 from scheduler.gangs.groups import TOO_FEW, Groups, group_of
-from scheduler.gangs.plan import Assembly, Found, Place, assemble
+from scheduler.gangs.holding import Holding, Wanted
+from scheduler.gangs.plan import Assembly, Found, Place, assemble, by_size
 from scheduler.gangs.status import Report, StatusWriter
 from scheduler.plugins.gang_scheduling import GangScheduling
 from scheduler.pods import PodView
@@ -26,6 +29,7 @@ from scheduler.reporter import Reporter
 from scheduler.snapshot import Snapshot
 from wherry.api.core.pod import Pod
 from wherry.api.scheduling.pod_group import PodGroup
+from wherry.client import clock
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
 
@@ -63,6 +67,27 @@ class Tables:
         self._snapshot.remove(pod.uid)
         self._devices.let_go(pod)
 
+    def fits_but_for_others(self, pod: PodView, node: str) -> bool:
+        """Whether the pod fits on the node, or would if others left."""
+        return self._chooser.lacks_only_amounts(self._view(pod), node)
+
+    def without_devices(self) -> Amounts:
+        """The same, for thinking about what is still in use: nobody picks cards that others have."""
+        return Amounts(self._snapshot, self._chooser, self._devices, self._view)
+
+
+class Amounts(Tables):
+    """The board on which amounts are all that counts."""
+
+    def put(self, pod: PodView, node: str) -> bool:
+        """From now on the pod counts on the node."""
+        self._snapshot.place(pod, node)
+        return True
+
+    def lift(self, pod: PodView) -> None:
+        """The pod does not count any more."""
+        self._snapshot.remove(pod.uid)
+
 
 class Gangs:
     """See the module."""
@@ -74,10 +99,16 @@ class Gangs:
         snapshot: Snapshot,
         queue: Queue,
         people: tuple[Reporter, Preemptor],
+        woken: Callable[[], None],
     ) -> None:
         self._snapshot, self._queue = snapshot, queue
         self._reporter, self._preemptor = people
-        self._gathering = {name for name, plugins in profiles.items() if any(plugin.gathers for plugin in plugins)}
+        found = {name: [plugin for plugin in plugins if plugin.gathers] for name, plugins in profiles.items()}
+        self._patience = {
+            name: timedelta(seconds=plugins[0].args.reserve_after_seconds) for name, plugins in found.items() if plugins
+        }
+        self._woken = woken
+        self._holding = Holding(snapshot, self._preemptor.nominations, self._reporter, self._try_again)
         self._groups = Groups()
         self._status = StatusWriter(client, self._groups.get, self._reporter.may_act)
         self.informer = Informer(client, PodGroup)
@@ -90,9 +121,10 @@ class Gangs:
     def turn(self, pod: PodView, board: Tables, now: float) -> Sequence[Place] | None:
         """It is this pod's turn: the places that its gang has got, to be bound; None: it is looked at by itself."""
         key = group_of(pod.pod)
-        if not key or pod.spec.scheduler_name not in self._gathering:
+        if not key or pod.spec.scheduler_name not in self._patience:
             return None
         if message := self._groups.lacking(key):
+            self._holding.drop(key)
             self._wait(pod, message, WAITS_FOR_OTHERS, now)
             return ()
         needed = self._needed(key)
@@ -125,13 +157,18 @@ class Gangs:
 
     def _planned(self, key: str, pods: list[PodView], needed: int, board: Tables, now: float) -> Sequence[Place]:
         if len(pods) < needed:
+            self._holding.drop(key)
             for pod in pods:
                 self._wait(pod, TOO_FEW, WAITS_FOR_OTHERS, now)
             return ()
+        for pod in pods:
+            self._preemptor.nominations.withdraw(pod.uid)
         found = assemble(pods, needed, board)
         if not found.places:
+            self._keep_room(key, pods, needed, board)
             self._refuse(key, pods, needed, found, now)
             return ()
+        self._holding.drop(key)
         for place in found.places:
             self._preemptor.withdraw(place.pod, goes_to=place.node)
             board.put(place.pod, place.node)
@@ -156,6 +193,17 @@ class Gangs:
         for pod in pods:
             self._wait(pod, message, rejected_by, now)
         self._status.tell(key, Report(is_scheduled=False, message=message))
+
+    def _keep_room(self, key: str, pods: Sequence[PodView], needed: int, board: Tables) -> None:
+        made = sorted(pod.metadata.created_at or clock.now() for pod in pods)
+        largest = by_size(pods)[:needed]
+        gang = Wanted(key, largest, needed, made[needed - 1], self._patience[pods[0].spec.scheduler_name])
+        self._holding.consider(gang, board.without_devices(), board.fits_but_for_others)
+
+    def _try_again(self, key: str) -> None:
+        for uid in self._waiting(key):
+            self._queue.nudge(uid, asyncio.get_running_loop().time())
+        self._woken()
 
     def _wait(self, pod: PodView, message: str, rejected_by: frozenset[str], now: float) -> None:
         self._queue.refused(pod, rejected_by, now)

@@ -8,7 +8,7 @@ Kubernetes: the nominator, with status.nominatedNodeName, and RunFilterPluginsWi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -30,6 +30,8 @@ class Nominations:
         self._snapshot = snapshot
         self._by_priority: dict[int, dict[str, Nomination]] = {}
         self._priority_of: dict[str, int] = {}
+        # Whose room a pod may use meanwhile, because it will be gone before they need it.
+        self.lent_to: Callable[[PodView], Collection[str]] = lambda _: ()
 
     def __contains__(self, uid: str) -> bool:
         return uid in self._priority_of
@@ -70,9 +72,10 @@ class Nominations:
     def making_way(self, pod: PodView) -> Iterator[None]:
         """Meanwhile the snapshot is as this pod finds it: without its own room and that of less important pods."""
         lifted = self.beneath(pod.spec.priority)
-        own = self._priority_of.get(pod.uid)
-        if own is not None:
-            lifted.append(self._by_priority[own][pod.uid])
+        for uid in {pod.uid, *self.lent_to(pod)}:
+            priority = self._priority_of.get(uid)
+            if priority is not None and priority >= pod.spec.priority:
+                lifted.append(self._by_priority[priority][uid])
         with self._lifted(lifted):
             yield
 

@@ -1,6 +1,7 @@
 """Pods of a group get their nodes together or not at all, against an API server, in virtual time."""
 
 import asyncio
+from datetime import timedelta
 
 from binding_api import BindingApi
 from make import a_node, a_pod, an_object
@@ -9,6 +10,7 @@ from test_scheduler_runner import events, placement, scheduling
 
 from wherry.api.core.pod import Pod
 from wherry.api.scheduling.pod_group import PodGroup
+from wherry.client import clock
 from wherry.sim.virtual_time import in_virtual_time
 
 TOO_FEW = "waiting for minCount pods from a gang to appear in scheduling queue"
@@ -156,3 +158,77 @@ async def test_without_the_plugin_pods_of_a_group_go_alone():
         await asyncio.sleep(3)
 
     assert placed(api, "train") == 1
+
+
+GPU = {"nvidia.com/gpu": "1"}
+
+
+async def traffic(api, seconds):
+    """A pod after the other that wants one card, each for a minute; there are always some that wait."""
+    for number in range(seconds // 10):
+        api.put(a_pod(f"small-{number}", requests=GPU, created=clock.now()))
+        await asyncio.sleep(10)
+        for pod in api.all(Pod):
+            began = pod.metadata.created_at
+            is_over = began and clock.now() - began > timedelta(minutes=1)
+            if is_over and pod.spec.node_name and pod.metadata.name.startswith("small"):
+                api.remove(pod)
+
+
+@in_virtual_time
+async def test_small_pods_do_not_keep_a_large_gang_waiting_for_ever():
+    api = BindingApi()
+    api.put(gpu_node("n", 4))
+    async with scheduling(api):
+        others = asyncio.create_task(traffic(api, 600))
+        await asyncio.sleep(100)
+        a_gang(api, "train", 4)
+        members(api, "train", 4, requests=GPU, created=clock.now())
+        await asyncio.sleep(30)
+        assert placed(api, "train") == 0
+        await asyncio.sleep(170)
+        others.cancel()
+
+    assert placed(api, "train") == 4
+
+
+@in_virtual_time
+async def test_who_is_gone_before_the_gang_can_start_may_use_its_room():
+    api = BindingApi()
+    api.put(gpu_node("n", 4))
+    a_gang(api, "train", 4)
+    long = {"active_deadline_seconds": 3600, "termination_grace_period_seconds": 0, "requests": GPU}
+    api.put(a_pod("runs", node="n", phase="Running", status={"start_time": clock.now()}, **long))
+    async with scheduling(api):
+        members(api, "train", 4, requests=GPU, created=clock.now())
+        await asyncio.sleep(90)
+        room = {pod.status.nominated_node_name for pod in api.all(Pod) if pod.metadata.name.startswith("train")}
+        api.put(a_pod("short", **{**long, "active_deadline_seconds": 600}))
+        api.put(a_pod("endless", requests=GPU))
+        api.put(a_pod("too-long", **long))
+        await asyncio.sleep(10)
+
+    assert room == {"n"}
+    assert {name for name, node in placement(api).items() if node} == {"runs", "short"}
+
+
+@in_virtual_time
+async def test_room_is_kept_for_the_gang_that_waits_longest_and_given_up_when_it_goes():
+    api = BindingApi()
+    api.put(gpu_node("n", 2))
+    api.put(a_pod("runs", node="n", phase="Running", requests=GPU))
+    async with scheduling(api):
+        for name in ("a", "b"):
+            a_gang(api, name, 2)
+            members(api, name, 2, requests=GPU, created=clock.now())
+            await asyncio.sleep(5)
+        await asyncio.sleep(90)
+        nominated = {pod.metadata.name for pod in api.all(Pod) if pod.status.nominated_node_name}
+        for pod in api.all(Pod):
+            if pod.metadata.name.startswith("a-"):
+                api.remove(pod)
+        api.put(a_pod("small", requests=GPU))
+        await asyncio.sleep(10)
+
+    assert nominated == {"a-0", "a-1"}
+    assert placement(api)["small"] == "n"

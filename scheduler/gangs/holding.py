@@ -1,0 +1,120 @@
+"""Holding: the room that is kept for a gang that waits, so that small pods do not eat it for ever.
+
+One gang at a time has it: of those that have waited for a while, the most important one, and of these the one that is
+complete the longest. The room is kept as for a pod whose victims are on their way out: its pods are nominated for their
+nodes, which `kubectl get pods -o wide` shows. It is kept until the gang has its nodes, is not complete any more, or a
+node will not do any longer; who will be gone before the gang can start may use it until then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+
+from scheduler.gangs.plan import Board
+from scheduler.gangs.reservation import Leaving, Reservation, gone_at, reserve
+from scheduler.pods import PodView
+from scheduler.preemption.nominations import Nominations
+from scheduler.reporter import Reporter
+from scheduler.snapshot import Snapshot
+from wherry.client import clock
+
+log = structlog.get_logger()
+
+
+class Wanted(NamedTuple):
+    """A gang that waits: its pods, how many are needed, since when it is complete, how long it is to wait at least."""
+
+    key: str
+    pods: Sequence[PodView]
+    needed: int
+    since: datetime
+    patience: timedelta
+
+    @property
+    def rank(self) -> tuple[int, datetime]:
+        """Less is sooner."""
+        return -min(pod.spec.priority for pod in self.pods), self.since
+
+
+class Holding:
+    """See the module. `again` is called when it is worth it to look at a gang once more."""
+
+    def __init__(
+        self, snapshot: Snapshot, nominations: Nominations, reporter: Reporter, again: Callable[[str], None]
+    ) -> None:
+        self._snapshot, self._nominations, self._reporter, self._again = snapshot, nominations, reporter, again
+        self._holder: Wanted | None = None
+        self._room: Reservation | None = None
+        self._timers: set[str] = set()
+        nominations.lent_to = self._lent_to
+
+    def consider(self, gang: Wanted, board: Board, fits_otherwise: Callable[[PodView, str], bool]) -> None:
+        """This gang does not fit now: keep room for it, if it is its turn to have some.
+
+        `fits_otherwise` says whether only amounts keep a pod off a node.
+        """
+        now = clock.now()
+        if self._holder is not None and self._room is not None:
+            if self._holder.key == gang.key and all(fits_otherwise(*place) for place in self._room.places):
+                self._nominate(self._room)
+                return
+            if self._holder.key != gang.key and self._holder.rank <= gang.rank:
+                return
+        if (left := gang.since + gang.patience - now) > timedelta():
+            self._look_again(gang.key, left)
+            return
+        self.drop(self._holder.key if self._holder else "")
+        room = reserve(gang.pods, gang.needed, board, Leaving(self._others(gang), self._snapshot, now))
+        if room is None:
+            return
+        self._holder, self._room = gang, room
+        nodes = sorted({node for _, node in room.places})
+        log.info("reserve", pod_group=gang.key, nodes=nodes, starts_at=room.starts_at)
+        self._nominate(room)
+        for pod, node in room.places:
+            self._reporter.nominated(pod.pod, node)
+
+    def drop(self, key: str) -> None:
+        """The gang needs no room any more, or is not the one to have it."""
+        if self._holder is None or self._room is None or self._holder.key != key:
+            return
+        room, self._holder, self._room = self._room, None, None
+        for pod, _ in room.places:
+            if self._nominations.withdraw(pod.uid) is not None:
+                self._reporter.nominated(pod.pod, "")
+
+    def _nominate(self, room: Reservation) -> None:
+        for place in room.places:
+            self._nominations.nominate(*place)
+
+    def _others(self, gang: Wanted) -> list[tuple[PodView, str]]:
+        own = {pod.uid for pod in gang.pods}
+        return [
+            (pod, node)
+            for node in self._snapshot.columns.names
+            for pod in self._snapshot.pods_on(node).values()
+            if pod.uid not in own and pod.uid not in self._nominations
+        ]
+
+    def _lent_to(self, pod: PodView) -> Collection[str]:
+        """Whose nominations a pod may pass over, because it will be gone in time."""
+        if self._room is None or self._room.starts_at is None:
+            return ()
+        gone = gone_at(pod, clock.now())
+        if gone is None or gone > self._room.starts_at:
+            return ()
+        return [other.uid for other, _ in self._room.places]
+
+    def _look_again(self, key: str, left: timedelta) -> None:
+        def now_it_is_time() -> None:
+            self._timers.discard(key)
+            self._again(key)
+
+        if key not in self._timers:
+            self._timers.add(key)
+            asyncio.get_running_loop().call_later(left.total_seconds(), now_it_is_time)
