@@ -23,7 +23,8 @@ from scheduler.devices.room import Devices
 from scheduler.explaining.attention import Attention
 from scheduler.explaining.text import Record, brief
 from scheduler.framework import Plugin, culprit
-from scheduler.gangs.shell import Gangs, Tables
+from scheduler.gangs.shell import Gangs
+from scheduler.gangs.tables import Tables
 from scheduler.pods import PodView
 from scheduler.preemption.preemptor import Preemptor
 from scheduler.queue import Queue
@@ -115,7 +116,9 @@ class Scheduler:
             if places is None:
                 await self._place(pod)
             for place in places or ():
-                record = brief(place.pod.key, place.choice, len(self.snapshot.columns))
+                known = self._preemptor.reason(place.pod, place.node)
+                record = known or brief(place.pod.key, place.choice, len(self.snapshot.columns))
+                self._preemptor.withdraw(place.pod)
                 await self._send(self._viewed(place.pod), place.choice, record)
         except Exception as error:
             # A plugin, perhaps a user's, that breaks over one pod must not keep all others from their nodes.

@@ -14,7 +14,9 @@ from typing import NamedTuple
 from scheduler.explaining.gangs import Gang, gang_of
 from scheduler.explaining.picture import Judgement, Picture
 from scheduler.gangs.groups import group_of
+from scheduler.gangs.making_way import Move
 from scheduler.pods import PodView
+from scheduler.preemption.plan import Preemption
 from wherry.api.core.pod import Pod
 
 
@@ -80,12 +82,16 @@ def forecast(picture: Picture, pods: Iterable[Pod]) -> Forecast:
 
 def _together(picture: Picture, gang: Gang, pods: Iterable[PodView]) -> Iterator[Fate]:
     """All of a gang that fit, if they are enough; else nobody, and the judgement is that of the first without room."""
-    places = gang.assembled(picture).places if not gang.lacking else ()
-    for place in places:
-        picture.place(place.pod, place.node)
-    nodes = {place.pod.uid: place.node for place in places}
+    moves = [Move(place.pod, place.node) for place in gang.assembled(picture).places] if not gang.lacking else []
+    if not moves and not gang.lacking:
+        moves += gang.moves(picture)
+    for move in moves:
+        picture.place(move.pod, move.node, move.victims)
+    found = {move.pod.uid: move for move in moves}
     for pod in pods:
-        yield Fate(pod, nodes.get(pod.uid, ""), picture.judged(picture.view(pod.pod), preempts=False))
+        decision = picture.judged(picture.view(pod.pod), preempts=False).decision
+        move = found.get(pod.uid, Move(pod, ""))
+        yield Fate(pod, move.node, Judgement(decision, Preemption(move.node, move.victims)))
 
 
 def _placed(picture: Picture, pod: PodView) -> Fate:

@@ -14,6 +14,7 @@ import numpy as np
 from scheduler.cycle.plan import Choice
 from scheduler.explaining.picture import Judgement, Picture
 from scheduler.gangs.groups import group_of
+from scheduler.gangs.making_way import Move, Offer, make_way
 from scheduler.gangs.plan import Assembly, Found, assemble
 from scheduler.pods import PodView
 from wherry.api.core.pod import Pod
@@ -45,6 +46,21 @@ class Thought:
         """The pod is not there any more."""
         self._picture.lift(pod)
 
+    def offer(self, pod: PodView) -> Offer:
+        """What there is for a pod now."""
+        decision, preemption = self._picture.judged(self._view(pod))
+        return Offer(decision.winner, decision, preemption)
+
+    def send_away(self, victims: Iterable[PodView]) -> None:
+        """From now on these are gone."""
+        for victim in victims:
+            self._picture.snapshot.remove(victim.uid)
+
+    def call_back(self, victims: Iterable[PodView], node: str) -> None:
+        """From now on these are on the node again."""
+        for victim in victims:
+            self._picture.snapshot.place(victim, node)
+
     def _view(self, pod: PodView) -> PodView:
         return self._picture.view(pod.pod)
 
@@ -72,8 +88,12 @@ class Gang:
         """The places that there are for it now."""
         return assemble(self.pods, self.needed, Thought(picture))
 
+    def moves(self, picture: Picture) -> tuple[Move, ...]:
+        """The places that there are for it if others make way."""
+        return make_way(self.pods, self.needed, Thought(picture))
+
     def lines(self, picture: Picture) -> Iterator[str]:
-        """What it waits for, as people read it."""
+        """What it waits for, as people read it; room that is kept for it is there for itself."""
         if self.lacking:
             there = self.there + len(self.pods)
             yield f"waiting for {self.lacking} more pods of group {self.name}: {there} of {self.min_count}"
@@ -84,6 +104,10 @@ class Gang:
             return
         fit = self.there + found.fitting
         yield f"group {self.name} gets its nodes together or not at all: {fit} of {self.min_count} would fit now"
+        if victims := sorted(victim.key for move in self.moves(picture) for victim in move.victims):
+            yield f"group {self.name} is more important than others, and fits if {', '.join(victims)} make way"
+        if room := sorted({pod.pod.status.nominated_node_name for pod in self.pods} - {""}):
+            yield f"room is kept for group {self.name} on {', '.join(room)}"
 
     def next_one(self, picture: Picture) -> tuple[PodView, Judgement] | None:
         """The first that has no place beside those that would have one, and why; they stay on the picture."""

@@ -18,7 +18,7 @@ import structlog
 from scheduler.gangs.plan import Board
 from scheduler.gangs.reservation import Leaving, Reservation, gone_at, reserve
 from scheduler.pods import PodView
-from scheduler.preemption.nominations import Nominations
+from scheduler.preemption.preemptor import Preemptor
 from scheduler.reporter import Reporter
 from scheduler.snapshot import Snapshot
 from wherry.client import clock
@@ -45,13 +45,14 @@ class Holding:
     """See the module. `again` is called when it is worth it to look at a gang once more."""
 
     def __init__(
-        self, snapshot: Snapshot, nominations: Nominations, reporter: Reporter, again: Callable[[str], None]
+        self, snapshot: Snapshot, preemptor: Preemptor, reporter: Reporter, again: Callable[[str], None]
     ) -> None:
-        self._snapshot, self._nominations, self._reporter, self._again = snapshot, nominations, reporter, again
+        self._snapshot, self._preemptor, self._reporter, self._again = snapshot, preemptor, reporter, again
+        self._nominations = preemptor.nominations
         self._holder: Wanted | None = None
         self._room: Reservation | None = None
         self._timers: set[str] = set()
-        nominations.lent_to = self._lent_to
+        self._nominations.lent_to = self._lent_to
 
     def consider(self, gang: Wanted, board: Board, fits_otherwise: Callable[[PodView, str], bool]) -> None:
         """This gang does not fit now: keep room for it, if it is its turn to have some.
@@ -85,8 +86,9 @@ class Holding:
             return
         room, self._holder, self._room = self._room, None, None
         for pod, _ in room.places:
-            if self._nominations.withdraw(pod.uid) is not None:
+            if pod.uid in self._nominations:
                 self._reporter.nominated(pod.pod, "")
+                self._preemptor.withdraw(pod)
 
     def _nominate(self, room: Reservation) -> None:
         for place in room.places:

@@ -14,15 +14,17 @@ from datetime import timedelta
 
 import structlog
 
-from scheduler.chooser import Chooser
-from scheduler.devices.room import Devices
 from scheduler.framework import Plugin
 from scheduler.gangs.groups import TOO_FEW, Groups, group_of
 from scheduler.gangs.holding import Holding, Wanted
-from scheduler.gangs.plan import Assembly, Found, Place, assemble, by_size
+from scheduler.gangs.making_way import Move, make_way
+from scheduler.gangs.plan import Assembly, Place, assemble, by_size
 from scheduler.gangs.status import Report, StatusWriter
+from scheduler.gangs.tables import Tables
 from scheduler.plugins.gang_scheduling import GangScheduling
 from scheduler.pods import PodView
+from scheduler.preemption.nominations import Nomination
+from scheduler.preemption.plan import Preemption
 from scheduler.preemption.preemptor import Preemptor
 from scheduler.queue import Queue
 from scheduler.reporter import Reporter
@@ -36,57 +38,6 @@ from wherry.client.informer import Change, Informer
 log = structlog.get_logger()
 
 WAITS_FOR_OTHERS = frozenset((GangScheduling.name,))
-
-
-class Tables:
-    """The scheduler's own snapshot as the board on which a gang is planned; `view` adds what a pod's claims ask for."""
-
-    def __init__(
-        self, snapshot: Snapshot, chooser: Chooser, devices: Devices, view: Callable[[PodView], PodView]
-    ) -> None:
-        self._snapshot, self._chooser, self._devices, self._view = snapshot, chooser, devices, view
-
-    def find(self, pod: PodView) -> Found:
-        """The best node now."""
-        outcome = self._chooser.choose(self._view(pod), preempts=False)
-        return Found(outcome.choice, outcome.decision)
-
-    def options(self, pod: PodView) -> Sequence[str]:
-        """All nodes that can hold the pod now, the best first."""
-        return self._chooser.options(self._view(pod))
-
-    def put(self, pod: PodView, node: str) -> bool:
-        """From now on the pod counts on the node."""
-        if self._devices.take(pod, node):
-            return False
-        self._snapshot.place(pod, node)
-        return True
-
-    def lift(self, pod: PodView) -> None:
-        """The pod does not count any more."""
-        self._snapshot.remove(pod.uid)
-        self._devices.let_go(pod)
-
-    def fits_but_for_others(self, pod: PodView, node: str) -> bool:
-        """Whether the pod fits on the node, or would if others left."""
-        return self._chooser.lacks_only_amounts(self._view(pod), node)
-
-    def without_devices(self) -> Amounts:
-        """The same, for thinking about what is still in use: nobody picks cards that others have."""
-        return Amounts(self._snapshot, self._chooser, self._devices, self._view)
-
-
-class Amounts(Tables):
-    """The board on which amounts are all that counts."""
-
-    def put(self, pod: PodView, node: str) -> bool:
-        """From now on the pod counts on the node."""
-        self._snapshot.place(pod, node)
-        return True
-
-    def lift(self, pod: PodView) -> None:
-        """The pod does not count any more."""
-        self._snapshot.remove(pod.uid)
 
 
 class Gangs:
@@ -108,7 +59,8 @@ class Gangs:
             name: timedelta(seconds=plugins[0].args.reserve_after_seconds) for name, plugins in found.items() if plugins
         }
         self._woken = woken
-        self._holding = Holding(snapshot, self._preemptor.nominations, self._reporter, self._try_again)
+        self._holding = Holding(snapshot, self._preemptor, self._reporter, self._try_again)
+        self._preemptor.goes_with = self._goes_with
         self._groups = Groups()
         self._status = StatusWriter(client, self._groups.get, self._reporter.may_act)
         self.informer = Informer(client, PodGroup)
@@ -161,17 +113,19 @@ class Gangs:
             for pod in pods:
                 self._wait(pod, TOO_FEW, WAITS_FOR_OTHERS, now)
             return ()
-        for pod in pods:
-            self._preemptor.nominations.withdraw(pod.uid)
+        withdrawn = [self._preemptor.nominations.withdraw(pod.uid) for pod in pods]
+        lifted = [nomination for nomination in withdrawn if nomination is not None]
         found = assemble(pods, needed, board)
         if not found.places:
-            self._keep_room(key, pods, needed, board)
+            self._wait_for_room(key, pods, needed, board, lifted)
             self._refuse(key, pods, needed, found, now)
             return ()
         self._holding.drop(key)
         for place in found.places:
-            self._preemptor.withdraw(place.pod, goes_to=place.node)
             board.put(place.pod, place.node)
+        for pod, node in lifted:
+            if self._snapshot.node_of(pod.uid) != node:
+                self._preemptor.freed(pod)
         for pod in found.missing:
             # Enough of them go without it: it is no different from any pod that fits nowhere.
             self._queue.retry_later(pod, now)
@@ -193,6 +147,33 @@ class Gangs:
         for pod in pods:
             self._wait(pod, message, rejected_by, now)
         self._status.tell(key, Report(is_scheduled=False, message=message))
+
+    def _wait_for_room(
+        self, key: str, pods: Sequence[PodView], needed: int, board: Tables, lifted: Sequence[Nomination]
+    ) -> None:
+        if any(self._preemptor.is_under_way(*nomination) for nomination in lifted):
+            for nomination in lifted:
+                self._preemptor.nominations.nominate(*nomination)
+        elif moves := make_way(pods, needed, board.without_devices()):
+            self._holding.drop(key)
+            for move in moves:
+                self._have_way_made(move)
+        else:
+            self._keep_room(key, pods, needed, board)
+
+    def _have_way_made(self, move: Move) -> None:
+        if move.victims and move.decision is not None:
+            self._preemptor.begin(move.pod, Preemption(move.node, move.victims), move.decision)
+        else:
+            self._preemptor.nominations.nominate(move.pod, move.node)
+            self._reporter.nominated(move.pod.pod, move.node)
+
+    def _goes_with(self, victim: PodView) -> list[PodView]:
+        key = group_of(victim.pod)
+        group = self._groups.get(key) if key else None
+        if group is None or not group.spec.goes_as_one:
+            return []
+        return [pod for uid, pod in self._groups.members(key).pods.items() if self._has_place(uid)]
 
     def _keep_room(self, key: str, pods: Sequence[PodView], needed: int, board: Tables) -> None:
         made = sorted(pod.metadata.created_at or clock.now() for pod in pods)

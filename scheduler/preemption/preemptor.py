@@ -38,13 +38,15 @@ class Preemptor:
     def __init__(
         self, client: Client, snapshot: Snapshot, reporter: Reporter, freed: Callable[[PodView], None]
     ) -> None:
-        self._snapshot, self._reporter, self._freed = snapshot, reporter, freed
+        self._snapshot, self._reporter, self.freed = snapshot, reporter, freed
         self.nominations = Nominations(snapshot)
         self.budgets = Informer(client, PodDisruptionBudget)
         self.budgets.subscribe(lambda _: self._forget_budgets())
         self._budgets: Budgets | None = None
         self._evictor = Evictor(client, reporter.preempted, self._failed)
         self._memory: Memory = {}
+        # Who goes with a victim, because its group may be disrupted only as one.
+        self.goes_with: Callable[[PodView], Sequence[PodView]] = lambda _: ()
         # Victims of which the copies do not show yet that they are going.
         self._sent_away: set[str] = set()
         # Why pods that others make way for get the room that they were promised, to be told once they have it.
@@ -62,7 +64,7 @@ class Preemptor:
         nominated = self.nominations.node_of(pod.uid)
         if pod.spec.preemption_policy == "Never":
             return Preemption(nominated, message=NEVER)
-        if self._is_under_way(pod, nominated):
+        if self.is_under_way(pod, nominated):
             return Preemption(nominated, message=UNDER_WAY)
         limits = Limits(plugin.args.min_candidate_nodes_percentage, plugin.args.min_candidate_nodes_absolute)
         if self._budgets is None:
@@ -80,7 +82,8 @@ class Preemptor:
                 self.nominations.withdraw(nomination.pod.uid)
                 self._reporter.nominated(nomination.pod.pod, "")
         self.nominations.nominate(pod, preemption.node)
-        going = [victim for victim in preemption.victims if victim.metadata.deleted_at is None]
+        victims = {each.uid: each for victim in preemption.victims for each in (victim, *self.goes_with(victim))}
+        going = [victim for victim in victims.values() if victim.metadata.deleted_at is None]
         self._sent_away.update(victim.uid for victim in going)
         self._evictor.evict(going, pod, preemption.node)
 
@@ -116,12 +119,13 @@ class Preemptor:
         self._reasons.pop(pod.uid, None)
         nomination = self.nominations.withdraw(pod.uid)
         if nomination is not None and nomination.node != goes_to:
-            self._freed(pod)
+            self.freed(pod)
 
     def _forget_budgets(self) -> None:
         self._budgets = None
 
-    def _is_under_way(self, pod: PodView, node: str) -> bool:
+    def is_under_way(self, pod: PodView, node: str) -> bool:
+        """Whether somebody on the node is on the way out because others preempted him."""
         lower = (each for each in self._snapshot.pods_on(node).values() if each.spec.priority < pod.spec.priority)
         return any(each.uid in self._sent_away or _is_preempted(each.pod) for each in lower)
 

@@ -232,3 +232,47 @@ async def test_room_is_kept_for_the_gang_that_waits_longest_and_given_up_when_it
 
     assert nominated == {"a-0", "a-1"}
     assert placement(api)["small"] == "n"
+
+
+def runs(api, name, node="n", **more):
+    return api.put(a_pod(name, node=node, phase="Running", requests={"cpu": "1"}, **more))
+
+
+@in_virtual_time
+async def test_an_important_gang_has_others_make_way_only_if_all_of_it_then_fits():
+    api = BindingApi()
+    api.put(a_node("n", cpu="3")), api.put(a_node("m", cpu="1"))
+    runs(api, "a"), runs(api, "b"), runs(api, "vip", node="m", priority=200)
+    a_gang(api, "large", 4), a_gang(api, "train", 3)
+    async with scheduling(api):
+        members(api, "large", 4, priority=100)
+        await asyncio.sleep(5)
+        spared = [pod.metadata.name for pod in api.all(Pod) if pod.metadata.deleted_at]
+        members(api, "train", 3, priority=100)
+        await asyncio.sleep(5)
+        going = {pod.metadata.name for pod in api.all(Pod) if pod.metadata.deleted_at}
+        room = {pod.status.nominated_node_name for pod in api.all(Pod) if pod.metadata.name.startswith("train")}
+        assert placed(api, "train") == 0
+        for pod in api.all(Pod):
+            if pod.metadata.deleted_at:
+                api.remove(pod)
+        await asyncio.sleep(5)
+
+    assert (spared, going, room) == ([], {"a", "b"}, {"n"})
+    assert (placed(api, "train"), placed(api, "large")) == (3, 0)
+
+
+@in_virtual_time
+async def test_a_gang_that_may_be_disrupted_only_as_one_goes_as_one():
+    api = BindingApi()
+    for node in ("n", "m"):
+        api.put(a_node(node, cpu="1"))
+    api.put(an_object(PodGroup, "old", scheduling_policy={"gang": {"minCount": 2}}, disruption_mode={"all": {}}))
+    for index, node in enumerate(("n", "m")):
+        a_member(api, f"old-{index}", "old", node=node, phase="Running")
+    async with scheduling(api):
+        api.put(a_pod("urgent", priority=100, requests={"cpu": "1"}))
+        await asyncio.sleep(3)
+        going = {pod.metadata.name for pod in api.all(Pod) if pod.metadata.deleted_at}
+
+    assert going == {"old-0", "old-1"}

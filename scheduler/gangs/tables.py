@@ -1,0 +1,78 @@
+"""Tables: the scheduler's own snapshot as the boards on which gangs are planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from scheduler.chooser import Chooser
+from scheduler.devices.room import Devices
+from scheduler.gangs.making_way import Offer
+from scheduler.gangs.plan import Found
+from scheduler.pods import PodView
+from scheduler.snapshot import Snapshot
+
+
+class Tables:
+    """The board on which a gang is planned; `view` adds to a pod what its claims ask for."""
+
+    def __init__(
+        self, snapshot: Snapshot, chooser: Chooser, devices: Devices, view: Callable[[PodView], PodView]
+    ) -> None:
+        self._snapshot, self._chooser, self._devices, self._view = snapshot, chooser, devices, view
+
+    def find(self, pod: PodView) -> Found:
+        """The best node now."""
+        outcome = self._chooser.choose(self._view(pod), preempts=False)
+        return Found(outcome.choice, outcome.decision)
+
+    def options(self, pod: PodView) -> Sequence[str]:
+        """All nodes that can hold the pod now, the best first."""
+        return self._chooser.options(self._view(pod))
+
+    def put(self, pod: PodView, node: str) -> bool:
+        """From now on the pod counts on the node."""
+        if self._devices.take(pod, node):
+            return False
+        self._snapshot.place(pod, node)
+        return True
+
+    def lift(self, pod: PodView) -> None:
+        """The pod does not count any more."""
+        self._snapshot.remove(pod.uid)
+        self._devices.let_go(pod)
+
+    def fits_but_for_others(self, pod: PodView, node: str) -> bool:
+        """Whether the pod fits on the node, or would if others left."""
+        return self._chooser.lacks_only_amounts(self._view(pod), node)
+
+    def without_devices(self) -> Amounts:
+        """The same, for thinking about what is still in use: nobody picks cards that others have."""
+        return Amounts(self._snapshot, self._chooser, self._devices, self._view)
+
+
+class Amounts(Tables):
+    """The board on which amounts are all that counts, and from which pods can be sent away in thought."""
+
+    def offer(self, pod: PodView) -> Offer:
+        """What there is for a pod now."""
+        choice, _, decision, preemption = self._chooser.choose(self._view(pod))
+        return Offer(choice.node if choice else "", decision, preemption)
+
+    def send_away(self, victims: Iterable[PodView]) -> None:
+        """From now on these are gone."""
+        for victim in victims:
+            self._snapshot.remove(victim.uid)
+
+    def call_back(self, victims: Iterable[PodView], node: str) -> None:
+        """From now on these are on the node again."""
+        for victim in victims:
+            self._snapshot.place(victim, node)
+
+    def put(self, pod: PodView, node: str) -> bool:
+        """From now on the pod counts on the node."""
+        self._snapshot.place(pod, node)
+        return True
+
+    def lift(self, pod: PodView) -> None:
+        """The pod does not count any more."""
+        self._snapshot.remove(pod.uid)
