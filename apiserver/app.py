@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from apiserver.pipeline import PIPELINE, chain
 from apiserver.request import Receive, Request, Response, Scope, Send, Stream
 from apiserver.server import Server
+
+# How the bytes of a stream travel over a WebSocket. Kubernetes: wsstream's reader.
+_BINARY, _BASE64 = "binary.k8s.io", "base64.binary.k8s.io"
 
 
 class App:
@@ -26,7 +31,7 @@ class App:
         if isinstance(answer, Response):
             await (_send_response if scope["type"] == "http" else _refuse_websocket)(answer, receive, send)
         elif isinstance(answer, Stream):
-            await _send_stream(answer, receive, send)
+            await (_send_stream if scope["type"] == "http" else _send_messages)(answer, scope, receive, send)
         else:
             await answer.serve(scope, receive, send)
 
@@ -58,12 +63,43 @@ async def _refuse_websocket(answer: Response, receive: Receive, send: Send) -> N
     await send({"type": "websocket.http.response.body", "body": answer.body})
 
 
-async def _send_stream(answer: Stream, receive: Receive, send: Send) -> None:
+async def _send_stream(answer: Stream, scope: Scope, receive: Receive, send: Send) -> None:
     """Send chunks until they end or the client goes."""
     await send(_start(answer))
     await send({"type": "http.response.body", "body": b"", "more_body": True})  # headers go out at once
+    if await _until_either_ends(answer, receive, send, _in_body):
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _in_body(chunk: bytes) -> Iterable[dict[str, Any]]:
+    yield {"type": "http.response.body", "body": chunk, "more_body": True}
+
+
+async def _send_messages(answer: Stream, scope: Scope, receive: Receive, send: Send) -> None:
+    """A stream over a WebSocket: lines of JSON as texts, everything else as it comes. Kubernetes: wsstream."""
+    await receive()  # websocket.connect
+    protocol = next((each for each in scope.get("subprotocols") or () if each in (_BINARY, _BASE64)), None)
+    await send({"type": "websocket.accept", "subprotocol": protocol})
+
+    def messages(chunk: bytes) -> Iterable[dict[str, Any]]:
+        if answer.content_type.startswith(b"application/json"):
+            yield from ({"type": "websocket.send", "text": line.decode()} for line in chunk.split(b"\n") if line)
+        elif protocol == _BASE64:
+            yield {"type": "websocket.send", "text": base64.b64encode(chunk).decode()}
+        else:
+            yield {"type": "websocket.send", "bytes": chunk}
+
+    if await _until_either_ends(answer, receive, send, messages):
+        await send({"type": "websocket.close", "code": 1000})
+
+
+Framing = Callable[[bytes], Iterable[dict[str, Any]]]
+
+
+async def _until_either_ends(answer: Stream, receive: Receive, send: Send, framing: Framing) -> bool:
+    """Send every chunk; whether that was done, and the client is still there."""
     gone = asyncio.ensure_future(_until_gone(receive))
-    pump = asyncio.ensure_future(_pump(answer, send))
+    pump = asyncio.ensure_future(_pump(answer, send, framing))
     try:
         await asyncio.wait((gone, pump), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -71,13 +107,14 @@ async def _send_stream(answer: Stream, receive: Receive, send: Send) -> None:
         if not pump.done():
             pump.cancel()
         await asyncio.gather(gone, pump, return_exceptions=True)
+    return not pump.cancelled() and pump.exception() is None
 
 
-async def _pump(answer: Stream, send: Send) -> None:
+async def _pump(answer: Stream, send: Send, framing: Framing) -> None:
     try:
         async for chunk in answer.chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+            for message in framing(chunk):
+                await send(message)
     finally:
         close = getattr(answer.chunks, "aclose", None)
         if close is not None:
@@ -85,5 +122,5 @@ async def _pump(answer: Stream, send: Send) -> None:
 
 
 async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
+    while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
         pass

@@ -29,6 +29,8 @@ from wherry.machinery.schema.definitions import GVK, META, RESOURCE_PROPERTIES, 
 Json = dict[str, Any]
 
 KUBERNETES_VERSION = "v1.37.0"
+# Whose sentences about the properties of every kind custom kinds have, too.
+_SAMPLE = "io.k8s.api.core.v1.ConfigMap"
 
 
 def index(served: Mapping[str, Sequence[KindRow]], *, descriptions: bool = True) -> Json:
@@ -80,22 +82,23 @@ def _build(rows: Sequence[KindRow], descriptions: bool) -> Json:
 
 def schemas_of(rows: Sequence[KindRow], descriptions: bool) -> Json:
     """Every schema that these kinds need, by name."""
-    custom = {name: schema for row in rows if row.schema is not None for name, schema in _custom_schemas(row)}
     sentences = _sentences() if descriptions else {}
+    common = _described({"properties": RESOURCE_PROPERTIES}, sentences.get(_SAMPLE, {}))["properties"]
+    custom = {name: schema for row in rows if row.schema is not None for name, schema in _custom_schemas(row, common)}
     return {
         name: custom[name] if name in custom else _described(published()[name], sentences.get(name, {}))
         for name in sorted(_reachable(rows, custom))
     }
 
 
-def _custom_schemas(row: KindRow) -> Iterator[tuple[str, Json]]:
-    """A custom kind's schema and that of its list."""
+def _custom_schemas(row: KindRow, common: Json) -> Iterator[tuple[str, Json]]:
+    """A custom kind's schema and that of its list, with the properties that all kinds have."""
     source = row.schema or {}
     gvk = {"group": row.group, "version": row.version, "kind": row.kind}
-    properties = {**source.get("properties", {}), **RESOURCE_PROPERTIES}
+    properties = {**source.get("properties", {}), **common}
     yield row.definition, {**source, "type": "object", "properties": properties, GVK: [gvk]}
     items = {"type": "array", "items": {"$ref": REF + row.definition}}
-    properties = {**RESOURCE_PROPERTIES, "metadata": {"$ref": f"{REF}{META}ListMeta"}, "items": items}
+    properties = {**common, "metadata": {"$ref": f"{REF}{META}ListMeta"}, "items": items}
     listed = {"type": "object", "required": ["items"], "properties": properties}
     yield row.definition + "List", {**listed, GVK: [{**gvk, "kind": row.kind + "List"}]}
 

@@ -188,7 +188,7 @@ class Server:
     ) -> web.StreamResponse:
         charge, container = self._find(request)
         container_id = _running_container(charge, container)
-        socket, _ = _web_socket(request, channels.choose_exec_protocol, (channels.V5, channels.V4))
+        socket, _ = _web_socket(request, channels.choose_exec_protocol, channels.EXEC_PROTOCOLS)
         session = await open_session(container_id, wanted)
         await socket.prepare(request)
         await serve(socket, session, wanted, is_exec=is_exec)

@@ -51,8 +51,7 @@ def _verb(request: Request) -> str:
     if target is None:
         return request.method.lower()
     verb = _VERBS.get(request.method, request.method.lower())
-    is_proxy = target.subresource.partition("/")[0] == "proxy"
-    if (request.scope["type"] == "websocket" and not is_proxy) or (target.plural, target.subresource) in _STREAMS:
+    if (target.plural, target.subresource) in _STREAMS:
         return "create"  # an exec by GET changes things as much as one by POST
     if target.name:
         return verb

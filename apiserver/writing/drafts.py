@@ -23,7 +23,7 @@ _KEPT = ("uid", "creationTimestamp", "generation", "selfLink", "generateName")
 
 
 def begin(draft: Draft, cls: type[Resource], namespace: str, now: datetime, random: Random) -> None:
-    """Give a new object its name, uid, time and first generation; status waits for its own writes."""
+    """Give a new object its name, uid, time and first generation; status mostly waits for its own writes."""
     metadata = draft["metadata"]
     if metadata.get("resourceVersion"):
         raise InternalError("Internal error occurred: resourceVersion should not be set on objects to be created")
@@ -37,7 +37,7 @@ def begin(draft: Draft, cls: type[Resource], namespace: str, now: datetime, rand
     metadata.pop("generation", None)
     if cls.counts_generations:
         metadata["generation"] = 1
-    if "status" in cls.kind.subresources:
+    if "status" in cls.kind.subresources and not cls.begins_with_status:
         draft.pop("status", None)
     cls.prepare_create(draft)
 

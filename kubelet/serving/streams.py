@@ -22,7 +22,8 @@ async def serve(socket: web.WebSocketResponse, session: Session, request: ExecRe
             status = await _outgoing(socket, session, request, is_exec=is_exec)
             incoming.cancel()
         with contextlib.suppress(ConnectionError):
-            await socket.send_bytes(channels.encode(channels.ERROR, status))
+            if words := channels.last_words(socket.ws_protocol or "", status):
+                await socket.send_bytes(channels.encode(channels.ERROR, words))
             await socket.close(code=1000)
     finally:
         await session.close()

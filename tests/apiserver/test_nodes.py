@@ -50,3 +50,12 @@ async def test_a_node_reaches_its_own_and_nothing_else(api: Api, method: str, pa
     )
 
     assert answer.status == status, answer.body
+
+
+async def test_whoever_makes_a_node_says_how_it_is(api: Api):
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": None, "lastHeartbeatTime": None}
+
+    node = await api.made(NODES, {"metadata": {"name": "n1"}, "status": {"phase": "Running", "conditions": [ready]}})
+
+    assert node["status"]["phase"] == "Running"
+    assert [(each["type"], each["status"]) for each in node["status"]["conditions"]] == [("Ready", "True")]

@@ -129,6 +129,20 @@ def test_sentences_are_there_only_where_they_are_wanted():
     assert '"description":"' not in json.dumps(bare, separators=(",", ":"))
 
 
+def test_custom_kinds_have_the_sentences_about_what_every_kind_has():
+    pytest.importorskip("kubernetes_validate")
+
+    schemas = built(BOAT)["components"]["schemas"]
+
+    boat = schemas["com.example.river.v1.Boat"]["properties"]
+    assert boat["apiVersion"]["description"].startswith("APIVersion defines")
+    assert boat["metadata"]["description"].startswith("Standard object's metadata")
+    assert (
+        "is a timestamp"
+        in schemas["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]["properties"]["creationTimestamp"]["description"]
+    )
+
+
 def test_the_older_document_leaves_out_what_it_has_no_word_for():
     port = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
     open_ended = {

@@ -80,7 +80,7 @@ def test_a_pod_says_where_it_runs(space):
 
 
 def test_a_command_runs_over_a_web_socket(space):
-    space.create(a_live_pod("it"))
+    space.create(a_script("it", "echo alive; trap 'exit 0' TERM; sleep 3600 & wait"))
     space.until("Pod", "it", is_ready)
     query = [("command", "echo"), ("command", "remote"), ("stdout", "1"), ("stderr", "1"), ("container", "main")]
 
@@ -88,6 +88,8 @@ def test_a_command_runs_over_a_web_socket(space):
 
     assert b"\x01remote\n" in frames
     assert json.loads(frames[-1][1:])["status"] == "Success"
+    assert space.api.frames(space.path("Pod", "it/exec"), query, "channel.k8s.io") == [b"\x01remote\n"]
+    assert b"".join(space.api.frames(space.path("Pod", "it/log"), [], "binary.k8s.io")) == b"alive\n"
 
 
 def test_logs_are_followed_cut_and_dated(space, kubectl):

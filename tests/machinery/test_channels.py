@@ -66,7 +66,8 @@ def test_stdin_ends_with_a_close_message():
         ([V4, V5], V5, V4),
         (["v4.base64.channel.k8s.io", V4], V4, V4),
         ([SPDY_TUNNEL], None, SPDY_TUNNEL),
-        (["channel.k8s.io"], None, None),
+        (["channel.k8s.io"], "channel.k8s.io", None),
+        (["base64.channel.k8s.io"], None, None),
         ([], "", ""),
     ],
 )

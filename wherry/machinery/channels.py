@@ -6,8 +6,10 @@ Every message is binary: one byte that names the channel, then data. Exec and at
 exactly one status on `ERROR`. A port-forward of the i-th port has data on channel 2i and error text on 2i+1; the first
 message of each tells the port. v5 differs from v4 in `CLOSE`, by which a client says that its stdin is at its end.
 
-Kubernetes: `v4.channel.k8s.io`, `v5.channel.k8s.io`. Differs: the older `channel.k8s.io`, and base64 in text messages,
-are not spoken; clients that know them offer v4 as well.
+The first version, `channel.k8s.io`, has no status: a command that ends well says nothing more, and what went wrong is
+plain text.
+
+Kubernetes: `channel.k8s.io`, `v4.channel.k8s.io`, `v5.channel.k8s.io`. Differs: base64 in text messages is not spoken.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import orjson
 
 V5 = "v5.channel.k8s.io"
 V4 = "v4.channel.k8s.io"
+V1 = "channel.k8s.io"
+EXEC_PROTOCOLS = (V5, V4, V1)
 # No channels: the concatenated messages of each direction are a SPDY/3.1 connection.
 SPDY_TUNNEL = "SPDY/3.1+portforward.k8s.io"
 
@@ -49,7 +53,7 @@ def choose_exec_protocol(offered: Iterable[str]) -> str | None:
     >>> choose_exec_protocol(["v4.channel.k8s.io", "v5.channel.k8s.io"]), choose_exec_protocol([])
     ('v5.channel.k8s.io', '')
     """
-    return _choose(offered, (V5, V4))
+    return _choose(offered, EXEC_PROTOCOLS)
 
 
 def choose_port_forward_protocol(offered: Iterable[str]) -> str | None:
@@ -114,6 +118,18 @@ def _side(size: dict[str, Any], name: str) -> int:
 def encode_resize(size: TerminalSize) -> bytes:
     """The data of a message on `RESIZE`."""
     return orjson.dumps({"Width": size.width, "Height": size.height}) + b"\n"
+
+
+def last_words(protocol: str, status: bytes) -> bytes:
+    """What stands on `ERROR` at the end of an exec in that protocol; nothing where success is not told.
+
+    >>> last_words(V1, success_status()), last_words(V1, failure_status("it broke"))
+    (b'', b'Internal error occurred: it broke')
+    """
+    if protocol != V1:
+        return status
+    told = orjson.loads(status)
+    return str(told["message"]).encode() if told["status"] == "Failure" else b""
 
 
 def success_status() -> bytes:

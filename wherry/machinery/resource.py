@@ -150,6 +150,8 @@ class Resource(View, metaclass=_ResourceMeta):
     deprecation: ClassVar[str] = ""
     # "subdomain", "label", "service" (DNS-1035), "path" or "ip": which names are legal.
     name_rule: ClassVar[str] = "subdomain"
+    # Whether whoever creates an object may say its first status, too.
+    begins_with_status: ClassVar[bool] = False
     # The metadata that a write through `/status` leaves as it is; it takes the rest along.
     kept_by_status_writes: ClassVar[tuple[str, ...]] = ()
     # What happens to dependents when a DELETE does not say.

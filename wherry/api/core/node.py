@@ -132,6 +132,7 @@ class Node(Resource, version="v1", scope="Cluster", short=("no",), subresources=
             priority=1,
         ),
     )
+    begins_with_status = True
     selectable = {"spec.unschedulable": lambda node: str(node.spec.unschedulable).lower()}
 
     @classmethod
