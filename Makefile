@@ -1,7 +1,7 @@
 # Everything one does with this repository. `make` alone lists it.
 
 BIN := .venv/bin
-# More options for `wherry up`, `wherry down` and pytest: make up ARGS="--nodes 3 --store etcd"
+# More options for `wherry up`, `wherry down` and pytest: make up ARGS="--nodes 2 --name lab"
 ARGS ?=
 SEEDS ?= 2000
 
@@ -14,13 +14,13 @@ help: ## List what can be made
 install: ## Make .venv with Wherry, kubectl and all they need
 	@scripts/install.sh
 
-up: install ## Start a cluster on this machine, with the sample in it
+up: install ## Start a cluster on this machine, with the sample in it; ARGS="--nodes 2 --name lab"
 	@$(BIN)/wherry up --apply examples/web.yaml $(ARGS)
 
 down: install ## Stop the cluster; with ARGS=--purge its data goes too
 	@$(BIN)/wherry down $(ARGS)
 
-test: install ## Run every test, after installing what they use
+test: install ## Run every test, after installing what they use; ARGS=tests/scheduler runs some
 	@scripts/install_tools.sh
 	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 

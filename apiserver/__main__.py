@@ -11,7 +11,7 @@ import ssl
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
@@ -147,6 +147,8 @@ def tls_context(options: Options) -> ssl.SSLContext:
     context.load_verify_locations(options.client_ca)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
+    # Neither our clients nor kubectl resume a session, and the tickets for it are a third of a handshake.
+    context.num_tickets = 0
     return context
 
 
@@ -154,12 +156,12 @@ def web_server(app: App, tls: ssl.SSLContext) -> uvicorn.Server:
     """uvicorn with our protocols and without its own signals, logs and headers."""
     import uvicorn
 
-    from apiserver.protocols import HttpProtocol, WebSocketProtocol
+    from apiserver.protocols.http import HttpProtocol
 
     config = uvicorn.Config(
         app,
         http=HttpProtocol,
-        ws=WebSocketProtocol,
+        ws=_websocket,  # type: ignore[arg-type]  # it is called as the class would be
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -173,6 +175,13 @@ def web_server(app: App, tls: ssl.SSLContext) -> uvicorn.Server:
     web = uvicorn.Server(config)
     web.capture_signals = contextlib.nullcontext  # type: ignore[assignment,method-assign]  # ours end the watches first
     return web
+
+
+def _websocket(**given: Any) -> asyncio.Protocol:
+    """The protocol of a connection that becomes a WebSocket; imported with the first of them."""
+    from apiserver.protocols.websocket import WebSocketProtocol
+
+    return WebSocketProtocol(**given)
 
 
 def _settings(options: Options) -> Settings:

@@ -40,7 +40,9 @@ def controllers_for(
     settings: Settings, silence: Silence, stillness: Stillness, seconds: Seconds, customs: CustomCount
 ) -> list[Controller]:
     """Every controller for the runner: those that declare themselves, and those that must be told something."""
-    chosen = [*_declared(), node_lifecycle_controller(silence, settings.node_grace_seconds)]
+    load()
+    declared = [one for one in all_controllers() if one.plan.__module__.startswith("controllers.")]
+    chosen = [*declared, node_lifecycle_controller(silence, settings.node_grace_seconds)]
     if settings.root_ca:
         chosen.append(root_ca_controller(settings.root_ca))
     if settings.cluster_cidr:
@@ -49,9 +51,8 @@ def controllers_for(
     return [*chosen, resource_quota_controller(watched, stillness, seconds, customs)]
 
 
-def _declared() -> list[Controller]:
-    """Every controller that a module of this package declares: to add one, add its file."""
+def load() -> None:
+    """Import every module of this package that may declare a controller: to add one, add its file."""
     for module in pkgutil.walk_packages(controllers.__path__, "controllers."):
         if not module.name.startswith(_APART):
             importlib.import_module(module.name)
-    return [one for one in all_controllers() if one.plan.__module__.startswith("controllers.")]

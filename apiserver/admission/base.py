@@ -41,13 +41,18 @@ class AdmissionPlugin:
         """Raise an ApiError if the write must not happen."""
 
 
+def load() -> None:
+    """Import every plugin: to add one, add its file."""
+    package = importlib.import_module("apiserver.admission")
+    for module in pkgutil.walk_packages(package.__path__, "apiserver.admission."):
+        importlib.import_module(module.name)
+
+
 class Admission:
     """Every plugin, asked in order about the writes it cares for."""
 
     def __init__(self, server: Server, disabled: Collection[str] = (), enabled: Collection[str] = ()) -> None:
-        package = importlib.import_module("apiserver.admission")
-        for module in pkgutil.walk_packages(package.__path__, "apiserver.admission."):
-            importlib.import_module(module.name)
+        load()
         known = {plugin.__name__: plugin for plugin in AdmissionPlugin.registry}
         for name in (*disabled, *enabled):
             if name not in known:

@@ -62,7 +62,8 @@ def subresource(
 
 
 @cache
-def _load() -> None:
+def load() -> None:
+    """Import every subresource: to add one, add its file."""
     package = importlib.import_module("apiserver.subresources")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"apiserver.subresources.{module.name}")
@@ -70,7 +71,7 @@ def _load() -> None:
 
 def find_subresource(cls: type[Resource], path: str) -> Subresource | None:
     """Who serves `path` (such as `status`, or `proxy/some/page`) of a kind, if the kind declares it."""
-    _load()
+    load()
     name = path.partition("/")[0]
     if name not in cls.kind.subresources:
         return None

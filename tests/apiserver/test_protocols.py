@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from apiserver.__main__ import web_server
-from apiserver.protocols import MAX_HEADER_BYTES
+from apiserver.protocols.http import MAX_HEADER_BYTES
 from tests.faults.cluster_keys import ClusterKeys
 
 

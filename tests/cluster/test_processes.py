@@ -15,7 +15,7 @@ from wherry.cluster.settings import NodeSettings, Settings, load_settings
 from wherry.cluster.starting import node_names
 from wherry.cluster.supervision.child import Child
 from wherry.cluster.supervision.forking import Forkery
-from wherry.cluster.supervision.logs import MOST_BYTES, keep_small, last_lines
+from wherry.cluster.supervision.logs import MOST_BYTES, keep_small, last_lines, open_log
 from wherry.cluster.supervision.process_id import ProcessId, identify
 from wherry.cluster.supervision.processes import Process, processes_of
 
@@ -97,14 +97,25 @@ def test_a_process_that_ended_is_not_alive() -> None:
     assert not process.is_alive
 
 
-def test_a_large_log_is_cut_and_its_end_kept(tmp_path: Path) -> None:
-    log = tmp_path / "talker.log"
-    log.write_bytes(b"x" * MOST_BYTES + b"\nlast words\n")
+def test_a_large_log_is_cut_and_its_end_kept_and_both_stay_closed_to_others(tmp_path: Path) -> None:
+    log, rest = tmp_path / "talker.log", tmp_path / "talker.log.1"
+    with open_log(log) as file:
+        file.write(b"x" * MOST_BYTES + b"\nlast words\n")
 
     keep_small(tmp_path)
 
-    assert log.read_text() == ""
-    assert last_lines(tmp_path / "talker.log.1", 1) == ["last words"]
+    assert (log.read_text(), last_lines(rest, 1)) == ("", ["last words"])
+    assert [path.stat().st_mode & 0o777 for path in (log, rest)] == [0o600, 0o600]
+
+
+def test_a_supervisor_that_is_not_told_to_begin_ends_and_leaves_nothing_but_its_log(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "wherry.cluster.supervision.supervisor", "--name", "x", "--data-dir", tmp_path)
+    (tmp_path / "logs").mkdir()
+
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+    assert [path.name for path in tmp_path.rglob("*")] == ["logs", "supervisor.log"]
 
 
 def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import click
 from wherry.cli.options import data_dir_option, says_problems
 from wherry.cluster.layout import Layout, clusters_dir, layout_of
 from wherry.cluster.overview import Overview, all_layouts, layout_in, overview_of
-from wherry.cluster.supervision.child import ChildReport
+from wherry.cluster.supervision.report import ChildReport
 
 
 @click.command()

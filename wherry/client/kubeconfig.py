@@ -77,7 +77,7 @@ class _Kubeconfig:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            content = yaml.safe_load(path.read_text())
+            content = yaml.load(path.read_text(), yaml.CSafeLoader)
         except OSError as error:
             raise KubeconfigError(f"{path}: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:

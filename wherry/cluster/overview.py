@@ -10,7 +10,7 @@ from typing import Any
 from wherry.cluster.layout import Layout, clusters_dir
 from wherry.cluster.readiness import api_probe, ready_nodes
 from wherry.cluster.settings import Settings, load_settings, name_in
-from wherry.cluster.supervision.child import ChildReport
+from wherry.cluster.supervision.report import ChildReport
 from wherry.cluster.supervision.running import reports_of, supervisor_of
 
 

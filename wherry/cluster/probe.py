@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +26,12 @@ class Probe:
         self._tls = ssl.create_default_context(cafile=str(ca_file))
         self._tls.load_cert_chain(cert_file, key_file)
         self._connection: http.client.HTTPSConnection | None = None
+
+    def is_listening(self) -> bool:
+        """Whether somebody takes connections there; nothing is asked."""
+        with suppress(OSError), socket.create_connection((self._host, self._port or http.client.HTTPS_PORT), _SECONDS):
+            return True
+        return False
 
     def status(self, path: str) -> int:
         """The status of a GET, 0 where nobody answers."""

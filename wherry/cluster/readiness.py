@@ -28,7 +28,7 @@ def api_probe(layout: Layout, settings: Settings) -> Probe:
 def wait_until_listening(layout: Layout, settings: Settings) -> None:
     """Return when the API server has its port; raises ClusterProblem if it does not get it."""
     probe = api_probe(layout, settings)
-    _wait(layout, time.monotonic(), "the API server does not listen", lambda: probe.status("/livez") != 0)
+    _wait(layout, time.monotonic(), "the API server does not listen", probe.is_listening)
 
 
 def wait_until_ready(

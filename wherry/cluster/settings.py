@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import yaml
 
 from wherry.api.coordination.node_loss import NODE_LOSS, NodeLoss
 from wherry.cluster.files import write_private
@@ -106,6 +105,8 @@ def name_in(folder: Path) -> str:
 
 def _name_in_kubeconfig(layout: Layout) -> str:
     """Settings of earlier versions have no name, but what the admin's kubeconfig calls the cluster tells it."""
+    import yaml  # where the settings have a name it is not needed
+
     try:
         config = yaml.safe_load(layout.kubeconfig("admin").read_bytes())
         title = str(config["current-context"])

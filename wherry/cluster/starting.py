@@ -14,7 +14,8 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -35,6 +36,7 @@ from wherry.cluster.ownership import refuse_strangers_folder
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.readiness import api_probe, wait_until_listening, wait_until_ready
 from wherry.cluster.settings import EtcdSettings, NodeSettings, Settings, load_settings
+from wherry.cluster.supervision.logs import open_log
 from wherry.cluster.supervision.running import end_strays, supervisor_of
 from wherry.cluster.trust.credentials import make_credentials
 from wherry.cluster.trust.kubeconfig import merge_context, users_kubeconfig
@@ -82,7 +84,8 @@ def start(layout: Layout, wanted: Wanted, say: Say, once_served: Callable[[Setti
         else:
             check_files(layout)
             end_strays(layout)
-            before = _start(layout, before, wanted, say)
+            with _supervisor(layout) as begin:
+                before = _start(layout, before, wanted, say, begin)
 
         def served(settings: Settings) -> None:
             # First of all, or what is applied next may come to lie on a node that is no more.
@@ -93,7 +96,7 @@ def start(layout: Layout, wanted: Wanted, say: Say, once_served: Callable[[Setti
         return before
 
 
-def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say) -> Settings:
+def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say, begin: Callable[[], None]) -> Settings:
     client = _have_docker(layout, say) if _number_of_nodes(before, wanted) else None
     if wanted.store == "etcd" and wanted.etcd is None and shutil.which("etcd") is None and debian.may_install():
         say("installing etcd (etcd-server)")
@@ -109,7 +112,7 @@ def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say) ->
         settings = _merge_kubeconfig(layout, settings)
         settings.save(layout)
         say(f"starting {settings.url} (store: {settings.store}, data: {layout.data_dir})")
-        _supervise(layout)
+        begin()
         if client is not None:
             have_images(client, say)
         wait_until_listening(layout, settings)
@@ -231,12 +234,33 @@ def _refuse_changes(layout: Layout, running: Settings, wanted: Wanted) -> None:
             )
 
 
-def _supervise(layout: Layout) -> None:
-    """Start the supervisor as a process of its own, which outlives this one."""
+@contextmanager
+def _supervisor(layout: Layout) -> Iterator[Callable[[], None]]:
+    """A supervisor that gets ready while this process decides, and what to call when it has: then it outlives us.
+
+    Where that is not called it is ended.
+    """
     command = (sys.executable, "-P", "-m", "wherry.cluster.supervision.supervisor")
     options = ("--name", layout.name, "--data-dir", str(layout.data_dir))
     layout.supervisor_file.unlink(missing_ok=True)
-    with layout.log("supervisor").open("ab") as log:
-        subprocess.Popen(
-            (*command, *options), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
-        )
+    heard, told = os.pipe()
+    with os.fdopen(told, "wb", buffering=0) as pipe:
+        with os.fdopen(heard) as its_input, open_log(layout.log("supervisor")) as log:
+            supervisor = subprocess.Popen(
+                (*command, *options), stdin=its_input, stdout=log, stderr=log, start_new_session=True, cwd="/"
+            )
+
+        has_begun = False
+
+        def begin() -> None:
+            nonlocal has_begun
+            has_begun = True
+            with suppress(BrokenPipeError):  # it has ended, as who waits for the cluster will say
+                pipe.write(b"begin\n")
+
+        try:
+            yield begin
+        finally:
+            if not has_begun:
+                supervisor.kill()
+                supervisor.wait()

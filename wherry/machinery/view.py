@@ -70,12 +70,15 @@ class View(msgspec.Struct, metaclass=ViewMeta, frozen=True, kw_only=True, omit_d
     def read(cls, value: bytes | Mapping[str, Any]) -> Self:
         """Open a view on JSON bytes or decoded JSON; `msgspec.ValidationError` names a field that does not fit."""
         if isinstance(value, bytes):
-            decoder = cls.__dict__.get("_decoder")
-            if decoder is None:
-                decoder = msgspec.json.Decoder(cls, dec_hook=_decode_custom)
-                cls._decoder = decoder
-            return decoder.decode(value)  # type: ignore[no-any-return]
+            decoder = cls.__dict__.get("_decoder") or cls.prepare()
+            return decoder.decode(value)
         return msgspec.convert(value, cls, dec_hook=_decode_custom)
+
+    @classmethod
+    def prepare(cls) -> msgspec.json.Decoder[Self]:
+        """Make the decoder: msgspec looks at the types of all fields for it, and of all views in them."""
+        decoder = cls._decoder = msgspec.json.Decoder(cls, dec_hook=_decode_custom)
+        return decoder
 
     def to_wire(self) -> dict[str, Any]:
         """The fields this view knows, as JSON would have them; defaults are left out."""

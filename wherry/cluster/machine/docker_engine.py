@@ -17,6 +17,7 @@ from typing import Any
 
 from wherry.cluster.machine import debian
 from wherry.cluster.problem import ClusterProblem
+from wherry.cluster.supervision.logs import open_log
 from wherry.cluster.supervision.process_id import identify
 
 _OURS = "io.wherry.started-by=wherry"
@@ -97,7 +98,7 @@ def _start(log: Path, ends_with_clusters: bool) -> None:
         daemon = None
     else:
         label = ("--label", _OURS) if ends_with_clusters else ()
-        with log.open("ab") as output:
+        with open_log(log) as output:
             daemon = subprocess.Popen(
                 ("dockerd", *label),
                 stdin=subprocess.DEVNULL,

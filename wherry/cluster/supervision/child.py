@@ -15,27 +15,16 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import msgspec
-
 from wherry.client.backoff import Backoff
 from wherry.cluster.supervision.forking import Forkery, Running
+from wherry.cluster.supervision.logs import open_log
 from wherry.cluster.supervision.process_id import ProcessId, end_with_parent, identify
 from wherry.cluster.supervision.processes import Process
+from wherry.cluster.supervision.report import ChildReport
 
 FIRST_PAUSE_SECONDS = 0.1
 MOST_PAUSE_SECONDS = 10.0
 HEALTHY_SECONDS = 30.0
-
-
-class ChildReport(msgspec.Struct, frozen=True):
-    """How a process does: `process` is None while it is down, `exit_code` is that of its last end."""
-
-    name: str
-    process: ProcessId | None
-    since: str
-    starts: int
-    exit_code: int | None
-    is_ready: bool
 
 
 class Child:
@@ -104,7 +93,7 @@ class Child:
         self._changed()
 
     async def _execute(self, command: tuple[str, ...]) -> Running:
-        with self._log.open("ab") as log:
+        with open_log(self._log) as log:
             return await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -131,8 +120,8 @@ class Child:
         self._changed()
 
     def _say(self, what: str) -> None:
-        with self._log.open("a") as log:
-            log.write(f"{_now()} supervisor: {self.process.name} {what}\n")
+        with open_log(self._log) as log:
+            log.write(f"{_now()} supervisor: {self.process.name} {what}\n".encode())
 
 
 def _now() -> str:

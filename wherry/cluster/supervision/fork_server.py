@@ -25,17 +25,18 @@ import msgspec
 
 from wherry.cluster.supervision.process_id import end_with_parent, rename
 
-# What each component imports, in the order in which they start. A module that is missing here costs its component the
-# time to import it, and nothing else. None of them may start a thread or ask for an event loop when it is imported:
-# only one thread survives a fork.
+# What each component imports, in the order in which they start; `module:function` is called, to import what it finds. A
+# module that is missing here costs its component the time to import it, and nothing else. None of them may start a
+# thread or ask for an event loop when it is imported: only one thread survives a fork.
 _PRELOADED = {
     "apiserver": (
-        *("wherry.api.kinds", "apiserver.app", "apiserver.server", "apiserver.protocols", "apiserver.storage.sqlite"),
-        *("uvicorn", "uvloop"),
+        *("wherry.api.kinds:prepare", "apiserver.app", "apiserver.server", "apiserver.bootstrap", "uvloop"),
+        *("apiserver.admission.base:load", "apiserver.subresources.base:load"),
+        *("apiserver.protocols.http", "apiserver.storage.sqlite", "apiserver.own_service"),
     ),
     "kubelet": ("wherry.client.runner", "kubelet.runner", "kubelet.runtime.docker", "kubelet.server"),
-    "controllers": ("wherry.client.leader", "controllers.assembly"),
-    "scheduler": ("scheduler.runner",),
+    "controllers": ("wherry.client.leader", "controllers.assembly", "controllers.catalogue:load"),
+    "scheduler": ("scheduler.runner", "scheduler.config", "scheduler.framework:load_plugins"),
     "kubeproxy": ("kubeproxy.command",),
 }
 
@@ -79,8 +80,8 @@ class ForkServer:
                     waiting.remove(request)
                     self._fork(request)
             if missing:
-                for module in self._preloaded[missing[0]]:
-                    importlib.import_module(module)
+                for name in self._preloaded[missing[0]]:
+                    _load(name)
                 gc.freeze()
                 del missing[0]
         for pid in self._running:
@@ -156,6 +157,14 @@ class ForkServer:
             os.dup2(file, place)
         os.close(output)
         os.close(nothing)
+
+
+def _load(name: str) -> None:
+    """A module, or with `module:function` whatever the function imports."""
+    module, _, function = name.partition(":")
+    loaded = importlib.import_module(module)
+    if function:
+        getattr(loaded, function)()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from wherry.cluster.supervision.logs import open_log
 from wherry.cluster.supervision.process_id import ProcessId, end_with_parent, identify
 
 _COMMAND = (sys.executable, "-P", "-m", "wherry.cluster.supervision.fork_server")
@@ -84,7 +85,7 @@ class Forkery:
         """Have a fork server; it imports while the caller goes on."""
         if self._requests is None:
             ours, theirs = socket.socketpair()
-            with self._log.open("ab") as log, theirs:
+            with open_log(self._log) as log, theirs:
                 server = await asyncio.create_subprocess_exec(
                     *_COMMAND,
                     str(self._log),  # nobody reads it: by this `ps` tells clusters apart

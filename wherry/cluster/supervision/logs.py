@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 MOST_BYTES = 16 * 1024 * 1024
 _TAIL_BYTES = 64 * 1024
+
+
+def open_log(log: Path) -> BinaryIO:
+    """A log to append to, closed to others than its owner."""
+    return open(log, "ab", opener=partial(os.open, mode=0o600))
 
 
 def keep_small(folder: Path) -> None:
@@ -17,7 +24,7 @@ def keep_small(folder: Path) -> None:
     """
     for log in folder.glob("*.log"):
         if log.stat().st_size > MOST_BYTES:
-            shutil.copyfile(log, log.with_name(log.name + ".1"))
+            shutil.copy(log, log.with_name(log.name + ".1"))
             os.truncate(log, 0)
 
 

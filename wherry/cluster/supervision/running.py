@@ -7,8 +7,8 @@ import signal
 import msgspec
 
 from wherry.cluster.layout import Layout
-from wherry.cluster.supervision.child import ChildReport
 from wherry.cluster.supervision.process_id import ProcessId
+from wherry.cluster.supervision.report import ChildReport
 
 _GRACE_SECONDS = 5.0
 

@@ -2,8 +2,9 @@
 
     python -m wherry.cluster.supervision.supervisor --name NAME --data-dir DIR
 
-Processes start stage by stage, a stage when the one before is ready, and are stopped the other way round. When the
-supervisor dies they are told to end; pods go on running, and the next `up` starts anew around them.
+It begins with a line on standard input, which tells that the settings are written; until then it gets ready, and where
+no line comes it ends. Processes start stage by stage, a stage when the one before is ready, and are stopped the other
+way round. When the supervisor dies they are told to end; pods go on running, and the next `up` starts anew around them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -34,11 +37,11 @@ _LOG_CHECK_SECONDS = 60.0
 class Supervisor:
     """See the module."""
 
-    def __init__(self, layout: Layout, settings: Settings) -> None:
+    def __init__(self, layout: Layout, settings: Settings, forkery: Forkery) -> None:
         self._layout = layout
-        self._forkery = Forkery(layout.log("supervisor"))
+        self._forkery = forkery
         self._children = [
-            Child(process, layout.log(process.name), self._forkery, self._report)
+            Child(process, layout.log(process.name), forkery, self._report)
             for process in processes_of(layout, settings)
         ]
         self._told_to_stop = asyncio.Event()
@@ -53,19 +56,20 @@ class Supervisor:
         starting = asyncio.create_task(self._start(keeping))
         logs = asyncio.create_task(self._keep_logs_small())
         await self._told_to_stop.wait()
+        _say("told to stop")
         for task in (starting, logs, *keeping.values()):
             task.cancel()
         await asyncio.gather(starting, logs, *keeping.values(), return_exceptions=True)
         for stage in sorted({child.process.stage for child in self._children}, reverse=True):
             await asyncio.gather(*(child.stop(STOP_SECONDS) for child in self._of(stage)))
-        await self._forkery.close()
+        _say("every process has stopped")
 
     async def _start(self, keeping: dict[str, asyncio.Task[None]]) -> None:
-        await self._forkery.prepare()
         for stage in sorted({child.process.stage for child in self._children}):
             for child in self._of(stage):
                 keeping[child.process.name] = asyncio.create_task(child.keep_running())
             await asyncio.gather(*(self._until_ready(child) for child in self._of(stage)))
+        _say("every process is started, and those that are asked are ready")
 
     def _of(self, stage: int) -> list[Child]:
         return [child for child in self._children if child.process.stage == stage]
@@ -96,19 +100,35 @@ def _probe(layout: Layout, process: Process) -> Probe:
 @click.option("--name", required=True)
 @click.option("--data-dir", required=True, type=click.Path(file_okay=False, path_type=Path))
 def main(name: str, data_dir: Path) -> None:
-    """Run the processes of a cluster that `wherry up` has prepared."""
-    layout = Layout(name, data_dir)
+    """Run the processes of a cluster that `wherry up` prepares."""
+    asyncio.run(_supervise(Layout(name, data_dir)))
+
+
+async def _supervise(layout: Layout) -> None:
+    forkery = Forkery(layout.log("supervisor"))
+    await forkery.prepare()  # it imports while `up` still decides
+    try:
+        if await asyncio.to_thread(sys.stdin.readline):
+            await _run(layout, forkery)
+    finally:
+        await forkery.close()
+
+
+async def _run(layout: Layout, forkery: Forkery) -> None:
     settings = load_settings(layout)
     if settings is None:
         raise click.ClickException(f"{layout.settings_file}: there is no such cluster; `wherry up` makes it")
-    write_private(layout.supervisor_file, msgspec.json.encode(identify(os.getpid())))
-    asyncio.run(_supervise(Supervisor(layout, settings)))
-
-
-async def _supervise(supervisor: Supervisor) -> None:
+    supervisor = Supervisor(layout, settings, forkery)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, supervisor.stop)
+    _say(f"cluster {layout.name} starts, pid {os.getpid()}")
+    write_private(layout.supervisor_file, msgspec.json.encode(identify(os.getpid())))
     await supervisor.run()
+
+
+def _say(what: str) -> None:
+    """Into its own log; what happens to a process is in that process's."""
+    print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {what}", flush=True)
 
 
 if __name__ == "__main__":

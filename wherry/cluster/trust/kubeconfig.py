@@ -148,7 +148,7 @@ def _change(path: Path, change: Callable[[Config], None]) -> None:
 
 def _load(path: Path) -> Config:
     try:
-        config = yaml.safe_load(path.read_text()) if path.exists() else None
+        config = yaml.load(path.read_text(), yaml.CSafeLoader) if path.exists() else None
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ClusterProblem(f"{path}: cannot be read as a kubeconfig: {error}") from error
     config = config or {"apiVersion": "v1", "kind": "Config"}
@@ -186,4 +186,4 @@ def _base64(path: Path) -> str:
 
 
 def _dump(config: Config) -> bytes:
-    return str(yaml.safe_dump(config, sort_keys=False)).encode()
+    return str(yaml.dump(config, Dumper=yaml.CSafeDumper, sort_keys=False)).encode()

@@ -1,9 +1,4 @@
-"""uvicorn's protocols, taught to tell the app which client certificate TLS has verified.
-
-They rely on uvicorn's internals, so pyproject pins its minor version, and `tests/apiserver/test_protocols.py` holds
-them to it. WebSockets use the wsproto implementation: the `websockets` package refuses the subprotocol of `kubectl
-port-forward`.
-"""
+"""HTTP/1.1: uvicorn's protocol on httptools, with three things that requests need to know or do."""
 
 from __future__ import annotations
 
@@ -11,7 +6,6 @@ import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 # What a request line and its headers may have together. Kubernetes: Go's DefaultMaxHeaderBytes.
 MAX_HEADER_BYTES = 1024 * 1024
@@ -20,7 +14,7 @@ MAX_HEADER_BYTES = 1024 * 1024
 WRITE_BUFFER_BYTES = 64 * 1024
 
 
-def _tls_of(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
+def tls_of(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
     """The peer's certificate, read once per connection."""
     tls = transport.get_extra_info("ssl_object")
     if tls is None:
@@ -47,7 +41,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._extensions = {"abort": transport.abort, "take_over": self._take_over}
-        tls = _tls_of(transport)
+        tls = tls_of(transport)
         if tls is not None:
             self._extensions["tls"] = tls
 
@@ -87,20 +81,3 @@ class HttpProtocol(HttpToolsProtocol):
         self._header_bytes += len(piece)
         if self._header_bytes > MAX_HEADER_BYTES:
             raise HeadersTooLarge(f"request line and headers exceed {MAX_HEADER_BYTES} bytes")
-
-
-class WebSocketProtocol(WSProtocol):
-    """WebSocket with the `tls` extension in the scope."""
-
-    _tls: dict[str, Any] | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Remember the certificate of this connection."""
-        super().connection_made(transport)
-        self._tls = _tls_of(transport)
-
-    def handle_connect(self, event: Any) -> None:
-        """The scope exists now; the app's task has not run yet."""
-        super().handle_connect(event)
-        if self._tls is not None and hasattr(self, "scope"):
-            self.scope.setdefault("extensions", {})["tls"] = self._tls  # type: ignore[assignment]
