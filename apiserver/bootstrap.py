@@ -55,11 +55,9 @@ async def bootstrap(server: Server) -> None:
     """Create what is missing."""
     for name in NAMESPACES:
         await ensure(server, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}})
-    for draft in policy_objects():
-        await ensure(server, draft)
     async with asyncio.TaskGroup() as tasks:
         # None of them depends on another: what is written together is committed together.
-        for draft in (*flow_control_objects(), *local_services()):
+        for draft in (*policy_objects(), *flow_control_objects(), *local_services()):
             tasks.create_task(ensure(server, draft))
     if server.settings.client_ca is not None:
         await ensure(server, _extension_authentication(server), overwrite=True)
