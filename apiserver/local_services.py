@@ -1,5 +1,5 @@
 """One APIService for every group and version that is served here. Kubernetes: the autoregistration controller.
-Differs: groups of custom kinds are served without one.
+Those of custom kinds: `extensions/registering.py`.
 
 The priorities are Kubernetes' own: they decide in which order clients look through groups and versions.
 """
@@ -40,7 +40,7 @@ _GROUP_PRIORITY = 1000
 _VERSION_PRIORITIES = {("", "v1"): 1, ("autoscaling", "v2"): 30, ("flowcontrol.apiserver.k8s.io", "v1"): 21}
 _VERSION_PRIORITY = 15
 # Not registered by Kubernetes either: who registers others is not registered itself.
-_REGISTRY = "apiregistration.k8s.io"
+REGISTRY = "apiregistration.k8s.io"
 
 
 def local_services() -> list[Json]:
@@ -49,7 +49,7 @@ def local_services() -> list[Json]:
         _service(group, version)
         for group, versions in built_in_versions().items()
         for version in versions
-        if group != _REGISTRY
+        if group != REGISTRY
     ]
 
 
@@ -61,5 +61,5 @@ def _service(group: str, version: str) -> Json:
         "versionPriority": _VERSION_PRIORITIES.get((group, version), _VERSION_PRIORITY),
     }
     metadata = {"name": f"{version}.{group}", "labels": {AUTOMANAGED: "onstart"}}
-    kind = {"kind": "APIService", "apiVersion": f"{_REGISTRY}/v1"}
+    kind = {"kind": "APIService", "apiVersion": f"{REGISTRY}/v1"}
     return {**kind, "metadata": metadata, "spec": {key: value for key, value in spec.items() if value}}

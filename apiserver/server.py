@@ -28,7 +28,7 @@ from apiserver.proxying.forwarding import Forwarding
 from apiserver.reading.conversion import stored_class
 from apiserver.reading.watch_cache import WatchCache
 from apiserver.reading.watchers import Watcher
-from apiserver.request import Receive, Scope, Send
+from apiserver.request import Receive, Scope, Send, Target
 from apiserver.storage.encryption.store import EncryptedStore
 from apiserver.storage.store import Store, StoreError
 from apiserver.writing.allocations import Allocations
@@ -36,7 +36,7 @@ from apiserver.writing.grants import Grants
 from apiserver.writing.rest import Rest
 from wherry.api import kinds
 from wherry.api.coordination.node_loss import KUBERNETES
-from wherry.machinery.resource import Resource, all_kinds
+from wherry.machinery.resource import Resource, all_kinds, kind_at
 
 if TYPE_CHECKING:
     from apiserver.admission.pod_security.configuration import PodSecurityConfiguration
@@ -152,6 +152,12 @@ class Server:
             rest = self._rests[cls] = Rest(self, cls)
         return rest
 
+    def serves(self, target: Target) -> bool:
+        """Whether there is such a kind, here or on a server that this one passes on to."""
+        address = (target.group, target.version, target.plural)
+        known = kind_at(*address) or self.custom.at(*address)
+        return known is not None or address[:2] in self.remotes.all
+
     def forget_custom(self) -> None:
         """The definitions of custom kinds changed: their operations are made anew."""
         for cls in [cls for cls in self._rests if cls.kind.is_custom]:
@@ -160,6 +166,7 @@ class Server:
     async def run(self) -> None:
         """Fill the cache, bootstrap, then follow the store until cancelled."""
         from apiserver.bootstrap import bootstrap
+        from apiserver.extensions.registering import Registering
         from apiserver.own_service import OwnService
 
         await self.custom.prepare()
@@ -177,6 +184,7 @@ class Server:
             log.info("ready", address=self.advertised, revision=self.cache.applied)
             tasks.create_task(self._compact_for_ever())
             tasks.create_task(own_service.run())
+            tasks.create_task(Registering(self).run())
             tasks.create_task(self.remotes.run())
             if isinstance(self.store, EncryptedStore):
                 tasks.create_task(self.store.rewrite())

@@ -67,6 +67,8 @@ def _accepted(
     """The names it may go by: those that no other kind of its group has, built in or not; and the last conflict."""
     wanted, current = definition.spec.names, definition.status.accepted_names
     built_in = [cls.kind for cls in all_kinds() if cls.kind.group == definition.spec.group]
+    # Two servers may have accepted two rivals at the same moment. Then the older one keeps what both hold.
+    rivals = [rival for rival in rivals if not _holds_what(definition, rival)]
     taken = {name for rival in rivals for name in _resources(rival.status.accepted_names)}
     taken |= {name for kind in built_in for name in (kind.plural, kind.singular_name, *kind.short_names)}
     kinds = {name for rival in rivals for name in _kinds(rival.status.accepted_names)}
@@ -82,12 +84,37 @@ def _accepted(
     ):
         name = getattr(wanted, field)
         clashes = [each for each in (name if isinstance(name, tuple) else (name,)) if each in in_use]
-        accepted[field] = getattr(current, field) if clashes else name
+        accepted[field] = name if not clashes else _kept(getattr(current, field), clashes)
         if clashes:
             message = ", ".join(f'"{each}" is already in use' for each in clashes)
             message = f"[{message}]" if len(clashes) > 1 else message
             problem = _condition("NamesAccepted", False, reason, message)
     return Names(**accepted), problem
+
+
+def share_a_name(one: CustomResourceDefinition, other: CustomResourceDefinition) -> bool:
+    """Whether both were given the same name, which only several servers can do."""
+    if one.spec.group != other.spec.group or one.key == other.key:
+        return False
+    ours, theirs = one.status.accepted_names, other.status.accepted_names
+    return bool({*_resources(ours)} & {*_resources(theirs)} or {*_kinds(ours)} & {*_kinds(theirs)})
+
+
+def _holds_what(definition: CustomResourceDefinition, rival: CustomResourceDefinition) -> bool:
+    """Whether the definition, as the older one, holds a name that the rival holds as well."""
+    return _age(definition) < _age(rival) and share_a_name(definition, rival)
+
+
+def _age(definition: CustomResourceDefinition) -> tuple[str, str]:
+    created = definition.metadata.created_at
+    return (time_text(created) if created else "", definition.metadata.uid)
+
+
+def _kept(current: Any, clashes: list[str]) -> Any:
+    """What it may still go by: a name that somebody else holds it must give back."""
+    if isinstance(current, tuple):
+        return tuple(name for name in current if name not in clashes)
+    return "" if current in clashes else current
 
 
 def _resources(names: Names) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from apiserver.extensions.conditions import status_of, told_in
+from apiserver.extensions.conditions import share_a_name, status_of, told_in
 from apiserver.reading.watchers import Event
 from apiserver.request import SERVER_ITSELF
 from apiserver.storage.store import StoreError
@@ -74,6 +74,11 @@ class Establishing:
             return
         if event.after is not None:
             self._wake(event.after.name)
+            # Another server may have accepted names that this one gave to a rival.
+            changed = self._server.custom.definitions.get(event.after.name)
+            for other in self._server.custom.definitions.values():
+                if changed is not None and share_a_name(other, changed):
+                    self._wake(other.metadata.name)
         else:
             # Its names are free now: whoever wanted them may have them.
             for stored in self._cache.objects():
@@ -115,6 +120,8 @@ class Establishing:
     async def _end(self, definition: CustomResourceDefinition) -> float | None:
         """Delete the objects; when none is left, let the definition go."""
         name, spec = definition.metadata.name, definition.spec
+        # What was stored before the definition came is still being read.
+        await self._server.custom.find(spec.group, spec.storage_version, spec.names.plural)
         cls = self._server.custom.at(spec.group, spec.storage_version, spec.names.plural) or next(
             iter(self._server.custom.of(name)), None
         )

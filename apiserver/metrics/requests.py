@@ -7,23 +7,21 @@ made of them when it asks.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from apiserver.request import Request
+from apiserver.request import Request, Target
 
 if TYPE_CHECKING:
     from apiserver.server import Server
 
 # Kubernetes: the buckets of apiserver_request_duration_seconds, the coarser half of them.
 BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2, 4, 6, 10, 20, 60)
-# Paths are the clients' to choose: only so many sets of labels are kept apart.
+# Only so many sets of labels are kept apart: names of custom kinds, of subresources and of verbs are others' to choose.
 MOST_LABELS = 5000
-# Of a group, a version and a resource together: no kind's are longer.
-LONGEST_NAMES = 512
 
 
 class Labels(NamedTuple):
@@ -53,8 +51,8 @@ class Counts:
         self.durations: dict[tuple[Any, ...], list[float]] = {}
         self.running = 0
 
-    def end(self, request: Request, code: int, seconds: float) -> None:
-        """A request is answered, or goes on as a stream."""
+    def end(self, request: Request, code: int, seconds: float, is_served: Callable[[Target], bool]) -> None:
+        """A request is answered, or goes on as a stream. What nobody serves is counted together."""
         self.running -= 1
         target = request.target
         if target is None:
@@ -66,9 +64,11 @@ class Counts:
             key = (request.verb, group, version, plural, subresource, bool(name), bool(namespace), code)
         durations = self.durations.get(key)
         if durations is None:
-            if len(self.durations) >= MOST_LABELS or (target and len(group + version + plural) > LONGEST_NAMES):
+            if target is not None and not is_served(target):
+                key = (request.verb, "", "", "", "", False, False, code)
+            if len(self.durations) >= MOST_LABELS:
                 return
-            durations = self.durations[key] = [0.0] * (len(BUCKETS) + 2)
+            durations = self.durations.setdefault(key, [0.0] * (len(BUCKETS) + 2))
         durations[bisect_left(BUCKETS, seconds)] += 1
         durations[-1] += seconds
 

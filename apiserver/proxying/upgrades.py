@@ -61,6 +61,11 @@ async def _backend_to_client(backend: aiohttp.ClientWebSocketResponse, send: Sen
     await send({"type": "websocket.close", "code": backend.close_code or 1000})
 
 
+def _line(name: str, value: str) -> bytes:
+    """A header: what a client sent as its bytes were, and who it is as text in UTF-8."""
+    return f"{name}: {value}".encode("utf-8" if name.startswith("X-Remote-") else "latin-1")
+
+
 class Switch:
     """A connection to a backend that was asked to switch to another protocol, and what it answered."""
 
@@ -79,12 +84,12 @@ class Switch:
                 )
         except (OSError, TimeoutError) as error:
             raise Unavailable(f"error trying to reach service: {error}") from None
-        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
-        if any("\r" in line or "\n" in line for line in lines):
+        lines = [f"{method} {path} HTTP/1.1".encode("latin-1"), *(_line(name, value) for name, value in headers)]
+        if any(b"\r" in line or b"\n" in line for line in lines):
             writer.close()
             raise BadRequest("a header or the path holds a line break")
         try:
-            writer.write("\r\n".join((*lines, "", "")).encode("latin-1"))
+            writer.write(b"\r\n".join((*lines, b"", b"")))
             async with asyncio.timeout(ANSWER_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
         except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError) as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver import keys
+from apiserver.extensions.converting import convert_stored
 from apiserver.reading.conversion import is_converted, item_to_client, stored_fields
 from apiserver.reading.negotiation import Representation
 from apiserver.reading.representation import many, many_in_protobuf
@@ -21,6 +22,7 @@ from apiserver.reading.stored import Stored
 from apiserver.reading.watchers import Selection
 from apiserver.request import Request
 from apiserver.storage.store import Compacted
+from wherry.api.extensions.custom_resource import CustomResource
 from wherry.machinery.errors import BadRequest, Expired, Timeout, invalid_object
 from wherry.machinery.field_errors import FieldError, forbidden, invalid, not_supported
 from wherry.machinery.resource import Resource
@@ -149,11 +151,13 @@ async def _page(
             )
         except Compacted:
             raise _expired(server, cls, after) from None
-        for entry in read.entries:
+        found = [server.cache.of(cls).stored(entry.key, entry.value, entry.revision) for entry in read.entries]
+        if issubclass(cls, CustomResource):
+            await convert_stored(server, cls, found)
+        for entry, stored in zip(read.entries, found, strict=True):
             if limit and len(page) == limit:
                 return page, {"resourceVersion": str(revision), "continue": _token(revision, cls, page[-1])}
             after = entry.key
-            stored = server.cache.of(cls).stored(entry.key, entry.value, entry.revision)
             if selection.is_plain or selection.matches(stored):
                 page.append(stored)
         if not read.more:

@@ -22,4 +22,4 @@ async def measure(server: Server, request: Request, proceed: Proceed) -> Answer:
         code = 101 if isinstance(answer, Upgrade) else answer.status
         return answer
     finally:
-        server.counts.end(request, code, time.perf_counter() - begun)
+        server.counts.end(request, code, time.perf_counter() - begun, server.serves)

@@ -190,6 +190,8 @@ class Log:
             raise StoreUnavailable(f"{self.path}: this file system cannot hold a WAL database (journal mode {mode})")
         # FULL syncs the WAL on every commit: an acknowledged write survives the loss of power.
         self._connection.execute("PRAGMA synchronous = FULL")
+        # What compaction deletes must not stay readable in free pages: deleted secrets were among it.
+        self._connection.execute("PRAGMA secure_delete = ON")
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:

@@ -120,3 +120,18 @@ async def test_a_webhook_that_fails_is_told_and_is_asked_no_more_than_needed(sce
         "conversion webhook for example.com/v1, Kind=Widget failed: no way",
     )
     assert (await api.get(f"{WIDGETS}/c")).status == 200
+
+
+async def test_pages_of_many_objects_that_nobody_has_converted_yet(scene):
+    api = scene.api
+    for number in range(30):
+        widget = a_widget(f"w{number:02}")
+        await api.made(WIDGETS, {**widget, "metadata": {**widget["metadata"], "labels": {"n": str(number)}}})
+    first = (await api.get(WIDGETS, query={"limit": "1"})).json["metadata"]["continue"]
+    await api.delete(WIDGETS)
+    asked = len(scene.hooks.asked)
+
+    rest = await api.get(OTHER, query={"continue": first})
+
+    assert len(rest.json["items"]) == 29
+    assert len(scene.hooks.asked) - asked == 1

@@ -134,3 +134,18 @@ async def test_items_without_a_past_have_no_transition_rules(api):
     answer = await api.post(DEFINITIONS, ruled(counts={"type": "array", "maxItems": 3, "items": items}))
 
     assert "oldSelf cannot be used on the uncorrelatable portion of the schema" in answer.json["message"]
+
+
+async def test_rules_are_not_judged_where_values_are_not_what_they_should_be(api):
+    await declared(api, ruled({"rule": "self.size != 4"}, mode={"type": "string", "enum": ["on"], "pattern": "^o"}))
+
+    missing = causes(await api.post(WIDGETS, a_widget(size=4, mode="off")))
+    matching = causes(await api.post(WIDGETS, a_widget(size=4, port=1, mode="on")))
+
+    assert [field for field, _, _ in missing] == ["spec.mode", "<nil>"]
+    assert missing[-1][1:] == (
+        "FieldValueInvalid",
+        'Invalid value: "null": some validation rules were not checked because the object was invalid; '
+        "correct the existing errors to complete validation",
+    )
+    assert [field for field, _, _ in matching] == ["spec"]

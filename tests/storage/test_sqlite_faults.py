@@ -200,3 +200,14 @@ async def test_a_mistake_of_our_own_stops_writes_and_leaves_nobody_waiting(
 
     with pytest.raises(StoreUnavailable, match="an error of our own: KeyError"):
         await asyncio.wait_for(store.put("/registry/a", b"{}", expected=0), 10)
+
+
+async def test_what_compaction_has_deleted_is_not_in_the_files_any_more(store: Store, path: Path) -> None:
+    secret = b"a-password-that-was-deleted" * 300
+    made = await store.put("/registry/secrets/a", secret, expected=0)
+    gone = await store.delete("/registry/secrets/a", expected=made.revision)
+
+    await store.compact(gone.revision)
+    await store.close()
+
+    assert all(b"a-password" not in file.read_bytes() for file in path.parent.iterdir())

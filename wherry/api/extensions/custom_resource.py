@@ -25,6 +25,14 @@ from wherry.machinery.schema.rules import Judge, judging
 from wherry.machinery.schema.values import NOTHING, Check, checker
 
 Json = dict[str, Any]
+# After these errors a value need not be what rules in CEL take it for. Kubernetes: hasBlockingErr.
+BLOCKING = frozenset(f"FieldValue{each}" for each in ("NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid"))
+UNCHECKED = FieldError(
+    "<nil>",
+    "FieldValueInvalid",
+    'Invalid value: "null": some validation rules were not checked because the object was invalid; '
+    "correct the existing errors to complete validation",
+)
 # What discovery still offers of a kind that is going.
 TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
 
@@ -93,12 +101,16 @@ class CustomResource(Resource):
         return cls.versions.get(api_version)
 
     def validate(self, old: Self | None) -> Iterator[FieldError]:
-        """What the schema says about values; and where nothing is wrong with those, its rules in CEL."""
+        """What the schema says about values; and unless what its rules in CEL would look at is wrong, those."""
         before = old.raw if old is not None else NOTHING
         broken = list(self.declared.check(self.raw, "", before))
-        if not broken and self.declared.judge is not None:
-            broken = list(self.declared.judge(self.raw, "", before))
-        return iter(broken)
+        yield from broken
+        if self.declared.judge is None:
+            return
+        if any(error.reason in BLOCKING for error in broken):
+            yield UNCHECKED
+        else:
+            yield from self.declared.judge(self.raw, "", before)
 
     def validate_status(self, old: Self) -> Iterator[FieldError]:
         """The same: a schema describes objects whole."""
