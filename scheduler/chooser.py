@@ -15,6 +15,7 @@ import numpy as np
 
 from scheduler.cycle.answers import Answers
 from scheduler.cycle.decision import Decision
+from scheduler.cycle.panel import Panel
 from scheduler.cycle.pinned import choice_at
 from scheduler.cycle.plan import Choice, plan
 from scheduler.explaining.text import Record, brief, record_of
@@ -69,6 +70,10 @@ class Chooser:
                 return Outcome(Choice(decision.winner, 0.0, "", 0.0), record_of(decision))
             who = self._preemptor.plan(pod, decision, answers.panel) if preempts else None
             return Outcome(decision=decision, preemption=who)
+
+    def panel(self, pod: PodView) -> Panel:
+        """The plugins of the pod's profile."""
+        return self._answers[pod.spec.scheduler_name].panel
 
     def lacks_only_amounts(self, pod: PodView, node: str) -> bool:
         """Whether the pod fits on the node, or would if others left."""

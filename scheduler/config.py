@@ -37,7 +37,13 @@ from scheduler.framework import Plugin
 DEFAULT_SCHEDULER = "default-scheduler"
 ALL = "*"
 # Extension points of our plugins, and how the file calls them.
-POINTS = {"filter": "filter", "score": "score", "evicts": "post_filter", "gathers": "pre_enqueue"}
+POINTS = {
+    "filter": "filter",
+    "score": "score",
+    "evicts": "post_filter",
+    "gathers": "pre_enqueue",
+    "moves": "post_filter",
+}
 
 
 class ConfigError(ValueError):

@@ -75,6 +75,8 @@ class Plugin:
     evicts: ClassVar[bool] = False
     # Whether pods of a group wait until enough of them are there, and are placed together.
     gathers: ClassVar[bool] = False
+    # Whether others may be moved elsewhere for a pod that found no node.
+    moves: ClassVar[bool] = False
     retry_when: ClassVar[tuple[Trigger, ...]] = ()
     # What of the pod it looks at. Who does not say so is assumed to look at everything, which costs sharing.
     reads: ClassVar[tuple[str, ...]] = ("metadata", "spec")
@@ -114,7 +116,7 @@ class Plugin:
     def points(cls) -> tuple[str, ...]:
         """Its extension points."""
         found = tuple(point for point in ("filter", "score") if cls.defines(point))
-        return (*found, *(point for point in ("evicts", "gathers") if getattr(cls, point)))
+        return (*found, *(point for point in ("evicts", "gathers", "moves") if getattr(cls, point)))
 
     def acts_at(self, point: str) -> bool:
         """Whether it has this extension point, and is wanted there."""

@@ -52,6 +52,11 @@ class Reporter:
         message = f"Preempted by pod {preemptor.uid} on node {node}"
         self._events.put_nowait(Event(victim.pod, "Preempted", message, action="Preempting"))
 
+    def moved(self, pod: PodView, other: PodView, node: str) -> None:
+        """Tell that a pod leaves a node for another that fits nowhere else."""
+        message = f"Evicted from node {node} to make room for pod {other.key}; other nodes have room for this one"
+        self._events.put_nowait(Event(pod.pod, "Consolidated", message, action="Evicting"))
+
     def chosen(self, pod: PodView, record: Record) -> None:
         """Keep why a node was chosen, to be told with the binding."""
         self._records[pod.uid] = record

@@ -18,6 +18,7 @@ import structlog
 
 from scheduler.binder import Binder, Bound
 from scheduler.chooser import Chooser, Outcome
+from scheduler.consolidation.mover import Mover
 from scheduler.cycle.plan import Choice
 from scheduler.devices.room import Devices
 from scheduler.explaining.attention import Attention
@@ -66,9 +67,9 @@ class Scheduler:
         self._reporter = Reporter(client, next(iter(profiles)), may_act)
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, lambda pod: self._wake(pod.pod, None))
         self._chooser = Chooser(self.snapshot, profiles, self._preemptor, seed)
-        self._gangs = Gangs(
-            client, profiles, self.snapshot, self.queue, (self._reporter, self._preemptor), self._woken.set
-        )
+        people = (self._reporter, self._preemptor)
+        self._mover = Mover(client, profiles, self.snapshot, self._chooser, people)
+        self._gangs = Gangs(client, profiles, self.snapshot, self.queue, (*people, self._mover), self._woken.set)
         self._tables = Tables(self.snapshot, self._chooser, self._devices, self._viewed)
         self._attention = Attention()
         self.pods.subscribe(self._pod_changed)
@@ -90,6 +91,7 @@ class Scheduler:
             group.create_task(self._reporter.run(), name="reporter")
             group.create_task(self._preemptor.run(), name="preemptor")
             group.create_task(self._gangs.run(), name="gangs")
+            group.create_task(self._mover.run(), name="mover")
             # A plan on half of the pods would give away the room of the other half.
             for informer in informers:
                 await informer.synced()
@@ -173,6 +175,9 @@ class Scheduler:
         self.queue.refused(pod, decision.rejected_by, self._now())
         if pod.devices.reachable:
             self._devices.give_up_elsewhere(pod)
+        if self._mover.is_under_way(pod) or self._mover.begin([pod], 1, self._tables.without_devices):
+            self._reporter.found_no_node(pod.pod, message)
+            return
         if preemption is not None and (preemption.victims or not preemption.node):
             nominated = preemption.node
         self._reporter.found_no_node(pod.pod, message, nominated)
@@ -212,6 +217,7 @@ class Scheduler:
         uid = PodView(seen).uid
         self._preemptor.pod_changed(change)
         self._gangs.pod_changed(change)
+        self._mover.pod_changed(change)
         if after is None or after.is_finished:
             self.queue.remove(uid)
             self.snapshot.remove(uid)

@@ -162,7 +162,7 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         *_RECORD_EVENTS,
         *_LEAD,
         _rule([*READ, "delete"], "pods"),
-        _rule(["create"], "bindings pods/binding"),
+        _rule(["create"], "bindings pods/binding pods/eviction"),
         _rule(["patch", "update"], "pods/status"),
         _rule(READ, "nodes namespaces services replicationcontrollers"),
         _rule(READ, "replicasets statefulsets", "apps"),

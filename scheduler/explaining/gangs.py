@@ -7,6 +7,7 @@ gang.waits_for, gang.outcome(picture)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from scheduler.cycle.plan import Choice
 from scheduler.explaining.picture import Judgement, Picture
 from scheduler.gangs.groups import group_of
 from scheduler.gangs.making_way import Move, Offer, make_way
-from scheduler.gangs.plan import Assembly, Found, assemble
+from scheduler.gangs.plan import Assembly, Found, assemble, by_size
 from scheduler.pods import PodView
 from wherry.api.core.pod import Pod
 
@@ -109,16 +110,23 @@ class Gang:
         if room := sorted({pod.pod.status.nominated_node_name for pod in self.pods} - {""}):
             yield f"room is kept for group {self.name} on {', '.join(room)}"
 
-    def next_one(self, picture: Picture) -> tuple[PodView, Judgement] | None:
-        """The first that has no place beside those that would have one, and why; they stay on the picture."""
-        board = Thought(picture)
-        for pod in self.pods:
-            choice, decision = board.find(pod)
-            if choice is not None:
-                board.put(pod, choice.node)
-            elif decision is not None:
-                return pod, picture.judged(picture.view(pod.pod))
-        return None
+    @contextmanager
+    def all_but_the_next(self, picture: Picture) -> Iterator[tuple[PodView, Judgement] | None]:
+        """The first pod that has no place beside those that would have one, and why; meanwhile these have theirs."""
+        board, placed = Thought(picture), list[PodView]()
+        lacks: tuple[PodView, Judgement] | None = None
+        for pod in by_size(self.pods):
+            choice, _ = board.find(pod)
+            if choice is None:
+                lacks = pod, picture.judged(picture.view(pod.pod))
+                break
+            board.put(pod, choice.node)
+            placed.append(pod)
+        try:
+            yield lacks
+        finally:
+            for pod in placed:
+                board.lift(pod)
 
 
 def gang_of(picture: Picture, pod: Pod, others: Iterable[PodView] = ()) -> Gang | None:

@@ -75,7 +75,7 @@ class Picture:
         self._panels = {name: Panel(plugins) for name, plugins in profiles.items()}
         self._default = next(iter(self._panels.values()))
         self._nominations = Nominations(self.snapshot)
-        self._budgets = Budgets(objects.of.get(PodDisruptionBudget, ()))
+        self.budgets = Budgets(objects.of.get(PodDisruptionBudget, ()))
         kinds = (PersistentVolumeClaim, PersistentVolume, StorageClass)
         self._lookup = Lookup(*(objects.shelf(kind) for kind in kinds))
         for node in self.nodes.values():
@@ -118,6 +118,10 @@ class Picture:
             self.snapshot.place(pod, node)
             self._devices.take(pod, node)
 
+    def panel(self, pod: PodView) -> Panel:
+        """The plugins of the pod's profile."""
+        return self._panels.get(pod.spec.scheduler_name, self._default)
+
     def lift(self, pod: PodView) -> None:
         """From now on the pod is not there any more, with nothing left of it."""
         self.snapshot.remove(pod.uid)
@@ -125,7 +129,7 @@ class Picture:
 
     def judged(self, pod: PodView, *, preempts: bool = True) -> Judgement:
         """What the scheduler would find, were the pod to be placed now; who makes way, only if it `preempts`."""
-        panel = self._panels.get(pod.spec.scheduler_name, self._default)
+        panel = self.panel(pod)
         with self._nominations.making_way(pod):
             decision = plan(pod, self.snapshot.columns, panel.plugins)
             evicts = preempts and any(plugin.name == "DefaultPreemption" for plugin in panel.plugins)
@@ -133,7 +137,7 @@ class Picture:
                 return Judgement(decision)
             if pod.spec.preemption_policy == "Never":
                 return Judgement(decision, Preemption(message=NEVER))
-            return Judgement(decision, preempt(pod, decision, Ground(self.snapshot, panel, self._budgets)))
+            return Judgement(decision, preempt(pod, decision, Ground(self.snapshot, panel, self.budgets)))
 
     def _put_down(self, pods: Iterable[Pod]) -> None:
         for pod in pods:

@@ -90,6 +90,11 @@ class Holding:
                 self._reporter.nominated(pod.pod, "")
                 self._preemptor.withdraw(pod)
 
+    def forget(self, key: str) -> None:
+        """The gang has been promised other room."""
+        if self._holder is not None and self._holder.key == key:
+            self._holder = self._room = None
+
     def _nominate(self, room: Reservation) -> None:
         for place in room.places:
             self._nominations.nominate(*place)

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import structlog
 
+from scheduler.consolidation.mover import Mover
 from scheduler.framework import Plugin
 from scheduler.gangs.groups import TOO_FEW, Groups, group_of
 from scheduler.gangs.holding import Holding, Wanted
@@ -49,11 +50,11 @@ class Gangs:
         profiles: Mapping[str, Sequence[Plugin]],
         snapshot: Snapshot,
         queue: Queue,
-        people: tuple[Reporter, Preemptor],
+        people: tuple[Reporter, Preemptor, Mover],
         woken: Callable[[], None],
     ) -> None:
         self._snapshot, self._queue = snapshot, queue
-        self._reporter, self._preemptor = people
+        self._reporter, self._preemptor, self._mover = people
         found = {name: [plugin for plugin in plugins if plugin.gathers] for name, plugins in profiles.items()}
         self._patience = {
             name: timedelta(seconds=plugins[0].args.reserve_after_seconds) for name, plugins in found.items() if plugins
@@ -151,11 +152,14 @@ class Gangs:
     def _wait_for_room(
         self, key: str, pods: Sequence[PodView], needed: int, board: Tables, lifted: Sequence[Nomination]
     ) -> None:
-        if any(self._preemptor.is_under_way(*nomination) for nomination in lifted):
+        is_cleared = any(self._preemptor.is_under_way(*each) or self._mover.is_under_way(each.pod) for each in lifted)
+        if is_cleared:
             for nomination in lifted:
                 self._preemptor.nominations.nominate(*nomination)
+        elif self._mover.begin(pods, needed, board.without_devices):
+            self._holding.forget(key)
         elif moves := make_way(pods, needed, board.without_devices()):
-            self._holding.drop(key)
+            self._holding.forget(key)
             for move in moves:
                 self._have_way_made(move)
         else:

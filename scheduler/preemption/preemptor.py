@@ -67,9 +67,14 @@ class Preemptor:
         if self.is_under_way(pod, nominated):
             return Preemption(nominated, message=UNDER_WAY)
         limits = Limits(plugin.args.min_candidate_nodes_percentage, plugin.args.min_candidate_nodes_absolute)
+        return preempt(pod, decision, Ground(self._snapshot, panel, self.known_budgets, limits, self._memory))
+
+    @property
+    def known_budgets(self) -> Budgets:
+        """The disruption budgets as they are now."""
         if self._budgets is None:
             self._budgets = Budgets(self.budgets.shelf.all())
-        return preempt(pod, decision, Ground(self._snapshot, panel, self._budgets, limits, self._memory))
+        return self._budgets
 
     def begin(self, pod: PodView, preemption: Preemption, decision: Decision) -> None:
         """Keep the room and send the victims away; whoever less important had been promised room there has none."""

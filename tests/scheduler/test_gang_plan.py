@@ -107,7 +107,9 @@ def test_what_a_waiting_gang_lacks_is_what_its_next_pod_lacks():
     picture = a_picture(nodes_with(2), pods, [a_group(3)])
     gang = gang_of(picture, pods[0])
 
-    pod, judgement = gang.next_one(picture)
+    with gang.all_but_the_next(picture) as (pod, judgement):
+        placed = len(picture.snapshot.pods_on("n0"))
 
+    assert (placed, len(picture.snapshot.pods_on("n0"))) == (2, 0)
     assert pod.key == "default/train-2"
     assert judgement.decision.message == "0/1 nodes are available: 1 Insufficient cpu."

@@ -39,6 +39,7 @@ def test_without_a_word_every_plugin_is_on_in_kubernetes_order(tmp_path):
         ("ImageLocality", 1),
         ("GpuNodesLast", 20),
         ("GpuPacking", 5),
+        ("Consolidation", 1),
         ("DefaultPreemption", 1),
         ("GangScheduling", 1),
     ]

@@ -9,9 +9,11 @@ from typing import NamedTuple
 import click
 import msgspec
 
+from scheduler.consolidation.mover import most_moves
 from scheduler.explaining.gangs import gang_of
 from scheduler.explaining.hints import hints
 from scheduler.explaining.picture import Judgement, Picture
+from scheduler.explaining.regrouping import regroupings
 from scheduler.explaining.text import DECISION, Record, explain
 from scheduler.framework import Plugin
 from scheduler.pods import PodView
@@ -120,6 +122,11 @@ def _lines(known: _Known, rules: Mapping[str, Sequence[Plugin]], most: int) -> I
         yield f"{pod.key} is on {pod.spec.node_name} for {since}; as the nodes are now, without it:"
         picture.snapshot.remove(view.uid)
     yield from _with_its_gang(view, picture, most)
+    if not view.spec.node_name:
+        moves = most_moves(rules.get(pod.spec.scheduler_name) or next(iter(rules.values())))
+        gang = gang_of(picture, pod)
+        if gang is None or not gang.lacking:
+            yield from regroupings(picture, gang.pods if gang else [view], gang.needed if gang else 1, moves)
 
 
 def _with_its_gang(view: PodView, picture: Picture, most: int) -> Iterator[str]:
@@ -132,9 +139,11 @@ def _with_its_gang(view: PodView, picture: Picture, most: int) -> Iterator[str]:
         yield from _judged(view, picture.judged(view), picture, most)
         return
     yield from (f"{view.key}: {line}" for line in gang.lines(picture))
-    if not gang.lacking and (lacks := gang.next_one(picture)) is not None:
-        pod, judgement = lacks
-        yield from _judged(pod, judgement, picture, most)
+    if gang.lacking:
+        return
+    with gang.all_but_the_next(picture) as lacks:
+        if lacks is not None:
+            yield from _judged(*lacks, picture, most)
 
 
 def _judged(view: PodView, judgement: Judgement, picture: Picture, most: int) -> Iterator[str]:
