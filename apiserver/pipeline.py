@@ -13,6 +13,7 @@ from apiserver.request import Answer, Request
 from apiserver.steps.auditing import audit
 from apiserver.steps.authentication import authenticate
 from apiserver.steps.authorization import authorize
+from apiserver.steps.batching import unpack_batch
 from apiserver.steps.deadline import keep_deadline
 from apiserver.steps.dispatch import dispatch
 from apiserver.steps.identification import identify_request
@@ -39,6 +40,7 @@ PIPELINE: tuple[Step, ...] = (
     keep_deadline,
     prioritize,
     authorize,
+    unpack_batch,
     dispatch,
 )
 

@@ -15,6 +15,7 @@ import click
 import structlog
 
 from controllers.options import Options
+from wherry.client.logs import log_to_stderr
 
 log = structlog.get_logger()
 
@@ -42,22 +43,9 @@ def main(**values: object) -> None:
     import uvloop
 
     options = Options(**values)  # type: ignore[arg-type]
-    _log_to_stderr()
+    log_to_stderr()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(runner.run(_until_told(options)))
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 async def _until_told(options: Options) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from scheduler.runner import Scheduler
 from wherry.client.http import Client
 from wherry.client.kubeconfig import Connection, KubeconfigError, load_connection
 from wherry.client.leader import Leader, LostLead
+from wherry.client.logs import log_to_stderr
 
 LEASE = "kube-scheduler"
 
@@ -57,6 +59,9 @@ def main(
         connection = load_connection(kubeconfig)
     except (ConfigError, KubeconfigError, PluginFileError) as error:
         raise click.ClickException(str(error)) from None
+    log_to_stderr()
+    # What is known of pods and nodes stays: looking through it for garbage all the time costs more than placing pods.
+    gc.set_threshold(50_000, 50, 100)
     elects = settings.leader_election.leader_elect if leader_elect is None else leader_elect
     try:
         uvloop.run(serve(connection, profiles, elects=elects))

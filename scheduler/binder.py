@@ -1,34 +1,47 @@
-"""Binder: asks the API server to bind pods, many at a time, until it has answered about each.
+"""Binder: asks the API server to bind pods, many in a request, until it has answered about each.
 
-An answer may get lost after the binding was made. So a request without a clear answer is sent again, for the same
+An answer may get lost after the binding was made. So a binding without a clear answer is asked for again, for the same
 node: either it goes through, or the server says that the pod has a node already or is gone. Nothing that may have
 been bound is ever given up, and so no room is given away twice.
 
+A pod that comes alone is bound alone; pods that come while others are on their way wait and go together, as many as
+there are. A server that takes no batches gets them one by one.
+
 Kubernetes: the asynchronous binding cycle with DefaultBinder. Differs: there a lost answer frees the node after a
-while.
+while, and every pod has its own request.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 
 from scheduler.pods import PodView
 from scheduler.writes import binding
+from wherry.api.core.binding import Binding
 from wherry.api.core.pod import Pod
 from wherry.client.backoff import Backoff
+from wherry.client.batches import Batches, NoBatches
 from wherry.client.http import Client
 from wherry.machinery.errors import ApiError, Conflict, NotFound
 
 log = structlog.get_logger()
 
-# Requests on their way at the same time, and pods that may wait for that.
-WORKERS = 48
-WAITING = 512
+# First attempts on their way at the same time: while the server looks at one batch, the next one travels.
+AT_ONCE = 2
+# Pods in a batch, and pods whose own requests go out together where there are no batches; and those that may wait.
+MOST_IN_BATCH, MOST_ALONE, WAITING = 100, 24, 512
 FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS = 0.1, 5.0
+
+
+class Place(NamedTuple):
+    """A pod and the node it shall be on."""
+
+    pod: PodView
+    node: str
 
 
 class Bound(NamedTuple):
@@ -53,45 +66,82 @@ class Binder:
         record: Callable[[PodView], Mapping[str, str]] = lambda _: {},
     ) -> None:
         self._client, self._report, self._may_act, self._record = client, report, may_act, record
-        self._waiting: asyncio.Queue[tuple[PodView, str]] = asyncio.Queue(WAITING)
+        self._batches = Batches(client, Binding)
+        self._waiting: asyncio.Queue[Place] = asyncio.Queue(WAITING)
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def bind(self, pod: PodView, node: str) -> None:
         """Bind a pod; returns when it has a place in the line."""
-        await self._waiting.put((pod, node))
+        await self._waiting.put(Place(pod, node))
+
+    async def rested(self) -> None:
+        """Return when every pod given to `bind` was asked for at least once."""
+        await self._waiting.join()
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(WORKERS):
-                group.create_task(self._work(), name="binder")
+            while True:
+                first = await self._waiting.get()
+                await self._turns.acquire()
+                group.create_task(self._settle([first, *self._next()]), name="binder")
 
-    async def _work(self) -> None:
-        while True:
-            pod, node = await self._waiting.get()
-            error = await self._outcome(pod, node)
-            self._report(Bound(pod, node, error))
+    def _next(self) -> list[Place]:
+        most = MOST_IN_BATCH if self._batches.are_taken else MOST_ALONE
+        return [self._waiting.get_nowait() for _ in range(min(self._waiting.qsize(), most - 1))]
 
-    async def _outcome(self, pod: PodView, node: str) -> ApiError | None:
+    async def _settle(self, places: list[Place]) -> None:
+        try:
+            open_ = await self._attempt(places)
+        finally:
+            for _ in places:
+                self._waiting.task_done()
+            self._turns.release()  # who must be asked for again and again does not keep the others from theirs
         backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
-        path = Pod.kind.path(pod.metadata.namespace, pod.metadata.name, "binding")
-        while True:
-            try:
-                # Whoever leads now decides; the lost lead ends this process or its work at any moment.
-                if self._may_act():
-                    await self._client.request("POST", path, body=binding(pod.pod, node, self._record(pod)))
-                    return None
-            except Conflict as error:
-                outcome = await self._what_is_there(pod, node, error)
-                if outcome is not _UNKNOWN:
-                    return outcome
-            except ApiError as error:
-                if error.code < 500 and error.retry != "backoff":
-                    return error
-                log.warning("binding not answered", pod=pod.key, node=node, error=error.message)
+        while open_:
             await asyncio.sleep(backoff.next())
+            open_ = await self._attempt(open_)
 
-    async def _what_is_there(self, pod: PodView, node: str, conflict: Conflict) -> ApiError | None:
+    async def _attempt(self, places: list[Place]) -> list[Place]:
+        """Ask for the bindings; gives those about which nothing certain is known yet."""
+        # Whoever leads now decides; the lost lead ends this process or its work at any moment.
+        if not self._may_act():
+            return places
+        outcomes = await self._ask(places)
+        open_ = []
+        for place, outcome in zip(places, outcomes, strict=True):
+            error = await self._what_is_there(place, outcome) if isinstance(outcome, Conflict) else outcome
+            if error is _UNKNOWN or (error is not None and (error.code >= 500 or error.retry == "backoff")):
+                log.warning("binding not answered", pod=place.pod.key, node=place.node, error=error.message)
+                open_.append(place)
+            else:
+                self._report(Bound(*place, error))
+        return open_
+
+    async def _ask(self, places: Sequence[Place]) -> Sequence[ApiError | None]:
+        if len(places) > 1 and self._batches.are_taken:
+            try:
+                return await self._batches.create([self._body(place) for place in places])
+            except NoBatches as refusal:
+                log.info("bindings go one by one", why=str(refusal))
+            except ApiError as error:
+                return [error] * len(places)
+        return await asyncio.gather(*map(self._ask_alone, places))
+
+    async def _ask_alone(self, place: Place) -> ApiError | None:
+        path = Pod.kind.path(place.pod.metadata.namespace, place.pod.metadata.name, "binding")
+        try:
+            await self._client.request("POST", path, body=self._body(place))
+        except ApiError as error:
+            return error
+        return None
+
+    def _body(self, place: Place) -> dict[str, object]:
+        return binding(place.pod.pod, place.node, self._record(place.pod))
+
+    async def _what_is_there(self, place: Place, conflict: Conflict) -> ApiError | None:
         """A conflict may be our own earlier request that got through."""
+        pod, node = place
         try:
             found = await self._client.get(Pod, pod.metadata.name, pod.metadata.namespace)
         except NotFound as error:

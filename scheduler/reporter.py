@@ -1,9 +1,13 @@
-"""Reporter: tells people how pods fared, in their status and as events, without making the scheduler wait."""
+"""Reporter: tells people how pods fared, in their status and as events, without making the scheduler wait.
+
+Events wait a while for the bindings: a pod's start depends on these, and nothing on what is told of it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
@@ -21,17 +25,24 @@ from wherry.machinery.errors import ApiError, NotFound
 log = structlog.get_logger()
 
 WORKERS = 8
-# Bindings are many at a time: with one writer, events would lag far behind. The recorder loses what exceeds its queue
-# of a thousand, so it is given less than that at a time.
+# Bindings are many at a time: with one writer, events would lag far behind where they are written one by one. The
+# recorder loses what exceeds its queue of a thousand, so it is given less than that at a time.
 EVENT_WRITERS = 8
 EVENTS_AT_A_TIME = 500
+# How long events wait for bindings, and how many of them do.
+PATIENCE_SECONDS, MOST_PATIENT = 3.0, 10_000
 
 
 class Reporter:
-    """Runs until cancelled. Of several messages about one pod that wait to be written only the last is."""
+    """Runs until cancelled. Of several messages about one pod that wait to be written only the last is.
 
-    def __init__(self, client: Client, component: str, may_act: Callable[[], bool]) -> None:
-        self._client, self.may_act = client, may_act
+    `others` returns when there is nothing more urgent to write.
+    """
+
+    def __init__(
+        self, client: Client, component: str, may_act: Callable[[], bool], others: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._client, self.may_act, self._others = client, may_act, others
         self._recorder = EventRecorder(client, component)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._records: dict[str, Record] = {}
@@ -90,13 +101,19 @@ class Reporter:
             group.create_task(self._tell(), name="events")
 
     async def _tell(self) -> None:
-        told = 0
         while True:
-            event = await self._events.get()
-            self._recorder.tell(event)
-            told += 1
-            if told % EVENTS_AT_A_TIME == 0:
-                await self._recorder.flushed()
+            first = await self._events.get()
+            await self._let_others_pass()
+            self._recorder.tell(first)
+            for _ in range(min(self._events.qsize(), EVENTS_AT_A_TIME - 1)):
+                self._recorder.tell(self._events.get_nowait())
+            await self._recorder.flushed()
+
+    async def _let_others_pass(self) -> None:
+        if self._events.qsize() < MOST_PATIENT:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await self._others()
 
     async def _work(self) -> None:
         while True:

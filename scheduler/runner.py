@@ -64,7 +64,7 @@ class Scheduler:
         self._devices = Devices(client, self.snapshot, self.nodes, self._bound)
         self._binder = Binder(client, self._bound, may_act, self._devices.record)
         self._volumes = VolumeBinder(client, self._binder.bind, self._bound)
-        self._reporter = Reporter(client, next(iter(profiles)), may_act)
+        self._reporter = Reporter(client, next(iter(profiles)), may_act, self._binder.rested)
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, lambda pod: self._wake(pod.pod, None))
         self._chooser = Chooser(self.snapshot, profiles, self._preemptor, seed)
         people = (self._reporter, self._preemptor)

@@ -12,10 +12,12 @@ from apiserver.subresources.base import subresource
 from apiserver.writing.rest import Write
 from wherry.api.core.binding import Binding
 from wherry.api.core.pod import Pod
+from wherry.machinery import names
 from wherry.machinery.errors import conflict, invalid_object
 from wherry.machinery.field_errors import invalid, required
 from wherry.machinery.resource import Resource
 from wherry.machinery.time import time_text
+from wherry.machinery.validation import check_name
 
 if TYPE_CHECKING:
     from apiserver.server import Server
@@ -49,6 +51,8 @@ async def _bind(server: Server, draft: Draft, write: Write) -> None:
         errors.append(invalid("target.kind", target["kind"], "must be empty or 'Node'"))
     if not target.get("name"):
         errors.append(required("target.name"))
+    else:
+        errors += check_name("target.name", target["name"], names.dns1123_subdomain)
     if errors:
         raise invalid_object("Binding", write.name, errors)
     annotations = draft["metadata"].get("annotations") or {}

@@ -294,6 +294,8 @@ class Rest:
         before = type(view).read(old) if old is not None else None
         known = before.metadata if before else None
         errors = list(validate_metadata(view.metadata, known, self.kind, self.cls.name_rule))
+        if write.subresource == "binding":
+            return errors  # the rest of the pod was judged when it came, and its node with the binding
         if write.subresource == "status" and before is not None:
             return [*errors, *view.validate_status(before)]
         if write.subresource and before is not None:

@@ -148,6 +148,8 @@ class FakeApi:
         if method == "GET":
             return deepcopy(self._existing(key)) if place.name else self._list(place, query)
         if method == "POST":
+            if place.kind.kind.namespaced and not place.namespace:
+                raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
             return self._evict(key, body) if place.subresource == "eviction" else self._create(place, body)
         if method == "DELETE":
             return self._delete(key, body or {})

@@ -4,18 +4,35 @@ from typing import Any
 
 from fake_api import FakeApi
 
+from wherry.api.core.binding import Binding
+from wherry.api.core.pod import Pod
 from wherry.machinery import errors
 
 
 class BindingApi(FakeApi):
-    """Bindings as the API server makes them: once, and only for the uid they name."""
+    """Bindings as the API server makes them: once, and only for the uid they name; in batches, unless told not to."""
+
+    takes_batches = True
 
     def _answer(self, method: str, place: Any, query: Any, body: Any) -> Any:
+        if method == "POST" and not place.namespace and self.takes_batches:
+            return {"kind": "List", "items": [self._outcome(place, item) for item in body["items"]]}
         if method == "POST" and place.subresource == "binding":
             return self._bind((place.kind, place.namespace, place.name), body)
         if method == "PATCH" and place.subresource == "status":
             body = {**body, "status": self._merged_status((place.kind, place.namespace, place.name), body["status"])}
         return super()._answer(method, place, query, body)
+
+    def _outcome(self, place: Any, item: dict[str, Any]) -> dict[str, Any]:
+        namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
+        alone = place._replace(namespace=namespace)
+        if place.kind is Binding:
+            alone = alone._replace(kind=Pod, name=name, subresource="binding")
+        try:
+            self._answer("POST", alone, {}, item)
+        except errors.ApiError as error:
+            return error.to_status()
+        return {"kind": "Status", "status": "Success"}
 
     def _bind(self, key: Any, body: dict[str, Any]) -> dict[str, Any]:
         pod = self._existing(key)

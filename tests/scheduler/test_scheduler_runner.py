@@ -54,6 +54,23 @@ async def test_a_pod_is_bound_and_people_are_told():
 
 
 @in_virtual_time
+@pytest.mark.parametrize("takes_batches", [True, False])
+async def test_many_pods_go_together_where_the_server_takes_that_and_get_there_anyway(takes_batches):
+    api = BindingApi()
+    api.takes_batches = takes_batches
+    api.put(a_node("n"))
+    for number in range(60):
+        api.put(a_pod(f"web-{number}"))
+    async with scheduling(api):
+        await asyncio.sleep(5)
+
+    sent = Counter(line.rpartition("/")[2] for line in api.requests if line.startswith("POST"))
+    assert (set(placement(api).values()), len(events(api))) == ({"n"}, 60)
+    assert sent["binding"] == (0 if takes_batches else 60)
+    assert sent["bindings"] <= 4
+
+
+@in_virtual_time
 async def test_a_pod_that_fits_nowhere_says_so_and_is_bound_when_it_fits():
     api = BindingApi()
     api.put(a_node("n", cpu="1"))

@@ -5,7 +5,8 @@
     recorder.record(pod, "BackOff", "restarting failed container", "Warning")
 
 Events are hints, not facts to build on: when the API server is away for long or a queue is full they are lost, and
-the log says so. What is written at all is decided by `EventSeries`.
+the log says so. What is written at all is decided by `EventSeries`. Those that wait are written together, if the
+server takes batches.
 
 Kubernetes: client-go `tools/record`, which writes core/v1 events.
 """
@@ -22,6 +23,7 @@ from wherry.api.events.event import Event
 from wherry.api.meta import reference_to
 from wherry.client import clock
 from wherry.client.backoff import Backoff
+from wherry.client.batches import Batches, NoBatches
 from wherry.client.event_series import EventSeries, Told
 from wherry.client.http import Client
 from wherry.client.plan import Event as EventAction
@@ -32,6 +34,7 @@ from wherry.machinery.time import time_text
 log = structlog.get_logger()
 
 QUEUE_SIZE = 1000
+MOST_IN_BATCH = 100
 ATTEMPTS = 8
 TYPES = ("Normal", "Warning")
 # Kubernetes' limit for the text of an event.
@@ -43,6 +46,7 @@ class EventRecorder:
 
     def __init__(self, client: Client, component: str, *, host: str = "") -> None:
         self._client, self._component, self._host = client, component, host
+        self._batches = Batches(client, Event)
         self._series = EventSeries()
         self._queue: asyncio.Queue[Told] = asyncio.Queue(QUEUE_SIZE)
         self.lost = 0
@@ -72,13 +76,29 @@ class EventRecorder:
     async def run(self) -> None:
         """Write what was recorded, until cancelled."""
         while True:
-            told = await self._queue.get()
-            await self._deliver(told)
-            self._queue.task_done()
+            first = await self._queue.get()
+            most = MOST_IN_BATCH - 1 if self._batches.are_taken else 0
+            told = [first, *(self._queue.get_nowait() for _ in range(min(self._queue.qsize(), most)))]
+            for each in await self._left_after_batch(told) if len(told) > 1 else told:
+                await self._deliver(each)
+            for _ in told:
+                self._queue.task_done()
 
     async def flushed(self) -> None:
         """Return when all that was recorded is written or lost."""
         await self._queue.join()
+
+    async def _left_after_batch(self, told: list[Told]) -> list[Told]:
+        """Write those together that are new; gives those that must be written, or tried again, one by one."""
+        new = [each for each in told if each.count == 1]
+        if not new:
+            return told
+        try:
+            outcomes = await self._batches.create([self._manifest(each) for each in new])
+        except (NoBatches, ApiError):
+            return told
+        done = {each.name for each, error in zip(new, outcomes, strict=True) if error is None}
+        return [each for each in told if each.count > 1 or each.name not in done]
 
     async def _deliver(self, told: Told) -> None:
         backoff = Backoff(0.2, 10.0)

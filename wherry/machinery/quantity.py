@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from functools import lru_cache, total_ordering
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, cast
 
 FORMAT_MESSAGE = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 SUFFIX_MESSAGE = "unable to parse quantity's suffix"
@@ -93,7 +93,7 @@ class Quantity:
             raise ValueError(FORMAT_MESSAGE)
         if isinstance(value, int) and abs(value) >= _MAX_DECIMAL:
             return cls((1 if value > 0 else -1) * _MAX_DECIMAL * NANOS)
-        return cls(*_parse(value if isinstance(value, str) else str(value)))
+        return cast(Self, _shared(value if isinstance(value, str) else str(value)))
 
     @classmethod
     def from_millis(cls, millis: int, format: Format = Format.DECIMAL_SI) -> Self:
@@ -170,6 +170,12 @@ def _cached(value: Any) -> tuple[str, int, int]:
 def _readings(value: str | int | float) -> tuple[str, int, int]:
     quantity = Quantity.parse(value)
     return quantity.canonical(), quantity.millis, quantity.value
+
+
+@lru_cache(maxsize=1024)
+def _shared(text: str) -> Quantity:
+    """One object for all quantities with the same text: pods by the thousand ask for the same."""
+    return Quantity(*_parse(text))
 
 
 def _parse(text: str) -> tuple[int, Format]:

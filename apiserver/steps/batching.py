@@ -1,0 +1,113 @@
+"""Many objects in one request: a List that is posted to `/api/v1/bindings` or `/api/v1/events`.
+
+    POST /api/v1/bindings
+    {"kind": "List", "apiVersion": "v1", "items": [{"metadata": {"namespace": "shop", "name": "web-1"}, …}, …]}
+
+Each item goes its own way from here on, as if it had come alone to `pods/NAME/binding` or to the `events` of its
+namespace: authorized, admitted, checked, written to the audit log by itself, and seen by watchers as ever. What they
+share is the way here, and, as all of them wait for the disk together, mostly the commit. The answer is a List with a
+Status for each item, in their order. Whoever posts must be allowed to create such objects everywhere, too.
+
+Differs: Kubernetes has nothing of the kind, and answers such a request with a 405.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from apiserver.request import Answer, Receive, Request, Response, Target, warning_headers
+from apiserver.steps.auditing import audit
+from apiserver.steps.authorization import authorize
+from apiserver.steps.panics import panics_become_500
+from apiserver.writing.decoding import JSON, media_type_of
+from wherry.machinery.errors import BadRequest, UnsupportedMediaType
+
+if TYPE_CHECKING:
+    from apiserver.pipeline import Proceed
+    from apiserver.server import Server
+
+# All others wait while the items of one request are looked at.
+MOST_ITEMS = 500
+BATCHED = ("bindings", "events")
+_DONE = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201}'
+_LIST = b'{"kind":"List","apiVersion":"v1","metadata":{},"items":[%s]}'
+
+
+class _Metadata(msgspec.Struct):
+    namespace: str = ""
+    name: str = ""
+
+
+class _Item(msgspec.Struct):
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+
+
+class _List(msgspec.Struct, rename="camel"):
+    items: list[msgspec.Raw]
+    kind: str = "List"
+    api_version: str = "v1"
+
+
+_read_list = msgspec.json.Decoder(_List).decode
+_read_item = msgspec.json.Decoder(_Item).decode
+
+
+async def unpack_batch(server: Server, request: Request, proceed: Proceed) -> Answer:
+    """Pass the items of a batch on, each by itself; any other request passes as it is."""
+    target = request.target
+    if request.verb != "create" or target is None or target.namespace or target.group or target.plural not in BATCHED:
+        return await proceed(server, request)
+
+    async def authorized(server: Server, item: Request) -> Answer:
+        return await authorize(server, item, proceed)
+
+    async def audited(server: Server, item: Request) -> Answer:
+        return await audit(server, item, authorized)
+
+    items = [_alone(request, target, item) for item in await _items_of(request)]
+    answers = await asyncio.gather(*(panics_become_500(server, item, audited) for item in items))
+    return Response(200, _LIST % b",".join(map(_status_of, answers)), headers=warning_headers(request.warnings))
+
+
+async def _items_of(request: Request) -> list[bytes]:
+    content_type = request.header(b"content-type")
+    if media_type_of(content_type) != JSON:
+        raise UnsupportedMediaType(f"a List of objects to create must be {JSON}, got {content_type[:64]!r}")
+    try:
+        sent = _read_list(await request.body())
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"expected a v1 List of objects to create: {error}") from None
+    if (sent.kind, sent.api_version) != ("List", "v1"):
+        raise BadRequest(f"expected a v1 List of objects to create, got {sent.api_version} {sent.kind}")
+    if len(sent.items) > MOST_ITEMS:
+        raise BadRequest(f"a List of objects to create may have {MOST_ITEMS} items, this one has {len(sent.items)}")
+    return [bytes(item) for item in sent.items]
+
+
+def _alone(request: Request, batch: Target, item: bytes) -> Request:
+    """The request by which one item would come alone."""
+    try:
+        metadata = _read_item(item).metadata
+    except msgspec.ValidationError:
+        metadata = _Metadata()  # whoever decodes it says what is wrong
+    target = batch._replace(namespace=metadata.namespace)
+    path = f"/api/v1/namespaces/{metadata.namespace}/{batch.plural}"
+    if batch.plural == "bindings":
+        target = target._replace(plural="pods", name=metadata.name, subresource="binding")
+        path = f"/api/v1/namespaces/{metadata.namespace}/pods/{metadata.name}/binding"
+    return replace(request, receive=_body(item), path=path, target=target, annotations={})
+
+
+def _body(item: bytes) -> Receive:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": item}
+
+    return receive
+
+
+def _status_of(answer: Answer) -> bytes:
+    return answer.body if isinstance(answer, Response) and answer.status >= 400 else _DONE

@@ -1,0 +1,41 @@
+"""Batches: many bindings or events created with one request, each with its own outcome.
+
+    outcomes = await batches.create([manifest, …])      # None for what was created, or else why not
+
+Only Wherry's API server takes them. `are_taken` is true until a server has said that it does not; from then on, as
+always, objects can be created one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wherry.client.http import Client
+from wherry.machinery.errors import ApiError, Forbidden, InternalError, MethodNotAllowed, NotFound, from_status
+from wherry.machinery.resource import Resource
+
+
+class NoBatches(Exception):
+    """The server takes objects one by one only, at least from us; nothing was created."""
+
+
+class Batches:
+    """See the module: of one kind."""
+
+    def __init__(self, client: Client, kind: type[Resource]) -> None:
+        self._client, self._path = client, kind.kind.path("")
+        self.are_taken = True
+
+    async def create(self, manifests: Sequence[dict[str, Any]]) -> list[ApiError | None]:
+        """Create them; raises ApiError when nothing is known of any, and NoBatches."""
+        body = {"kind": "List", "apiVersion": "v1", "items": manifests}
+        try:
+            answer = await self._client.request("POST", self._path, body=body)
+        except (MethodNotAllowed, NotFound, Forbidden) as error:
+            self.are_taken = False
+            raise NoBatches(error.message) from error
+        statuses = answer.get("items") if isinstance(answer, dict) else None
+        if not isinstance(statuses, list) or len(statuses) != len(manifests):
+            raise InternalError(f"POST {self._path}: expected {len(manifests)} outcomes, got {str(answer)[:80]}")
+        return [None if status.get("status") == "Success" else from_status(status) for status in statuses]
