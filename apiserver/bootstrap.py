@@ -19,7 +19,7 @@ from wherry.api.flowcontrol.mandatory import flow_control_objects
 from wherry.api.networking.service_cidr import NAME_OF_DEFAULT, ServiceCIDR
 from wherry.api.storage.provisioning import LOCAL_PATH
 from wherry.api.storage.storage_class import IS_DEFAULT
-from wherry.machinery.errors import AlreadyExists
+from wherry.machinery.errors import ApiError
 from wherry.machinery.resource import kind_named
 
 if TYPE_CHECKING:
@@ -83,8 +83,12 @@ async def ensure(server: Server, draft: Draft, *, overwrite: bool = False) -> No
     rest = server.rest(cls)
     try:
         await (rest.update(lambda _: wanted, write) if exists else rest.create(wanted, write))
-    except AlreadyExists:
-        return  # another server of the same cluster was faster
+    except ApiError as error:
+        # Another server of the same cluster was faster: it is there now, and has the address that it asks for.
+        await server.cache.fresh()
+        if error.reason != "AlreadyExists" and (overwrite or server.cache.of(cls).get(namespace, name) is None):
+            raise
+        return
     await server.cache.fresh()
 
 

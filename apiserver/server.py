@@ -32,6 +32,7 @@ from apiserver.request import Receive, Scope, Send, Target
 from apiserver.storage.encryption.store import EncryptedStore
 from apiserver.storage.store import Store, StoreError
 from apiserver.writing.allocations import Allocations
+from apiserver.writing.claims import Claims
 from apiserver.writing.grants import Grants
 from apiserver.writing.rest import Rest
 from wherry.api import kinds
@@ -122,7 +123,7 @@ class Server:
         self.remotes = Remotes(self)
         self.usage = Gathering(self)
         self.grants = Grants(self.cache)
-        self.allocations = Allocations(self.cache, settings.service_cidr, self.random)
+        self.allocations = Allocations(self.cache, Claims(store, self.now), settings.service_cidr, self.random)
         self.admission = Admission(self, settings.disabled_admission, settings.enabled_admission)
         self.watching: set[Watcher] = set()
         self.health = Health()

@@ -73,6 +73,8 @@ class Turn:
 class EtcdStore:
     """A `Store` in etcd. Made by `open`; belongs to the event loop that opened it."""
 
+    is_shared = True
+
     def __init__(self, options: EtcdOptions) -> None:
         self._connection = EtcdConnection(options)
         # A turn lives as long as somebody holds it or waits for it.

@@ -26,6 +26,8 @@ class MemoryStore:
     No method suspends between its look and its leap, so the event loop is the only lock.
     """
 
+    is_shared = False
+
     def __init__(self) -> None:
         # A key's versions are (revision, value), oldest first; a value of None is a deletion.
         self._versions: dict[str, list[tuple[int, bytes | None]]] = {}

@@ -49,6 +49,8 @@ class FileLock:
 class SqliteStore:
     """A `Store` in one file. Made by `open`; belongs to the event loop that opened it."""
 
+    is_shared = False
+
     def __init__(self, path: Path, lock: FileLock, log: Log) -> None:
         head = log.head()
         self._lock = lock

@@ -98,6 +98,10 @@ class Store(Protocol):
     is acknowledged only when it is durable, and a watcher in the same process is woken for it before the writer is.
     """
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write to it as well."""
+
     async def get(self, key: str) -> Entry | None:
         """The newest acknowledged entry, or None."""
 

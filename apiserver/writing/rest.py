@@ -176,7 +176,7 @@ class Rest:
         drafts.begin(draft, self.cls, write.namespace, self.server.now(), self.server.random)
         drafts.set_entries(draft, entries)
         name = write.name = draft["metadata"].get("name", "")
-        with self.server.allocations.reserve(self.cls, draft, None) as reserved:
+        async with self.server.allocations.reserve(self.cls, draft, None, is_dry=write.dry_run) as reserved:
             self._validate(draft, None, write)
             await self.server.admission.validate(draft, None, write)
             value = encode(draft, self.kind)
@@ -185,8 +185,8 @@ class Rest:
                     raise already_exists(self.kind.resource, name)
                 return value
             try:
-                with reserved.writing():
-                    entry = await self.server.store.put(keys.key(self.kind, write.namespace, name), value, expected=0)
+                key = keys.key(self.kind, write.namespace, name)
+                entry = await reserved.written(self.server.store.put(key, value, expected=0))
             except StaleWrite:
                 raise already_exists(self.kind.resource, name) from None
         return with_revision(value, self.kind, entry.revision)
@@ -230,7 +230,7 @@ class Rest:
         if write.rounds is not None and write.rounds.has_changed:
             wanted = self._as_far_as_allowed(wanted, old, write)
             drafts.set_entries(wanted, entries)
-        with self.server.allocations.reserve(self.cls, wanted, old) as reserved:
+        async with self.server.allocations.reserve(self.cls, wanted, old, is_dry=write.dry_run) as reserved:
             self._validate(wanted, None if write.subresource in DECIDED_HERE else old, write)
             await self.server.admission.validate(wanted, old, write)
             if current.is_same(wanted) and not current.is_stale:
@@ -242,10 +242,9 @@ class Rest:
             if is_ready_to_go(wanted):
                 # Its last finalizer is gone: this update is the deletion. Watchers see DELETED, no MODIFIED.
                 entry = await self.server.store.delete(key, expected=current.revision)
-                self.server.allocations.release(self.cls, wanted)
+                await self.server.allocations.release(self.cls, key, old, entry.revision)
             else:
-                with reserved.writing():
-                    entry = await self.server.store.put(key, value, expected=current.revision)
+                entry = await reserved.written(self.server.store.put(key, value, expected=current.revision))
         return with_revision(value, self.kind, entry.revision)
 
     def _as_far_as_allowed(self, wanted: Draft, old: Draft, write: Write) -> Draft:
@@ -335,5 +334,5 @@ class Rest:
         revision = current.revision
         if not write.dry_run:
             revision = (await self.server.store.delete(key, expected=current.revision)).revision
-            self.server.allocations.release(self.cls, current.draft)
+            await self.server.allocations.release(self.cls, key, current.draft, revision)
         return with_revision(encode(current.draft, self.kind), self.kind, revision), True

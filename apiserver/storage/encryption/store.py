@@ -20,6 +20,11 @@ class EncryptedStore:
         self._all = {key.mark: key for listed in folders.values() for key in listed}
         self.stale: set[str] = set()
 
+    @property
+    def is_shared(self) -> bool:
+        """As the inner store."""
+        return self._inner.is_shared
+
     async def get(self, key: str) -> Entry | None:
         """As the inner store, in the clear."""
         entry = await self._inner.get(key)
