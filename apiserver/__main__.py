@@ -19,6 +19,7 @@ import structlog
 if TYPE_CHECKING:
     import uvicorn
 
+    from apiserver.access.oidc.config import Trusted
     from apiserver.admission.pod_security.configuration import PodSecurityConfiguration
     from apiserver.app import App
     from apiserver.audit.record import Audit
@@ -65,6 +66,16 @@ class Options:
     audit_log_maxage: int
     enable_admission_plugins: tuple[str, ...]
     pod_security_config: Path | None
+    authentication_config: Path | None
+    oidc_issuer_url: str
+    oidc_client_id: str
+    oidc_ca_file: Path | None
+    oidc_username_claim: str
+    oidc_username_prefix: str
+    oidc_groups_claim: str
+    oidc_groups_prefix: str
+    oidc_signing_algs: str
+    oidc_required_claim: tuple[str, ...]
     default_not_ready_toleration_seconds: int
     default_unreachable_toleration_seconds: int
 
@@ -95,6 +106,16 @@ class Options:
 @click.option("--disable-admission-plugins", multiple=True, metavar="NAME", help="Leave an admission plugin out.")
 @click.option("--enable-admission-plugins", multiple=True, metavar="NAME", help="Use one that is off by default.")
 @click.option("--pod-security-config", type=FILE, help="Defaults and exemptions of Pod Security (YAML).")
+@click.option("--authentication-config", type=FILE, help="Whose ID tokens are believed, and what they mean (YAML).")
+@click.option("--oidc-issuer-url", default="", metavar="URL", help="Believe the ID tokens of this issuer.")
+@click.option("--oidc-client-id", default="", metavar="ID", help="For whom they must be.")
+@click.option("--oidc-ca-file", type=FILE, help="Who signed the issuer's certificate, if not everybody knows them.")
+@click.option("--oidc-username-claim", default="sub", metavar="CLAIM")
+@click.option("--oidc-username-prefix", default="", metavar="TEXT", help="- is none; else the issuer, but for e-mail.")
+@click.option("--oidc-groups-claim", default="", metavar="CLAIM")
+@click.option("--oidc-groups-prefix", default="", metavar="TEXT")
+@click.option("--oidc-signing-algs", default="RS256", metavar="NAME[,NAME...]")
+@click.option("--oidc-required-claim", multiple=True, metavar="CLAIM=VALUE", help="What a token must say.")
 @click.option(
     "--max-requests-inflight",
     type=click.IntRange(min=1),
@@ -204,9 +225,39 @@ def _settings(options: Options) -> Settings:
         request_timeout_seconds=options.request_timeout,
         enabled_admission=options.enable_admission_plugins,
         pod_security=_pod_security(options.pod_security_config),
+        trusted_issuers=_trusted_issuers(options),
         not_ready_toleration_seconds=options.default_not_ready_toleration_seconds,
         unreachable_toleration_seconds=options.default_unreachable_toleration_seconds,
     )
+
+
+def _trusted_issuers(options: Options) -> tuple[Trusted, ...]:
+    file = options.authentication_config
+    if file is None and not options.oidc_issuer_url:
+        return ()
+    from pydantic import ValidationError
+
+    from apiserver.access.oidc.config import AuthenticationConfiguration, Flags, Trusted, trusted_by_flags
+    from apiserver.file_errors import FileProblem, problems_of, read_model
+
+    if file is not None and options.oidc_issuer_url:
+        raise click.ClickException("--authentication-config and --oidc-issuer-url exclude each other")
+    try:
+        if file is not None:
+            return read_model(file, AuthenticationConfiguration).jwt
+        if not options.oidc_client_id:
+            raise click.ClickException("--oidc-issuer-url needs an --oidc-client-id")
+        names = (options.oidc_username_claim, options.oidc_username_prefix)
+        groups = (options.oidc_groups_claim, options.oidc_groups_prefix)
+        algorithms = tuple(options.oidc_signing_algs.split(","))
+        who = (options.oidc_issuer_url, options.oidc_client_id, options.oidc_ca_file)
+        return (trusted_by_flags(Flags(*who, *names, *groups, algorithms, options.oidc_required_claim)),)
+    except FileProblem as problem:
+        raise click.ClickException(f"--authentication-config {file}: {problem}") from None
+    except ValidationError as error:
+        raise click.ClickException(f"--oidc-issuer-url: {problems_of(error, Trusted)}") from None
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _audit(options: Options) -> Audit | None:

@@ -40,6 +40,8 @@ from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.machinery.resource import Resource, all_kinds, kind_at
 
 if TYPE_CHECKING:
+    from apiserver.access.oidc.config import Trusted
+    from apiserver.access.oidc.issuers import Issuers
     from apiserver.admission.pod_security.configuration import PodSecurityConfiguration
     from apiserver.audit.record import Audit
 
@@ -73,6 +75,8 @@ class Settings:
     request_timeout_seconds: float = 60.0
     enabled_admission: tuple[str, ...] = ()
     pod_security: PodSecurityConfiguration | None = None
+    # Whose ID tokens are believed besides this server's own tokens.
+    trusted_issuers: tuple[Trusted, ...] = ()
     # How long pods that say nothing else stay on a node that is down.
     not_ready_toleration_seconds: int = KUBERNETES.toleration_seconds
     unreachable_toleration_seconds: int = KUBERNETES.toleration_seconds
@@ -91,6 +95,14 @@ class Health:
         self.pending.remove(step)
         if not self.pending:
             self.ready.set()
+
+
+def _issuers(settings: Settings, now: Callable[[], datetime]) -> Issuers | None:
+    if not settings.trusted_issuers:
+        return None
+    from apiserver.access.oidc.issuers import Issuers
+
+    return Issuers(settings.trusted_issuers, now)
 
 
 class Server:
@@ -114,6 +126,7 @@ class Server:
         self.custom = CustomKinds(self)
         self.authorizer = Authorizer(self.cache)
         self.tokens = TokenIssuer(self.cache, settings.service_account_key, settings.issuer, settings.audiences)
+        self.issuers = _issuers(settings, self.now)
         self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)
         self.audit = audit
         self.counts = Counts()
