@@ -192,6 +192,7 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _rule(["create"], "replicasets controllerrevisions", "apps"),
         _rule(["create"], "jobs", "batch"),
         _rule(["create"], "resourceclaims", "resource.k8s.io"),
+        _rule(["create"], "podgroups", "scheduling.k8s.io"),
         _rule(["create"], "ipaddresses", "networking.k8s.io"),
         _rule(["create"], "endpointslices", "discovery.k8s.io"),
         *_CERTIFIES,

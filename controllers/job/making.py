@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from controllers.job.gang import group_name
 from controllers.job.indexed import INDEX, next_counts
 from wherry.api.batch.job import TRACKING, Job
 from wherry.api.core.pod import Pod
@@ -18,6 +19,8 @@ _MOST_PREFIX = 58
 def tracked_pod(job: Job) -> Manifest:
     """A pod, as JSON, that will not be forgotten before it is counted."""
     pod = pod_from(job.spec.template, owner=job)
+    if name := group_name(job):
+        pod = {**pod, "spec": {**pod["spec"], "schedulingGroup": {"podGroupName": name}}}
     finalizers = pod["metadata"].get("finalizers") or []
     return {**pod, "metadata": {**pod["metadata"], "finalizers": [*finalizers, TRACKING]}}
 

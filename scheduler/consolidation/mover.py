@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 # So long nobody moves for the same pods again, whatever came of it.
 PAUSE_SECONDS = 60.0
+# To look for moves takes time that other pods wait: where there were none, it is not done again so soon.
+PAUSE_AFTER_NOTHING_SECONDS = 1.0
 
 
 class Mover:
@@ -49,6 +51,7 @@ class Mover:
         self._on_the_move: set[str] = set()
         self._waiting: frozenset[str] = frozenset()
         self._not_before: dict[str, float] = {}
+        self._looks_again_at = 0.0
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -64,11 +67,14 @@ class Mover:
         """Have others move for these pods that do not fit, if that helps; whether it does."""
         most = self._most_moves[pods[0].spec.scheduler_name]
         now = asyncio.get_running_loop().time()
-        if not most or self._on_the_move or self._tasks is None or self._not_before.get(pods[0].uid, 0.0) > now:
+        if not most or self._on_the_move or self._tasks is None:
+            return False
+        if max(self._looks_again_at, self._not_before.get(pods[0].uid, 0.0)) > now:
             return False
         panel = self._chooser.panel(pods[0])
         found = consolidate(pods, needed, Site(self._snapshot, panel, board(), self._preemptor.known_budgets, most))
         if found is None:
+            self._looks_again_at = now + PAUSE_AFTER_NOTHING_SECONDS
             return False
         self._not_before = {uid: at for uid, at in self._not_before.items() if at > now}
         self._not_before |= dict.fromkeys([pod.uid for pod in pods], now + PAUSE_SECONDS)

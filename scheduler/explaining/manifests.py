@@ -15,6 +15,7 @@ _MAKERS = {
 }
 # What pods name that the plan depends on, and that may come with the same manifest.
 _NAMED = {"ResourceClaim", "ResourceClaimTemplate", "DeviceClass", "PodGroup"}
+_GROUPS = "scheduling.k8s.io/v1beta1"
 # Nobody means it: a number beyond this is taken for a mistake.
 MOST_PODS = 10_000
 
@@ -39,14 +40,36 @@ def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
     elif kind == "DaemonSet":
         raise ValueError(f"DaemonSet {name}: a pod for each node is not planned; plan one of its pods instead")
     elif kind in _MAKERS:
-        yield Wanted(_pod(name, place, manifest["spec"]["template"]), _number(kind, name, manifest["spec"]))
+        pod = _pod(name, place, manifest["spec"]["template"])
+        if _gang_of(manifest) is not None:
+            pod["spec"] = {**pod["spec"], "schedulingGroup": {"podGroupName": name}}
+        yield Wanted(pod, _number(kind, name, manifest["spec"]))
 
 
 def brought_by(manifest: dict[str, Any], namespace: str) -> Iterator[dict[str, Any]]:
-    """The object itself, if it is of a kind that pods name; in `namespace` if it names none."""
+    """The object itself, if it is of a kind that pods name; in `namespace` if it names none. A Job's is its group."""
+    if _gang_of(manifest) is not None:
+        yield _group(manifest, namespace)
     if manifest.get("kind") in _NAMED:
         place = {} if manifest["kind"] == "DeviceClass" else {"namespace": namespace}
         yield {**manifest, "metadata": {**place, **(manifest.get("metadata") or {})}}
+
+
+def _gang_of(manifest: dict[str, Any]) -> dict[str, Any] | None:
+    """What a Job says of the gang that its pods are; None if they are none, or name a group themselves."""
+    spec = manifest.get("spec") or {}
+    gang = ((spec.get("scheduling") or {}).get("schedulingPolicy") or {}).get("gang")
+    names_one = ((spec.get("template") or {}).get("spec") or {}).get("schedulingGroup")
+    return gang if manifest.get("kind") == "Job" and not names_one else None
+
+
+def _group(job: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """The group that the Job controller would make."""
+    name, spec = job["metadata"].get("name", "pod"), job["spec"]
+    size = (_gang_of(job) or {}).get("minCount") or _number("Job", name, spec)
+    metadata = {"name": name, "namespace": job["metadata"].get("namespace") or namespace}
+    policy = {"gang": {"minCount": size}}
+    return {"apiVersion": _GROUPS, "kind": "PodGroup", "metadata": metadata, "spec": {"schedulingPolicy": policy}}
 
 
 def _number(kind: str, name: str, spec: dict[str, Any]) -> int:

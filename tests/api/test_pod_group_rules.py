@@ -70,3 +70,21 @@ def test_a_gang_may_become_larger_or_smaller_and_nothing_else():
     assert faults_of_update(group(), group(disruptionMode={"all": {}})) == [
         'spec.disruptionMode: Invalid value: {"all":{}}: field is immutable'
     ]
+
+
+def job(scheduling: Any, parallelism: int = 4) -> dict[str, Any]:
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "c"}]}}
+    spec = {"parallelism": parallelism, "template": template, "scheduling": scheduling}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "train", "uid": "1"}, "spec": spec}
+
+
+def test_what_a_job_says_of_its_gang_is_checked():
+    gang, larger = {"schedulingPolicy": {"gang": {}}}, {"schedulingPolicy": {"gang": {"minCount": 5}}}
+
+    assert faults(job(gang)) == []
+    assert faults(job(larger)) == [
+        "spec.scheduling.schedulingPolicy.gang.minCount: Invalid value: 5: must be between 1 and parallelism"
+    ]
+    assert faults(job({})) == [
+        'spec.scheduling.schedulingPolicy: Invalid value: "": must specify one of: `basic`, `gang`'
+    ]

@@ -87,3 +87,33 @@ def test_a_crash_leaves_no_gang_with_half(number):
     first, then, _ = run(story(number), seed=SEED)
 
     assert (first, then) == ([0, SIZE], [0, SIZE])
+
+
+async def preempting(crash_after):
+    """Four pods have the four cards, and a more important gang of three comes."""
+    async with SimulatedCluster(nodes=2, gpus=2) as cluster:
+        await cluster.settle()
+        metadata = {"name": "high"}
+        api = "scheduling.k8s.io/v1"
+        await cluster.admin.create({"apiVersion": api, "kind": "PriorityClass", "metadata": metadata, "value": 100})
+        for index in range(4):
+            low = a_member("low", index)
+            del low["spec"]["schedulingGroup"]
+            await cluster.admin.create(low)
+        await cluster.settle()
+        CrashOfTheScheduler(cluster, crash_after)
+        await cluster.admin.create(a_gang("a"))
+        for index in range(SIZE):
+            member = a_member("a", index)
+            member["spec"]["priorityClassName"] = "high"
+            await cluster.admin.create(member)
+        await cluster.settle()
+        pods = (await cluster.admin.list(Pod)).items
+        return [sum(1 for pod in pods if pod.metadata.name.startswith(name)) for name in ("a", "low")], await holding(
+            cluster
+        )
+
+
+@pytest.mark.parametrize("number", [0, *range(1, MOST_WRITES, 3)])
+def test_a_crash_while_others_make_way_sends_nobody_away_in_vain(number):
+    assert run(preempting(number), seed=SEED) == ([SIZE, 1], {"a": SIZE, "b": 0})

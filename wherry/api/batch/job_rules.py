@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from wherry.api.batch.job_views import JobSpec
+from wherry.api.batch.job_views import JobScheduling, JobSpec
 from wherry.api.batch.policy_rules import check_failure_policy, check_success_policy
 from wherry.api.core.pod.validation import check_template
 from wherry.api.meta import NOTHING, Selector
+from wherry.api.scheduling.group_policy import one_member
 from wherry.machinery import names
-from wherry.machinery.field_errors import FieldError, immutable, invalid, not_supported, required, too_long
+from wherry.machinery.field_errors import (
+    FieldError,
+    forbidden,
+    immutable,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 from wherry.machinery.validation import check_selector, non_negative, unchanged, under
 
 if TYPE_CHECKING:
@@ -88,8 +97,23 @@ def check_job_spec(spec: JobSpec) -> Iterator[FieldError]:
     if spec.pod_failure_policy is not None:
         yield from under("podFailurePolicy", check_failure_policy(spec.pod_failure_policy, spec))
     yield from _check_replacement(spec)
+    if spec.scheduling is not None:
+        yield from under("scheduling", _check_scheduling(spec, spec.scheduling))
     yield from under("template", check_template(spec.template))
     yield from _check_restarts(spec)
+
+
+def _check_scheduling(spec: JobSpec, scheduling: JobScheduling) -> Iterator[FieldError]:
+    policy, mode = scheduling.scheduling_policy, scheduling.disruption_mode
+    yield from one_member("schedulingPolicy", {"basic": policy.basic, "gang": policy.gang})
+    if mode is not None:
+        yield from one_member("disruptionMode", {"all": mode.all, "single": mode.single})
+    if policy.gang is not None and not 0 <= policy.gang.min_count <= spec.pods_at_once:
+        yield invalid("schedulingPolicy.gang.minCount", policy.gang.min_count, "must be between 1 and parallelism")
+    if scheduling.scheduling_constraints is not None:
+        yield forbidden("schedulingConstraints", "pods of a Job are not kept in one topology domain here")
+    if scheduling.resource_claims:
+        yield forbidden("resourceClaims", "claims of a group are not served here")
 
 
 def _check_numbers(spec: JobSpec) -> Iterator[FieldError]:
@@ -174,12 +198,23 @@ def check_job_update(spec: JobSpec, old: JobSpec, has_started: bool) -> Iterator
     yield from unchanged("completionMode", spec.completion_mode, old.completion_mode)
     yield from unchanged("backoffLimitPerIndex", spec.backoff_limit_per_index, old.backoff_limit_per_index)
     yield from unchanged("managedBy", spec.managed_by, old.managed_by)
+    if _without_size(spec) != _without_size(old):
+        yield immutable("scheduling", spec.scheduling and spec.scheduling.to_wire())
     for field, value, earlier in (
         ("podFailurePolicy", spec.pod_failure_policy, old.pod_failure_policy),
         ("successPolicy", spec.success_policy, old.success_policy),
     ):
         if value != earlier:
             yield immutable(field, value and value.to_wire())
+
+
+def _without_size(spec: JobSpec) -> tuple[Any, ...]:
+    """What of its scheduling cannot change: all but the size of the gang."""
+    scheduling = spec.scheduling
+    if scheduling is None:
+        return ()
+    policy = scheduling.scheduling_policy
+    return policy.basic is None, policy.gang is None, scheduling.disruption_mode
 
 
 def _steered(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:

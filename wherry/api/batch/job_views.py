@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wherry.api.core.pod import PodTemplate
 from wherry.api.meta import NOTHING, Selector
-from wherry.machinery.view import View
+from wherry.api.scheduling.group_policy import DisruptionMode, SchedulingPolicy
+from wherry.machinery.view import Verbatim, View
 
 OWN_CONTROLLER = "kubernetes.io/job-controller"
 
@@ -51,6 +52,15 @@ class SuccessPolicy(View):
     rules: tuple[SuccessRule, ...] = ()
 
 
+class JobScheduling(View):
+    """Whether its pods get their nodes one by one, or all at the same time."""
+
+    scheduling_policy: SchedulingPolicy = SchedulingPolicy()
+    disruption_mode: DisruptionMode | None = None
+    scheduling_constraints: Verbatim | None = None
+    resource_claims: tuple[Verbatim, ...] = ()
+
+
 class JobSpec(View):
     """What to run, how often, how many at a time, and when to give up."""
 
@@ -70,6 +80,18 @@ class JobSpec(View):
     success_policy: SuccessPolicy | None = None
     pod_replacement_policy: str | None = None
     managed_by: str | None = None
+    scheduling: JobScheduling | None = None
+
+    @property
+    def pods_at_once(self) -> int:
+        """How many pods run at the same time, at most."""
+        return self.parallelism if self.completions is None else min(self.parallelism, self.completions)
+
+    @property
+    def gang_size(self) -> int:
+        """How many pods get their nodes at the same time, if they are a gang; 0 if they are none."""
+        gang = self.scheduling.scheduling_policy.gang if self.scheduling else None
+        return (gang.min_count or self.pods_at_once) if gang else 0
 
     @property
     def is_ours(self) -> bool:
