@@ -19,7 +19,7 @@ import orjson
 
 from apiserver.openapi import KUBERNETES_VERSION, schemas_of
 from apiserver.openapi_paths import REF, KindRow, paths_of
-from wherry.machinery.schema.definitions import QUANTITY
+from wherry.machinery.schema.definitions import GVK, QUANTITY
 
 Json = dict[str, Any]
 
@@ -34,7 +34,8 @@ def document(served: Mapping[str, Sequence[KindRow]]) -> bytes:
     rows = [row for each in served.values() for row in each]
     custom = {row.definition for row in rows if row.schema is not None}
     definitions = {
-        name: _converted(schema, is_custom=name in custom) for name, schema in schemas_of(rows, False).items()
+        name: _custom(schema) if name in custom else _converted(schema, is_custom=False)
+        for name, schema in schemas_of(rows, False).items()
     }
     for name, known in (
         (_INT_OR_STRING, {"type": "string", "format": "int-or-string"}),
@@ -85,6 +86,11 @@ def _parameter(parameter: Json) -> Json:
 def _response(response: Json) -> Json:
     schema = next(iter(response["content"].values()))["schema"]
     return {"description": response["description"], "schema": _converted(schema, is_custom=False)}
+
+
+def _custom(schema: Json) -> Json:
+    """A custom kind's schema; where any field may be in the object, kubectl must not even hear of `metadata`."""
+    return {"type": "object", GVK: schema[GVK]} if schema.get(_UNKNOWN) else _converted(schema, is_custom=True)
 
 
 def _converted(node: Any, *, is_custom: bool) -> Any:

@@ -27,6 +27,8 @@ MOST = "deployment.kubernetes.io/max-replicas"
 _OWN = {REVISION, HISTORY, DESIRED, MOST}
 _OWN |= {"kubectl.kubernetes.io/last-applied-configuration", "deprecated.deployment.rollback.to"}
 MOST_HISTORY_CHARACTERS = 2000
+_LARGEST = 2**63 - 1
+_DIGITS = 20  # more make a number longer than that, and slow to read
 
 
 class Fleet(NamedTuple):
@@ -71,8 +73,9 @@ def next_revision(fleet: Fleet) -> int:
 
 
 def number(text: str) -> int:
-    """The number that an annotation holds, 0 if it holds none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+    """The number that an annotation holds, 0 if it holds none that Kubernetes could count with."""
+    is_number = text.isascii() and text.isdigit() and len(text) < _DIGITS
+    return int(text) if is_number and int(text) <= _LARGEST else 0
 
 
 def wanted_annotations(deployment: Deployment, present: Mapping[str, str], revision: int) -> dict[str, str]:

@@ -122,18 +122,8 @@ def _waiting(pod: Pod, container: Container, seen: Seen) -> Json:
     trouble = seen.troubles.get(container.name)
     if trouble is not None and trouble.reason:
         return {"reason": trouble.reason, "message": trouble.message}
-    is_blocked = _is_behind_init(pod, container, seen)
-    return {"reason": "PodInitializing" if is_blocked else "ContainerCreating"}
-
-
-def _is_behind_init(pod: Pod, container: Container, seen: Seen) -> bool:
-    """Whether an init container before this one has not passed yet; only known once the first of them was begun."""
-    inits = pod.spec.init_containers
-    if container in pod.spec.ephemeral_containers:
-        return False
-    if not inits or seen.sandbox is None:
-        return bool(inits)
-    return container.name != inits[0].name
+    # Init containers too wait for the pod's initialization: Kubernetes goes by the pod, not by the container.
+    return {"reason": "PodInitializing" if pod.spec.init_containers else "ContainerCreating"}
 
 
 def _waiting_after_end(

@@ -7,7 +7,7 @@ from make import NOW, a_condition, a_deployment, a_pod, a_replicaset, a_template
 
 from controllers.deployment.plan import plan, recreating
 from controllers.deployment.resizing import resized
-from controllers.deployment.revisions import Fleet, new_name, new_replicaset, wanted_annotations
+from controllers.deployment.revisions import Fleet, new_name, new_replicaset, next_revision, wanted_annotations
 from controllers.deployment.rollout import Bounds, bounds, new_size, rolled
 from wherry.api.meta import Condition
 from wherry.client.plan import CheckAgain, Create, Delete, Event, SetStatus, Update
@@ -185,6 +185,14 @@ def test_rolling_back_gives_the_version_a_new_number_and_remembers_the_old_one()
         REVISION: "3",
         "deployment.kubernetes.io/revision-history": "1",
     }
+
+
+def test_a_version_goes_on_from_the_highest_number_that_kubernetes_counts_to():
+    deployment = a_deployment("web")
+    adopted = version(deployment, "old", 1, annotations={REVISION: "3546343826724305832"})
+    beyond = version(deployment, "older", 0, annotations={REVISION: str(2**63)})
+
+    assert next_revision(Fleet(None, (adopted, beyond))) == 3546343826724305833
 
 
 def test_recreate_waits_for_the_last_old_pod():

@@ -71,6 +71,16 @@ def test_before_anything_runs_the_container_is_being_created():
     }
 
 
+def test_init_containers_that_are_not_there_yet_wait_for_initialization_too():
+    pod = the_pod(init_containers=[a_container("init"), a_container("next")])
+
+    early, later = the_status(pod, Seen(NOW)), the_status(pod, seen())
+
+    waiting = {"waiting": {"reason": "PodInitializing"}}
+    for status in (early, later):
+        assert [each["state"] for each in status["initContainerStatuses"]] == [waiting, waiting]
+
+
 def test_behind_an_init_container_it_waits_for_initialization():
     pod = the_pod(init_containers=[a_container("init")])
     status = the_status(pod, seen(a_record("init")))
