@@ -110,6 +110,16 @@ BOUNDED = {"names": {"type": "array", "maxItems": 10, "items": {"type": "string"
             'fieldPath: Invalid value: ".nowhere": fieldPath must be a valid path',
         ),
         ({"rule": "true", "reason": "Whim"}, 'reason: Unsupported value: "Whim": supported values: '),
+        (
+            {"rule": "has(self.size) && self.sise > 1"},
+            "compilation failed: ERROR: <input>:1:23: undefined field 'sise'\n"
+            " | has(self.size) && self.sise > 1\n | ......................^",
+        ),
+        (
+            {"rule": "self.size > '1'"},
+            "ERROR: <input>:1:11: found no matching overload for '_>_' applied to '(int, string)'",
+        ),
+        ({"rule": "self.parts.all(part, self.colour == part.name)"}, "undefined field 'colour'"),
         ({"rule": LOOPS}, "rule: Forbidden: estimated rule cost exceeds budget by factor of more than 100x"),
     ],
 )
@@ -149,3 +159,23 @@ async def test_rules_are_not_judged_where_values_are_not_what_they_should_be(api
         "correct the existing errors to complete validation",
     )
     assert [field for field, _, _ in matching] == ["spec"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "self.size > 1.5 && self.port != 'http'",
+        "self.free.anything == 1 && !has(self.free.more)",
+        "self.labels.any == 'x'",
+        "self.max__dash__size > self.size",
+        "self.until > timestamp('2026-01-01T00:00:00Z')",
+        "self.color == null || self.color in ['red']",
+    ],
+)
+async def test_a_rule_in_order_is_accepted(api, rule):
+    texts = {"type": "object", "additionalProperties": {"type": "string"}}
+    fields = {"labels": texts, "max-size": {"type": "integer"}, "until": {"type": "string", "format": "date-time"}}
+
+    answer = await api.post(DEFINITIONS, ruled({"rule": rule}, **fields))
+
+    assert (answer.status, answer.json.get("message")) == (201, None)

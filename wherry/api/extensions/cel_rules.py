@@ -1,7 +1,7 @@
 """Rules in CEL, as a definition declares them: do they compile, and can they be afforded?
 
-Kubernetes: apiextensions `schema/cel` compilation and its cost limits. Differs: `self` is not type-checked against the
-schema: a field that does not exist is told when the rule runs; what a rule may cost is judged by bounds of our own.
+Kubernetes: apiextensions `schema/cel` compilation and its cost limits. Differs: what a rule may cost is judged by
+bounds of our own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from wherry.api.extensions.cel_types import type_problem
 from wherry.machinery import jsonpath
 from wherry.machinery.cel import Failure, Program
 from wherry.machinery.cel.bounds import LONGEST_INPUT, Bounds, Extent, Size
@@ -76,6 +77,10 @@ def _check_rule(rule: Node, node: Node, place: _Place, known: frozenset[str]) ->
     program = compiled_rule(rule)
     if isinstance(program, Failure):
         yield invalid_rule("rule", rule, program.message)
+        return
+    wrong = type_problem(program.syntax, text, node) if text not in known else None
+    if wrong is not None:
+        yield invalid_rule("rule", rule, wrong)
         return
     if program.result_type not in ("bool", "dyn"):
         yield invalid_rule("rule", rule, "cel expression must evaluate to a bool")

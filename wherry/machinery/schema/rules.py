@@ -208,10 +208,10 @@ def _place(field_path: str) -> str:
 # ---- values as rules see them ----------------------------------------------------------------------------------------
 
 
-def _escaped(name: str) -> str:
+def escaped(name: str) -> str:
     """A field's name as it is written in CEL.
 
-    >>> _escaped("namespace"), _escaped("max-size"), _escaped("replicas")
+    >>> escaped("namespace"), escaped("max-size"), escaped("replicas")
     ('__namespace__', 'max__dash__size', 'replicas')
     """
     if name in _RESERVED:
@@ -230,7 +230,7 @@ def _converter(source: Mapping[str, Any]) -> Callable[[Any], Any] | None:
     if source.get("type") == "string" and source.get("format") in _PARSERS:
         return _lenient(_PARSERS[source["format"]])
     fields = {name: _converter(node) for name, node in (source.get("properties") or {}).items()}
-    names = {name: _escaped(name) for name in fields if _escaped(name) != name}
+    names = {name: escaped(name) for name in fields if escaped(name) != name}
     fields_that_change = {name: convert for name, convert in fields.items() if convert is not None}
     if names or fields_that_change:
         return lambda value: _fields_converted(value, names, fields_that_change)
