@@ -20,6 +20,7 @@ from apiserver.request import Request, Response, json_response
 from apiserver.subresources import subresources_of
 from wherry.api.extensions.custom_resource import TERMINATING_VERBS, CustomResource
 from wherry.machinery import protobuf
+from wherry.machinery.protobuf.swagger import swagger
 from wherry.machinery.resource import Resource, all_kinds
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ _ORDER += ("certificates.k8s.io", "networking.k8s.io", "policy", "rbac.authoriza
 _ORDER += ("admissionregistration.k8s.io", "apiextensions.k8s.io", "scheduling.k8s.io", "coordination.k8s.io")
 _ORDER += ("node.k8s.io", "discovery.k8s.io", "resource.k8s.io", "flowcontrol.apiserver.k8s.io")
 
-# kubectl 1.27 and 1.28 want any decodable /openapi/v2 document; this is the smallest: swagger 2.0, titled K.
-_OPENAPI_V2 = bytes.fromhex("0a03322e3012070a014b120276314200" + "4a00")
 _OPENAPI_V2_TYPE = b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
@@ -243,18 +242,20 @@ def _published(cls: type[Resource]) -> dict[str, Any] | None:
 
 
 def _openapi_v2(server: Server, request: Request) -> Response:
-    if b"protobuf" in request.headers.get(b"accept", b""):
-        return Response(200, _OPENAPI_V2, _OPENAPI_V2_TYPE)
-    body = _openapi_v2_body(server.custom.served)
+    in_protobuf = b"protobuf" in request.headers.get(b"accept", b"")
+    body = _openapi_v2_body(server.custom.served, in_protobuf)
+    content_type = _OPENAPI_V2_TYPE if in_protobuf else b"application/json"
     tag = openapi_v2.etag(body)
     headers = ((b"etag", f'"{tag}"'.encode()), (b"vary", b"Accept"))
+    # A client's cache takes the headers of a 304 over the stored ones, so it repeats the content type.
     is_known = request.header(b"if-none-match").strip('"') == tag
-    return Response(304, b"", headers=headers) if is_known else Response(200, body, headers=headers)
+    return Response(304, b"", content_type, headers) if is_known else Response(200, body, content_type, headers)
 
 
 @lru_cache(maxsize=4)
-def _openapi_v2_body(custom: Rows) -> bytes:
-    return openapi_v2.document(openapi_rows(custom))
+def _openapi_v2_body(custom: Rows, in_protobuf: bool) -> bytes:
+    body = openapi_v2.document(openapi_rows(custom))
+    return swagger(orjson.loads(body)) if in_protobuf else body
 
 
 @lru_cache(maxsize=4)

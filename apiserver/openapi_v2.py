@@ -5,8 +5,7 @@
 What v2 has no word for is left out: `oneOf`, `anyOf`, `not` and `nullable`; and a custom schema in which fields may be
 unknown says nothing about its fields, or clients would refuse what it allows.
 
-Kubernetes: /openapi/v2, kube-openapi's schema conversion. Differs: no sentences about built-in fields. In protobuf, for
-which only kubectl before 1.29 asks, the document is empty.
+Kubernetes: /openapi/v2, kube-openapi's schema conversion. Differs: no sentences about built-in fields.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ async def test_kubectl_works_with_a_kind_right_after_its_declaration(tmp_path):
         applied = await served.kubectl("apply", "-f", "-", given=json.dumps(a_widget(replicas=1)))
         shown = await served.kubectl("get", "wd", "a", "--no-headers")
         explained = await served.kubectl("explain", "widget.spec.parts")
+        plainly = await served.kubectl("explain", "widget.spec", "--output=plaintext-openapiv2")
         scaled = await served.kubectl("scale", "widget/a", "--replicas=4")
         again = await served.kubectl("apply", "-f", "-", given=json.dumps(a_widget(replicas=1, size=5)))
         wrong = await served.kubectl("apply", "-f", "-", given=json.dumps(a_widget(sise=5)))
@@ -26,6 +27,7 @@ async def test_kubectl_works_with_a_kind_right_after_its_declaration(tmp_path):
     assert applied.out == "widget.example.com/a created\n"
     assert shown.out.split()[:2] == ["a", "3"]
     assert "FIELD: parts <[]Object>" in explained.out
+    assert "   size\t<integer> -required-" in plainly.out
     assert scaled.out == "widget.example.com/a scaled\n"
     assert again.out == "widget.example.com/a configured\n"
     assert 'unknown field "spec.sise"' in wrong.err

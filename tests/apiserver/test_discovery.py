@@ -1,8 +1,11 @@
 """Discovery, OpenAPI, version and health: what clients ask before anything else."""
 
+from typing import Any
+
 import pytest
 
 from tests.apiserver.local_api import Api, running_api
+from wherry.machinery.protobuf.wire import Reader
 from wherry.machinery.resource import all_kinds
 
 V2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -176,12 +179,22 @@ async def test_an_openapi_document_lives_as_long_as_its_hash(api: Api):
 
 
 async def test_the_oldest_kubectl_gets_its_swagger(api: Api):
-    answer = await api.get(
-        "/openapi/v2", headers={"accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
-    )
+    accept = {"accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
+    answer = await api.get("/openapi/v2", headers=accept)
+    known = await api.get("/openapi/v2", headers={**accept, "if-none-match": answer.header("etag")})
 
     assert answer.header("content-type") == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-    assert answer.body == bytes.fromhex("0a03322e3012070a014b1202763142004a00")
+    assert (known.status, known.header("content-type")) == (304, answer.header("content-type"))
+    parts = [(number, bytes(payload)) for number, _, payload in Reader().fields(answer.body)]
+    definitions = {bytes(name): bytes(node) for name, node in map(pair, Reader().fields(dict(parts)[9]))}
+    assert [number for number, _ in parts] == [1, 2, 8, 9]
+    # type {value: [string]} as field 22, and nothing else
+    assert definitions[b"io.k8s.apimachinery.pkg.api.resource.Quantity"] == b"\xb2\x01\x08\x0a\x06string"
+
+
+def pair(field: Any) -> list[Any]:
+    """Name and value of an entry."""
+    return [payload for _, _, payload in Reader().fields(field[2])]
 
 
 async def test_older_clients_get_one_document_for_all_kinds(api: Api):

@@ -5,8 +5,8 @@
 
 kubectl and typed Go clients send the objects they create in this form and do not try again in JSON, and they ask for
 answers in it before JSON. Belongs here: `wire.py` (any protobuf message), `fields.py` with `fields.txt` (which messages
-Kubernetes has), `body.py` (the object in a body), `answer.py` (the way back). Never belongs here: who asks for which
-form.
+Kubernetes has), `body.py` (the object in a body), `answer.py` (the way back), `swagger.py` (an OpenAPI document). Never
+belongs here: who asks for which form.
 """
 
 from wherry.machinery.protobuf.answer import contents, encode, encode_list, event, is_known
