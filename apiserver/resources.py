@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -113,8 +114,15 @@ def form_of(request: Request, cls: type[Resource]) -> Representation:
     include = request.first("includeObject")
     if include not in _INCLUDES:
         raise BadRequest(f"unrecognized includeObject value: {include[:64]!r}, expected None, Metadata or Object")
-    offered = (JSON, YAML) if cls.kind.is_custom else (JSON, YAML, PROTOBUF)
-    return negotiate(request.header(b"accept"), forms=review_of(cls.kind) is None, offered=offered)
+    return negotiate(request.header(b"accept"), forms=review_of(cls.kind) is None, offered=_offered(cls))
+
+
+# Custom kinds come and go.
+@lru_cache(maxsize=1024)
+def _offered(cls: type[Resource]) -> tuple[str, ...]:
+    """The media types of objects of a kind as they are."""
+    has_message = not cls.kind.is_custom and protobuf.is_known(cls.kind.api_version, cls.kind.name)
+    return (JSON, YAML, PROTOBUF) if has_message else (JSON, YAML)
 
 
 def respond(server: Server, request: Request, cls: type[Resource], whole: bytes, status: int = 200) -> Response:
@@ -158,8 +166,7 @@ async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer
     """GET of a collection with `watch=true`."""
     form = form_of(request, cls)
     if form.media_type == YAML:
-        streams = (JSON,) if cls.kind.is_custom else (JSON, PROTOBUF)
-        offered = ", ".join(f"{each};stream=watch" for each in streams)
+        offered = ", ".join(f"{each};stream=watch" for each in _offered(cls) if each != YAML)
         raise NotAcceptable(f"only the following media types are accepted: {offered}")
     if issubclass(cls, CustomResource) and cls.declared.conversions is not None and cls.stored_as is not cls:
         stream = await watch_objects(server, request, cls.stored_as, Representation())

@@ -63,6 +63,14 @@ async def test_who_prefers_json_gets_json(api: Api, accept: str):
     assert (await api.get(f"{MAPS}/a", headers={"accept": accept})).header("content-type") == "application/json"
 
 
+async def test_a_kind_whose_message_nobody_knows_is_answered_in_json(api: Api):
+    groups = "/apis/scheduling.k8s.io/v1beta1/podgroups"
+
+    either, only = await api.get(groups, headers=PREFERRED), await api.get(groups, headers=ONLY)
+
+    assert (either.status, either.json["kind"], only.status) == (200, "PodGroupList", 406)
+
+
 async def test_errors_and_deletions_are_statuses(api: Api):
     await api.made(MAPS, a_map())
 

@@ -16,7 +16,9 @@ from wherry.machinery.resource import Resource, all_kinds
 from wherry.machinery.schema.definitions import Schema
 
 RECORDED = json.loads((Path(__file__).parent / "kubectl_bodies.json").read_text())
-KINDS = [cls for cls in all_kinds() if cls.kind.verbs]
+# Kinds of 1.37 whose messages we do not know are answered in JSON.
+UNKNOWN = {"PodGroup", "Workload"}
+KINDS = [cls for cls in all_kinds() if cls.kind.verbs and cls.kind.name not in UNKNOWN]
 # Values of what is no struct of its fields.
 VALUES: dict[str, Any] = {
     "FieldsV1": {"f:a": {".": {}}},
