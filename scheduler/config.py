@@ -16,10 +16,11 @@
             resources: [{name: nvidia.com/gpu, weight: 5}, {name: cpu, weight: 1}]
 
 Every known plugin is on unless a profile disables it (`*` disables all that are not enabled by name). What is said at
-one extension point (`preEnqueue`, `filter`, `score`, `postFilter`) wins over what is said for all of them.
+one extension point (`preEnqueue`, `filter`, `score`, `postFilter`) wins over what is said for all of them. Plugins of
+Kubernetes that are part of the scheduler itself here (`PrioritySort`, `DefaultBinder`, `SchedulingGates`) may be named.
 
-Differs: there is nothing to turn off at the points `preFilter` and `preScore`, which belong to `filter` and `score`,
-nor at those that have one plugin only (`queueSort`, `bind` and others).
+Differs: the other extension points have no plugins of their own. What is said there is checked and changes nothing:
+`preFilter` and `preScore` belong to `filter` and `score`, and queue and bindings cannot be given to anybody else.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ POINTS = {
     "gathers": "pre_enqueue",
     "moves": "post_filter",
 }
+# Plugins of Kubernetes that are no plugins here, and always on.
+ALWAYS_ON = frozenset(("PrioritySort", "DefaultBinder", "SchedulingGates"))
 
 
 class ConfigError(ValueError):
@@ -72,10 +75,30 @@ class Plugins(_Part):
     """Differences at all extension points, and at single ones."""
 
     multi_point: PluginSet = PluginSet()
-    filter: PluginSet = PluginSet()
-    score: PluginSet = PluginSet()
-    post_filter: PluginSet = PluginSet()
     pre_enqueue: PluginSet = PluginSet()
+    queue_sort: PluginSet = PluginSet()
+    pre_filter: PluginSet = PluginSet()
+    filter: PluginSet = PluginSet()
+    post_filter: PluginSet = PluginSet()
+    pre_score: PluginSet = PluginSet()
+    score: PluginSet = PluginSet()
+    reserve: PluginSet = PluginSet()
+    permit: PluginSet = PluginSet()
+    pre_bind: PluginSet = PluginSet()
+    bind: PluginSet = PluginSet()
+    post_bind: PluginSet = PluginSet()
+
+    def check(self, known: Mapping[str, object]) -> None:
+        """Raise ConfigError for a plugin that nobody knows, or that cannot be turned off."""
+        for point in type(self).model_fields:
+            said: PluginSet = getattr(self, point)
+            for entry in (*said.enabled, *said.disabled):
+                if entry.name not in known and entry.name not in (ALL, *ALWAYS_ON):
+                    raise ConfigError(f"no plugin {entry.name!r}; there are {', '.join(known)}")
+            if always := [entry.name for entry in said.disabled if entry.name in ALWAYS_ON]:
+                raise ConfigError(
+                    f"plugins.{to_camel(point)}: {always[0]} is part of the scheduler and cannot be disabled"
+                )
 
 
 class PluginConfig(_Part):
@@ -128,11 +151,13 @@ def read_config(path: Path) -> SchedulerConfig:
 
 def plugins_of(profile: ProfileConfig, known: Mapping[str, type[Plugin]]) -> list[Plugin]:
     """The profile's plugins with their settings and weights, in the order of `known`; raises `ConfigError`."""
-    points = [profile.plugins.multi_point, *(getattr(profile.plugins, point) for point in POINTS.values())]
     args = {entry.name: entry.args for entry in profile.plugin_config}
-    named = [entry.name for point in points for entry in (*point.enabled, *point.disabled) if entry.name != ALL]
-    for name in (*named, *args):
-        if name not in known:
+    try:
+        profile.plugins.check(known)
+    except ConfigError as error:
+        raise ConfigError(f"profile {profile.scheduler_name}: {error}") from None
+    for name in args:
+        if name not in known and name not in ALWAYS_ON:
             raise ConfigError(f"profile {profile.scheduler_name}: no plugin {name!r}; there are {', '.join(known)}")
     made = (_plugin(plugin, args.get(name, {}), profile.plugins) for name, plugin in known.items())
     return [plugin for plugin in made if not plugin.switched_off.issuperset(plugin.points())]

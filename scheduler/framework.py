@@ -163,7 +163,7 @@ def culprit(error: BaseException) -> str:
 def load_plugins(folder: Path | None = None) -> dict[str, type[Plugin]]:
     """The plugins of `scheduler/plugins/` and of a user's folder by name, in the order their filters are asked.
 
-    Raises PluginFileError, and TypeError when a name is declared twice.
+    Raises PluginFileError, also when a name is declared twice.
     """
     modules = {module.name for module in pkgutil.iter_modules(scheduler.plugins.__path__, "scheduler.plugins.")}
     for module in modules:
@@ -176,16 +176,14 @@ def load_plugins(folder: Path | None = None) -> dict[str, type[Plugin]]:
 
 def _import_files(folder: Path) -> Iterator[str]:
     if not folder.is_dir():
-        raise ImportError(f"{folder} is not a folder of scheduler plugins")
+        raise PluginFileError(f"{folder} is not a folder of scheduler plugins")
     for file in sorted(folder.glob("[!_]*.py")):
         name = f"user_plugins.{file.stem}"
         spec = importlib.util.spec_from_file_location(name, file)
         if spec is None or spec.loader is None:
-            raise ImportError(f"{file} cannot be imported as a scheduler plugin")
+            raise PluginFileError(f"{file} cannot be imported as a scheduler plugin")
         try:
             spec.loader.exec_module(importlib.util.module_from_spec(spec))
-        except TypeError:
-            raise
         except SyntaxError as error:
             raise PluginFileError(f"{error.filename}:{error.lineno}: SyntaxError: {error.msg}") from error
         except Exception as error:

@@ -26,7 +26,10 @@ class NodeResourcesFit(Plugin):
 
     order = 60
     reads = ("requests", "estimates")
-    retry_when = (Added(Node), Changed(Node, "status.allocatable"), Changed(Pod, "spec.containers"), Deleted(Pod))
+    retry_when = (
+        *(Added(Node), Changed(Node, "status.allocatable")),
+        *(Changed(Pod, "spec.containers", "status.held"), Deleted(Pod)),
+    )
     Args = NodeResourcesFitArgs
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:

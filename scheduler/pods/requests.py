@@ -4,16 +4,19 @@ Containers run together, so their requests add up. Init containers run one after
 largest counts; a sidecar (an init container that keeps running) adds to everything that starts after it. Requests of
 the pod as a whole win over that sum, and the overhead of its runtime comes on top.
 
-Kubernetes: component-helpers `resource.PodRequests`. Differs: during an in-place resize only the spec counts, not what
-the kubelet has allocated so far.
+While a container is resized in place, the most of what it shall have, has, and was allocated counts; what the node
+finds impossible does not.
+
+Kubernetes: component-helpers `resource.PodRequests`, with the resources of the status.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wherry.api.core.pod import PodSpec
+from wherry.api.core.pod import Pod
 from wherry.api.core.pod.container import Container
+from wherry.api.meta import find_condition
 from wherry.machinery.quantity import NANOS, Quantity
 
 Nanos = dict[str, int]
@@ -39,19 +42,20 @@ def amount(resource: str, quantity: Quantity) -> int:
     return _in_units(resource, quantity.nanos)
 
 
-def pod_requests(spec: PodSpec) -> Amounts:
+def pod_requests(pod: Pod) -> Amounts:
     """What must be free on a node for the pod to fit, its place among the node's `pods` included; without zeros."""
-    return {"pods": 1} | {name: size for name, size in _total(spec, {}).items() if size > 0}
+    return {"pods": 1} | {name: size for name, size in _total(pod, {}).items() if size > 0}
 
 
-def pod_estimates(spec: PodSpec) -> Amounts:
+def pod_estimates(pod: Pod) -> Amounts:
     """Cpu and memory that scores count with: a container that asks for nothing is assumed to use a little."""
-    total = _total(spec, ASSUMED)
+    total = _total(pod, ASSUMED)
     return {name: total.get(name, 0) for name in ASSUMED}
 
 
-def _total(spec: PodSpec, assumed: Mapping[str, int]) -> Amounts:
-    total = _sum_of_containers(spec, assumed)
+def _total(pod: Pod, assumed: Mapping[str, int]) -> Amounts:
+    spec = pod.spec
+    total = _sum_of_containers(pod, assumed)
     if spec.resources is not None:
         total |= {name: size.nanos for name, size in spec.resources.requests.items() if _is_pod_level(name)}
     _add(total, _nanos(spec.overhead))
@@ -62,25 +66,44 @@ def _in_units(resource: str, nanos: int) -> int:
     return min(-(-nanos // (MILLI if resource == "cpu" else NANOS)), LARGEST)
 
 
-def _sum_of_containers(spec: PodSpec, assumed: Mapping[str, int]) -> Nanos:
+def _sum_of_containers(pod: Pod, assumed: Mapping[str, int]) -> Nanos:
+    held = _held(pod)
+    refused = bool(held) and _is_refused(pod)
+
+    def wanted_by(container: Container) -> Nanos:
+        asked = {} if refused and container.name in held else _nanos(container.resources.requests)
+        _raise_to(asked, held.get(container.name, {}))
+        return {**assumed, **asked}
+
     sidecars: Nanos = {}
     peak: Nanos = {}
-    for container in spec.init_containers:
-        wanted = _container(container, assumed)
+    for container in pod.spec.init_containers:
+        wanted = wanted_by(container)
         _add(wanted, sidecars)
         if container.is_sidecar:
             sidecars = wanted
         _raise_to(peak, wanted)
 
     together = dict(sidecars)
-    for container in spec.containers:
-        _add(together, _container(container, assumed))
+    for container in pod.spec.containers:
+        _add(together, wanted_by(container))
     _raise_to(together, peak)
     return together
 
 
-def _container(container: Container, assumed: Mapping[str, int]) -> Nanos:
-    return {**assumed, **_nanos(container.resources.requests)}
+def _held(pod: Pod) -> dict[str, Nanos]:
+    """What containers have or were allocated, the more of both, by name; only of those whose node says so."""
+    found: dict[str, Nanos] = {}
+    for name, resources, allocated in pod.status.held:
+        if resources is not None or allocated:
+            found[name] = _nanos({} if resources is None else resources.requests)
+            _raise_to(found[name], _nanos(allocated))
+    return found
+
+
+def _is_refused(pod: Pod) -> bool:
+    pending = find_condition(pod.status.conditions, "PodResizePending")
+    return pending is not None and pending.reason == "Infeasible"
 
 
 def _nanos(quantities: Mapping[str, Quantity]) -> Nanos:

@@ -67,12 +67,12 @@ class PodView:
     @cached_property
     def requests(self) -> Amounts:
         """What must be free on its node, `pods: 1` included."""
-        return pod_requests(self.pod.spec)
+        return pod_requests(self.pod)
 
     @cached_property
     def estimates(self) -> Amounts:
         """Cpu and memory as scores count them."""
-        return pod_estimates(self.pod.spec)
+        return pod_estimates(self.pod)
 
     @cached_property
     def host_ports(self) -> tuple[HostPort, ...]:

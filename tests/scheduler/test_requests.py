@@ -60,3 +60,21 @@ def test_scores_assume_a_little_of_a_container_that_asks_for_nothing():
     pod = a_view(containers=[a_container("a"), a_container("b", requests={"cpu": "1"})])
 
     assert pod.estimates == {"cpu": 1100, "memory": 400 * 2**20}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "counted"),
+    [([], 3000), ([{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}], 2000)],
+)
+def test_during_a_resize_the_most_of_what_is_wanted_had_and_allocated_counts(conditions, counted):
+    has = {"name": "a", "resources": {"requests": {"cpu": "1"}}, "allocatedResources": {"cpu": "2"}}
+    status = {"containerStatuses": [has], "conditions": conditions}
+
+    assert requests(containers=[a_container("a", requests={"cpu": "3"})], status=status) == {"cpu": counted}
+
+
+def test_what_shrinks_counts_until_it_is_given_back():
+    has = {"name": "a", "resources": {"requests": {"cpu": "4"}}, "allocatedResources": {"cpu": "1"}}
+    containers = [a_container("a", requests={"cpu": "1"}), a_container("b", requests={"cpu": "1"})]
+
+    assert requests(containers=containers, status={"containerStatuses": [has]}) == {"cpu": 5000}

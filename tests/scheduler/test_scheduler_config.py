@@ -116,7 +116,12 @@ profiles:
             "{scoringStrategy: {type: RequestedToCapacityRatio}}}]}]",
             "requestedToCapacityRatio is to be set with the type of that name",
         ),
-        ("profiles: [{plugins: {queueSort: {}}}]", "profiles.0.plugins.queueSort: Extra inputs are not permitted"),
+        ("profiles: [{plugins: {sort: {}}}]", "profiles.0.plugins.sort: Extra inputs are not permitted"),
+        ("profiles: [{plugins: {permit: {enabled: [{name: Nope}]}}}]", "no plugin 'Nope'; there are"),
+        (
+            "profiles: [{plugins: {bind: {disabled: [{name: DefaultBinder}]}}}]",
+            "profile default-scheduler: plugins.bind: DefaultBinder is part of the scheduler and cannot be disabled",
+        ),
         (":\n - ][", "not YAML"),
     ],
 )
@@ -125,6 +130,34 @@ def test_mistakes_are_named(tmp_path, text, problem):
         only_plugins(tmp_path, text)
 
     assert problem in str(raised.value)
+
+
+def test_every_extension_point_of_kubernetes_may_be_named(tmp_path):
+    points = ["preEnqueue", "queueSort", "preFilter", "postFilter", "preScore", "reserve", "permit", "bind", "postBind"]
+    lines = "".join(f"    {point}: {{enabled: [{{name: PrioritySort}}, {{name: NodeName}}]}}\n" for point in points)
+    plain = only_plugins(tmp_path, "profiles: [{}]")
+
+    assert [p.name for p in only_plugins(tmp_path, f"profiles:\n- plugins:\n{lines}")] == [p.name for p in plain]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("from scheduler.framework import Plugin\nclass NodeName(Plugin):\n    pass\n", "NodeName is declared twice"),
+        ("a = 1\nlen(a)\n", "mine.py:2: TypeError: object of type 'int' has no len()"),
+        ("def f(:\n", "mine.py:1: SyntaxError"),
+        ("import nowhere_to_be_found\n", "mine.py:1: ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
+    ],
+)
+def test_a_file_that_is_no_plugin_is_told_in_one_line(tmp_path, content, problem):
+    (tmp_path / "mine.py").write_text(content)
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("{}")
+
+    failed = CliRunner().invoke(main, ["--kubeconfig", str(kubeconfig), "--plugins", str(tmp_path)])
+
+    assert (failed.exit_code, failed.output.count("\n")) == (1, 1)
+    assert problem in failed.output
 
 
 def test_a_file_in_a_folder_is_a_plugin(tmp_path):

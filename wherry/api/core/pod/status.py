@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from wherry.api.core.pod.container import Resources
 from wherry.api.meta import Conditions, has_condition
+from wherry.machinery.quantity import Quantity
 from wherry.machinery.view import View
 
 
@@ -53,6 +55,9 @@ class ContainerStatus(View):
     image: str = ""
     image_id: str = ""
     container_id: str = ""
+    # What the container has, and what the node has set aside for it; they differ from the spec during a resize.
+    resources: Resources | None = None
+    allocated_resources: dict[str, Quantity] = {}
 
 
 class PodIP(View):
@@ -87,6 +92,12 @@ class PodStatus(View):
     container_statuses: tuple[ContainerStatus, ...] = ()
     ephemeral_container_statuses: tuple[ContainerStatus, ...] = ()
     resource_claim_statuses: tuple[PodResourceClaimStatus, ...] = ()
+
+    @property
+    def held(self) -> tuple[tuple[str, Resources | None, dict[str, Quantity]], ...]:
+        """What the node says each container has, and has been allocated, by name."""
+        seen = (*self.init_container_statuses, *self.container_statuses)
+        return tuple((one.name, one.resources, one.allocated_resources) for one in seen)
 
     @property
     def ready(self) -> bool:
