@@ -1,8 +1,9 @@
 """Terms: what a pod says about other pods, its selectors compiled once.
 
-`matchLabelKeys` and `mismatchLabelKeys` join the selector here, with the values of the pod's own labels.
+`matchLabelKeys` and `mismatchLabelKeys` join the selector here, with the values of the pod's own labels. The API server
+has done so, too, when the pod was made (`wherry/api/core/pod/label_keys.py`), but older ones have not.
 
-Kubernetes: framework.AffinityTerm. Differs: the API server does not write the joined selector into the pod.
+Kubernetes: framework.AffinityTerm. Differs: a label that was changed since then is looked at as well.
 """
 
 from __future__ import annotations

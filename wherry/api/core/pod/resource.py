@@ -8,6 +8,7 @@ from typing import Any
 
 from wherry.api.core.pod import defaults as defaults  # registers the rules
 from wherry.api.core.pod.columns import COLUMNS, finished_conditions
+from wherry.api.core.pod.label_keys import write_label_keys
 from wherry.api.core.pod.qos import qos_class
 from wherry.api.core.pod.spec import PodSpec
 from wherry.api.core.pod.status import PodStatus
@@ -59,8 +60,9 @@ class Pod(Resource, version="v1", short=("po",), categories=("all",), subresourc
 
     @classmethod
     def prepare_create(cls, draft: dict[str, Any]) -> None:
-        """A new pod is Pending; its quality of service is settled for good."""
+        """A new pod is Pending; its quality of service and whom its terms select are settled for good."""
         spec = draft.get("spec") or {}
+        write_label_keys(draft)
         draft["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
         if spec.get("schedulingGates"):
             draft["status"]["conditions"] = [dict(_GATED)]

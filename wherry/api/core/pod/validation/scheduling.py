@@ -180,16 +180,17 @@ def _check_constraint(constraint: TopologySpreadConstraint) -> Iterator[FieldErr
             yield not_supported(field, policy, ("Honor", "Ignore"))
     yield from _check_label_keys("matchLabelKeys", constraint.match_label_keys, constraint.label_selector)
     if constraint.label_selector is not None:
-        selected = _selected_keys(constraint.label_selector)
         for index, key in enumerate(constraint.match_label_keys):
-            if key in selected:
+            if _is_selected_besides(constraint.label_selector, key):
                 yield invalid(f"matchLabelKeys[{index}]", key, _ALREADY_SELECTED)
         yield from check_selector("labelSelector", constraint.label_selector.raw)
 
 
-def _selected_keys(selector: Selector) -> set[str]:
-    expressions = selector.raw.get("matchExpressions") or ()
-    return {*selector.match_labels, *(expression.get("key", "") for expression in expressions)}
+def _is_selected_besides(selector: Selector, key: str) -> bool:
+    """Whether a selector asks for a label in another way than by what was written into it for a `matchLabelKeys`."""
+    asked = [each for each in selector.raw.get("matchExpressions") or () if each.get("key") == key]
+    written = [each for each in asked if each.get("operator") == "In" and len(each.get("values") or ()) == 1]
+    return key in selector.match_labels or len(asked) > 1 or asked != written
 
 
 def check_gates(gates: Iterable[LocalReference]) -> Iterator[FieldError]:
