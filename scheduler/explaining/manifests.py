@@ -21,11 +21,15 @@ MOST_PODS = 10_000
 
 
 class Wanted(NamedTuple):
-    """So many pods like this one, as a manifest without a name of its own; `name` is the one it brings, if any."""
+    """So many pods like this one, as a manifest without a name of its own; `name` is the one it brings, if any.
+
+    Of a daemon, there is one for each node that takes it, whatever the `number`.
+    """
 
     manifest: dict[str, Any]
     number: int
     name: str = ""
+    is_daemon: bool = False
 
 
 def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
@@ -38,7 +42,7 @@ def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
         job = manifest["spec"]["jobTemplate"]
         yield from wanted_by({**job, "kind": "Job", "metadata": {"name": name, "namespace": place}}, place)
     elif kind == "DaemonSet":
-        raise ValueError(f"DaemonSet {name}: a pod for each node is not planned; plan one of its pods instead")
+        yield Wanted(_pod(name, place, manifest["spec"]["template"]), 1, is_daemon=True)
     elif kind in _MAKERS:
         pod = _pod(name, place, manifest["spec"]["template"])
         if _gang_of(manifest) is not None:

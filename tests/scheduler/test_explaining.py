@@ -121,8 +121,6 @@ def test_what_makes_pods_says_how_many(kind, spec, number):
 
 def test_what_cannot_be_planned_is_named_and_what_makes_no_pods_passed_over():
     assert list(wanted_by({"kind": "Service", "metadata": {"name": "x"}}, "lab")) == []
-    with pytest.raises(ValueError, match="DaemonSet x: a pod for each node is not planned"):
-        list(wanted_by({"kind": "DaemonSet", "metadata": {"name": "x"}}, "lab"))
     with pytest.raises(ValueError, match=r"Job x: spec.parallelism: 'many': expected a number"):
         list(
             wanted_by(

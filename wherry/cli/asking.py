@@ -13,8 +13,10 @@ from scheduler.explaining.manifests import Wanted
 from scheduler.explaining.picture import Picture
 from scheduler.explaining.thought_devices import KINDS
 from scheduler.framework import Plugin, load_plugins
+from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.scheduling.pod_group import PodGroup
+from wherry.cli.daemons import pods_of_daemon
 from wherry.client.http import Client
 from wherry.client.kubeconfig import KubeconfigError, load_connection
 from wherry.cluster.layout import layout_of
@@ -91,6 +93,8 @@ async def _completed(client: Client, wanted: Wanted) -> list[Pod]:
             raise
         answer = await client.create(_elsewhere(wanted.manifest), dry_run=True)
     name, metadata = wanted.manifest["metadata"]["generateName"], {**answer["metadata"], "namespace": place}
+    if wanted.is_daemon:
+        return pods_of_daemon({**answer, "metadata": metadata}, (await client.list(Node)).items)
     names = [wanted.name] if wanted.name else [f"{name}{n}" for n in range(1, wanted.number + 1)]
     return [Pod.read({**answer, "metadata": {**metadata, "name": each, "uid": f"{place}/{each}"}}) for each in names]
 
