@@ -1,8 +1,8 @@
 """How fast the scheduler gets pods onto nodes, through the API server and its disk. Prints a line of JSON per row.
 
-    python bench/scheduler.py [--nodes 100 --nodes 1000 --nodes 5000] [--pods 2000] [--workload basic ...]
-    python bench/scheduler.py --nodes 5000 --rate 20          # created to bound, without a queue
-    python bench/scheduler.py --nodes 5000 --resident 50000   # memory
+    python bench/scheduling.py [--nodes 100 --nodes 1000 --nodes 5000] [--pods 2000] [--workload basic ...]
+    python bench/scheduling.py --nodes 5000 --rate 20          # created to bound, without a queue
+    python bench/scheduling.py --nodes 5000 --resident 50000   # memory
 
 API server (SQLite with synchronous=FULL, TLS, RBAC, validation and admission but for ServiceAccount and
 TaintNodesByCondition, as Kubernetes' own scheduler_perf has it) and scheduler run as processes of their own. The pods
