@@ -67,12 +67,12 @@ class PodView:
     @cached_property
     def requests(self) -> Amounts:
         """What must be free on its node, `pods: 1` included."""
-        return pod_requests(self.pod)
+        return _same_amounts(tuple(pod_requests(self.pod).items()))
 
     @cached_property
     def estimates(self) -> Amounts:
         """Cpu and memory as scores count them."""
-        return pod_estimates(self.pod)
+        return _same_amounts(tuple(pod_estimates(self.pod).items()))
 
     @cached_property
     def host_ports(self) -> tuple[HostPort, ...]:
@@ -98,7 +98,7 @@ class PodView:
     @cached_property
     def group(self) -> Group:
         """What selectors can know of it."""
-        return group_of(self.pod)
+        return _same_group(group_of(self.pod))
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -130,6 +130,19 @@ def _host_ports(spec: PodSpec) -> Iterator[HostPort]:
         for port in container.ports:
             if port.host_port > 0:
                 yield HostPort(port.protocol or "TCP", port.host_port, port.host_ip or ANY_ADDRESS)
+
+
+# Pods by the thousand ask for the same and have the same labels: one value serves them all. Nobody changes it.
+
+
+@lru_cache(maxsize=4096)
+def _same_amounts(amounts: tuple[tuple[str, int], ...]) -> Amounts:
+    return dict(amounts)
+
+
+@lru_cache(maxsize=4096)
+def _same_group(group: Group) -> Group:
+    return group
 
 
 @lru_cache
