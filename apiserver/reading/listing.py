@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -90,10 +90,9 @@ async def list_objects(server: Server, request: Request, cls: type[Resource], fo
 
     stored: Iterable[Stored]
     if token:
-        revision, last = _decode_token(token)
-        stored, metadata = await _page(server, cls, selection, limit, revision, keys.folder(cls.kind) + last)
+        stored, metadata = await _page(server, cls, selection, limit, _decode_token(token))
     elif match == "Exact" or (version and limit and not match):
-        stored, metadata = await _page(server, cls, selection, limit, version or 0, "")
+        stored, metadata = await _page(server, cls, selection, limit, _Place(version or 0, "", None))
     else:
         stored, metadata = await _newest(server, cls, selection, limit, version)
     if form.is_protobuf:
@@ -118,10 +117,8 @@ async def _newest(
     page: list[Stored] = []
     for each in found:
         if len(page) == limit:
-            metadata: dict[str, Any] = {"resourceVersion": str(revision), "continue": _token(revision, cls, page[-1])}
-            if selection.is_plain:
-                metadata["remainingItemCount"] = server.cache.of(cls).count(selection.namespace) - limit
-            return page, metadata
+            there = server.cache.of(cls).count(selection.namespace) if selection.is_plain else None
+            return page, _continued(cls, page, _Place(revision, "", there))
         page.append(each)
     return page, {"resourceVersion": str(revision)}
 
@@ -136,11 +133,29 @@ def _selected(server: Server, cls: type[Resource], selection: Selection) -> Iter
     return listed if selection.is_plain else [stored for stored in listed if selection.matches(stored)]
 
 
+class _Place(NamedTuple):
+    """Where a page begins: in the state at a revision, behind a name; `left` follow, where that is known."""
+
+    revision: int
+    start: str
+    left: int | None
+
+
+def _continued(cls: type[Resource], page: list[Stored], place: _Place) -> dict[str, Any]:
+    """The metadata of a page that is not the last one."""
+    left = None if place.left is None else place.left - len(page)
+    start = page[-1].key.removeprefix(keys.folder(cls.kind))
+    metadata: dict[str, Any] = {"resourceVersion": str(place.revision)}
+    metadata["continue"] = _encode_token(_Place(place.revision, start, left))
+    return metadata if left is None else {**metadata, "remainingItemCount": left}
+
+
 async def _page(
-    server: Server, cls: type[Resource], selection: Selection, limit: int, revision: int, after: str
+    server: Server, cls: type[Resource], selection: Selection, limit: int, place: _Place
 ) -> tuple[list[Stored], dict[str, Any]]:
-    """A page out of history: everything as it was at `revision`."""
-    folder = keys.folder(cls.kind)
+    """A page out of history: everything as it was at the place's revision."""
+    folder, revision = keys.folder(cls.kind), place.revision
+    after = folder + place.start if place.start else ""
     prefix = f"{folder}{selection.namespace}/" if selection.namespace else folder
     page: list[Stored] = []
     await wait_for(server, revision)
@@ -150,13 +165,13 @@ async def _page(
                 prefix, after=after, limit=min(limit + 1, PAGE) if limit else PAGE, at=revision
             )
         except Compacted:
-            raise _expired(server, cls, after) from None
+            raise _expired(server, cls, selection, after) from None
         found = [server.cache.of(cls).stored(entry.key, entry.value, entry.revision) for entry in read.entries]
         if issubclass(cls, CustomResource):
             await convert_stored(server, cls, found)
         for entry, stored in zip(read.entries, found, strict=True):
             if limit and len(page) == limit:
-                return page, {"resourceVersion": str(revision), "continue": _token(revision, cls, page[-1])}
+                return page, _continued(cls, page, place)
             after = entry.key
             if selection.is_plain or selection.matches(stored):
                 page.append(stored)
@@ -164,7 +179,7 @@ async def _page(
             return page, {"resourceVersion": str(revision)}
 
 
-def _expired(server: Server, cls: type[Resource], after: str) -> Expired:
+def _expired(server: Server, cls: type[Resource], selection: Selection, after: str) -> Expired:
     if not after:
         return Expired("The resourceVersion for the provided list is too old.")
     message = (
@@ -175,29 +190,29 @@ def _expired(server: Server, cls: type[Resource], after: str) -> Expired:
     )
     message += "the results. Continuing with the provided token results in an inconsistent list."
     error = Expired(message)
-    fresh = _encode_token(server.cache.applied, after.removeprefix(keys.folder(cls.kind)))
+    left = None
+    if selection.is_plain:
+        left = sum(each.key > after for each in server.cache.of(cls).objects(selection.namespace))
+    fresh = _encode_token(_Place(server.cache.applied, after.removeprefix(keys.folder(cls.kind)), left))
     status = error.to_status()
     status["metadata"] = {"continue": fresh}
     error.to_status = lambda: status  # type: ignore[method-assign]
     return error
 
 
-def _token(revision: int, cls: type[Resource], last: Stored) -> str:
-    return _encode_token(revision, last.key.removeprefix(keys.folder(cls.kind)))
-
-
-def _encode_token(revision: int, last: str) -> str:
-    raw = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": last + "\0"})
+def _encode_token(place: _Place) -> str:
+    token: dict[str, Any] = {"v": "meta.k8s.io/v1", "rv": place.revision, "start": place.start + "\0"}
+    raw = orjson.dumps(token if place.left is None else {**token, "left": place.left})
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _decode_token(token: str) -> tuple[int, str]:
+def _decode_token(token: str) -> _Place:
     try:
         raw = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        revision, start = raw["rv"], raw["start"]
+        revision, start, left = raw["rv"], raw["start"], raw.get("left")
         if raw["v"] != "meta.k8s.io/v1" or not isinstance(revision, int) or revision < 0 or not start.endswith("\0"):
             raise ValueError
-        return revision, start[:-1]
+        return _Place(revision, start[:-1], left if isinstance(left, int) else None)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BadRequest(f"continue key is not valid: {token[:100]!r} is not a token of this server") from None
 

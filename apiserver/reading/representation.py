@@ -13,7 +13,7 @@ import orjson
 
 from apiserver.reading.conversion import is_converted, whole_to_client
 from apiserver.reading.negotiation import Representation
-from apiserver.reading.stored import Stored, metadata_of
+from apiserver.reading.stored import Stored, head_of, metadata_of
 from apiserver.reading.table import partial, table_columns, table_rows
 from apiserver.reading.watchers import Frame, json_frame
 from wherry.machinery import protobuf
@@ -40,13 +40,16 @@ def many(
     now: datetime,
     include: str = "",
 ) -> bytes:
-    """A list in the wanted form. Items are the stored bytes, joined, not decoded."""
+    """A list in the wanted form. Items are the stored bytes, joined, not decoded; custom ones say what they are."""
     if representation.form == "Table":
         return _table(cls, table_rows(cls, items, representation, now, include), metadata, representation)
     kind, version = cls.kind.list_kind, cls.kind.api_version
     if representation.is_partial:
         kind, version = "PartialObjectMetadataList", representation.api_version
         items = (partial(item, representation) for item in items)
+    elif cls.kind.is_custom:
+        opening = head_of(cls.kind)[:-12]
+        items = (opening + item[1:] for item in items)
     head = b'{"kind":"%s","apiVersion":"%s","metadata":' % (kind.encode(), version.encode())
     return head + orjson.dumps(metadata) + b',"items":[' + b",".join(items) + b"]}"
 

@@ -14,6 +14,8 @@ from wherry.machinery.quantity import Quantity
 _COMPUTE = ("cpu", "memory")
 _GUARANTEED_SCORE, _BEST_EFFORT_SCORE = -997, 1000
 _MIN_SHARES, _MAX_SHARES, _SHARES_PER_CPU = 2, 262144, 1024
+# The kernel bounds a container to no less than a millisecond of every tenth of a second.
+_MIN_NANOS = 10_000_000
 
 
 def qos_class(spec: PodSpec) -> str:
@@ -42,7 +44,7 @@ def limits_of(container: Container, spec: PodSpec, machine_memory_bytes: int) ->
     shares = (cpu.millis if cpu else 0) * _SHARES_PER_CPU // 1000
     return Limits(
         cpu_shares=min(max(shares, _MIN_SHARES), _MAX_SHARES),
-        cpu_nanos=cpu_limit.nanos if cpu_limit else 0,
+        cpu_nanos=max(cpu_limit.nanos, _MIN_NANOS) if cpu_limit else 0,
         memory_bytes=memory_limit.value if memory_limit else 0,
         oom_score_adjust=_oom_score(qos_class(spec), memory.value if memory else 0, machine_memory_bytes),
     )

@@ -152,6 +152,8 @@ async def test_versions_show_the_same_object_by_their_own_schemas(api):
 
     assert (made["apiVersion"], made["spec"]["shape"]) == ("example.com/v2", "flat")
     assert (first["apiVersion"], first["spec"]) == ("example.com/v1", {"size": 3, "color": "red"})
+    # Whoever reads an item of a list without knowing its kind finds it there, as nowhere but in custom lists.
+    assert (listed["apiVersion"], listed["kind"]) == ("example.com/v2", "Widget")
     # The storage version does not know the shape, so it was lost, and the default of v2 stands in.
     assert listed["spec"]["shape"] == "round"
 

@@ -145,6 +145,7 @@ def test_resources_are_counted_in_divisors_and_rounded_up(resource: str, divisor
         ),
         ({"requests": {"memory": "1Gi"}}, "Burstable", Limits(2, 0, 0, 900)),
         ({"requests": {"cpu": "1"}}, "Burstable", Limits(1024, 0, 0, 999)),
+        ({"requests": {"cpu": "1m"}, "limits": {"cpu": "5m"}}, "Burstable", Limits(2, 10_000_000, 0, 999)),
     ],
 )
 def test_requests_and_limits_become_the_kernels_words(resources: Any, qos: str, limits: Limits):
