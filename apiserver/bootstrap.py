@@ -1,5 +1,6 @@
 """What a new cluster begins with: namespaces, roles, priority levels and classes, a storage class, the APIs that are
-served here. Runs at every start; objects that exist are left alone. The `kubernetes` service: `own_service.py`.
+served here. Runs at every start; objects that exist are left alone, but roles and bindings get what they lack. The
+`kubernetes` service: `own_service.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver.access.bootstrap_policy import policy_objects
+from apiserver.access.reconciling import completed
 from apiserver.local_services import local_services
 from apiserver.ownership.entries import Author
 from apiserver.request import SERVER_ITSELF
@@ -20,7 +22,7 @@ from wherry.api.networking.service_cidr import NAME_OF_DEFAULT, ServiceCIDR
 from wherry.api.storage.provisioning import LOCAL_PATH
 from wherry.api.storage.storage_class import IS_DEFAULT
 from wherry.machinery.errors import ApiError
-from wherry.machinery.resource import kind_named
+from wherry.machinery.resource import Resource, kind_named
 
 if TYPE_CHECKING:
     from apiserver.server import Server
@@ -53,6 +55,7 @@ _REQUEST_HEADERS = {
 
 async def bootstrap(server: Server) -> None:
     """Create what is missing."""
+    await reconcile(server)
     for name in NAMESPACES:
         await ensure(server, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}})
     async with asyncio.TaskGroup() as tasks:
@@ -68,11 +71,26 @@ async def bootstrap(server: Server) -> None:
     await ensure(server, _service_cidr(server))
 
 
-async def ensure(server: Server, draft: Draft, *, overwrite: bool = False) -> None:
-    """Create the object if it is missing, or in any case say what it is."""
+async def reconcile(server: Server) -> None:
+    """Give the roles and bindings that an earlier version began what this one gives them."""
+    for draft in policy_objects():
+        cls = served_kind(draft)
+        stored = server.cache.of(cls).get(draft["metadata"].get("namespace", ""), draft["metadata"]["name"])
+        if stored is not None and (more := completed(stored.draft(cls.kind), draft)) is not None:
+            await ensure(server, more, overwrite=True)
+
+
+def served_kind(draft: Draft) -> type[Resource]:
+    """The kind of an object to begin with."""
     cls = kind_named(draft["apiVersion"], draft["kind"])
     if cls is None:
         raise RuntimeError(f"bootstrap: {draft['apiVersion']} {draft['kind']} is not a kind of ours")
+    return cls
+
+
+async def ensure(server: Server, draft: Draft, *, overwrite: bool = False) -> None:
+    """Create the object if it is missing, or in any case say what it is."""
+    cls = served_kind(draft)
     namespace, name = draft["metadata"].get("namespace", ""), draft["metadata"]["name"]
     exists = server.cache.of(cls).get(namespace, name) is not None
     if exists and not overwrite:
@@ -86,7 +104,8 @@ async def ensure(server: Server, draft: Draft, *, overwrite: bool = False) -> No
     except ApiError as error:
         # Another server of the same cluster was faster: it is there now, and has the address that it asks for.
         await server.cache.fresh()
-        if error.reason != "AlreadyExists" and (overwrite or server.cache.of(cls).get(namespace, name) is None):
+        is_there = server.cache.of(cls).get(namespace, name) is not None
+        if error.reason not in ("AlreadyExists", "Conflict") and (overwrite or not is_there):
             raise
         return
     await server.cache.fresh()
