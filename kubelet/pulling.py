@@ -9,8 +9,8 @@ from kubelet.charge import Charge
 from kubelet.images import Pause, credentials_for
 from kubelet.runtime.base import RuntimeFailure
 from kubelet.seen import Trouble
+from kubelet.supplies.objects import pull_secrets
 from wherry.api.core.pod import Container
-from wherry.api.core.secret import Secret
 from wherry.client import clock
 from wherry.machinery.errors import ApiError
 
@@ -23,7 +23,7 @@ async def pull(charge: Charge, container: Container, attempt: int) -> None:
     image, started_at = container.image, clock.now()
     charge.tell("Pulling", f'Pulling image "{image}"', container=container.name)
     try:
-        credentials = credentials_for(image, await _pull_secrets(charge))
+        credentials = credentials_for(image, await pull_secrets(charge.pod, charge.host.objects))
         await charge.host.images.pull(image, credentials)
     except (RuntimeFailure, ApiError) as error:
         _fail(charge, container, str(error), charge.host.images.failed(charge.uid, image, str(error)))
@@ -40,13 +40,6 @@ async def pull(charge: Charge, container: Container, attempt: int) -> None:
 
 def _seconds_since(at: datetime) -> float:
     return (clock.now() - at).total_seconds()
-
-
-async def _pull_secrets(charge: Charge) -> list[Secret]:
-    namespace = charge.pod.metadata.namespace
-    names = [reference.name for reference in charge.pod.spec.image_pull_secrets]
-    found = [await charge.host.objects.read(Secret, namespace, name) for name in names]
-    return [secret for secret in found if secret is not None]
 
 
 def _fail(charge: Charge, container: Container, error: str, pause: Pause) -> None:

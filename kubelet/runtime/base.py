@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 
@@ -339,6 +340,10 @@ class Runtime(Protocol):
 
     async def pull(self, name: str, credentials: Mapping[str, str] | None) -> Image:
         """Fetch an image from its registry."""
+        ...
+
+    async def unpack(self, name: str, folder: Path) -> None:
+        """Make the folder, with the files of an image that is there; RuntimeFailure if that fails."""
         ...
 
     async def usage(self, container_ids: Sequence[str]) -> dict[str, Usage]:

@@ -14,6 +14,7 @@ import os
 import signal as signals
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import docker  # type: ignore[import-untyped]
@@ -42,6 +43,7 @@ from kubelet.runtime.base import (
     Usage,
 )
 from kubelet.runtime.cgroups import Cgroups, may_protect_from_oom
+from kubelet.runtime.docker_images import unpack
 from kubelet.runtime.threads import UnawaitedThreads
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
@@ -217,6 +219,10 @@ class Docker:
             return answer
 
         return form.image_of(await self._call(pull, threads=self._pulling))
+
+    async def unpack(self, name: str, folder: Path) -> None:
+        """As long as a pull takes, it may keep nothing else waiting."""
+        await self._call(lambda client: unpack(client, name, folder, self._owner), threads=self._pulling)
 
     async def usage(self, container_ids: Sequence[str]) -> dict[str, Usage]:
         """From the kernel where the containers' groups are on this machine, else from the daemon."""

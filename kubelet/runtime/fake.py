@@ -11,6 +11,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 from kubelet.runtime.base import (
     STDOUT,
@@ -197,6 +198,12 @@ class FakeRuntime:
         if name not in self._registry:
             raise RuntimeFailure(f"pull access denied for {name}")
         return self._images.setdefault(name, Image(f"sha256:{next(self._numbers):064x}", (name,)))
+
+    async def unpack(self, name: str, folder: Path) -> None:
+        self._check()
+        if name not in self._images:
+            raise Missing(f"no such image: {name}")
+        await asyncio.to_thread(folder.mkdir, parents=True)
 
     async def usage(self, container_ids: Sequence[str]) -> dict[str, Usage]:
         self._check()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from wherry.api.core.config_map import ConfigMap
+from wherry.api.core.pod import Pod
 from wherry.api.core.secret import Secret
 from wherry.client.http import Client
 from wherry.client.informer import Informer
@@ -88,3 +89,10 @@ def config_map_bytes(config_map: ConfigMap) -> Mapping[str, bytes]:
 def secret_bytes(secret: Secret) -> Mapping[str, bytes]:
     """Every key, decoded."""
     return {key: base64.b64decode(value) for key, value in secret.data.items()}
+
+
+async def pull_secrets(pod: Pod, objects: Objects) -> list[Secret]:
+    """Those that the pod names for its images, as far as they are there."""
+    names = [reference.name for reference in pod.spec.image_pull_secrets]
+    found = [await objects.read(Secret, pod.metadata.namespace, name) for name in names]
+    return [secret for secret in found if secret is not None]

@@ -12,8 +12,10 @@ from typing import Any
 import msgspec
 
 from kubelet.host import Host
+from kubelet.images import credentials_for
 from kubelet.recipe.fields import UnknownField, container_resource, pod_field
-from kubelet.supplies.objects import config_map_bytes, secret_bytes
+from kubelet.runtime.base import RuntimeFailure
+from kubelet.supplies.objects import config_map_bytes, pull_secrets, secret_bytes
 from wherry.api.core.config_map import ConfigMap
 from wherry.api.core.persistent_volume import PersistentVolume, PersistentVolumeClaim
 from wherry.api.core.pod import Pod
@@ -30,6 +32,7 @@ class PodVolumes:
         self._pod = pod
         self._folder = folder / "volumes"
         self._objects, self._tokens, self._local_volumes = node.objects, node.tokens, node.local_volumes
+        self._images, self._runtime = node.images, node.runtime
         self._host_ip, self._allocatable = node.settings.address, node.allocatable
         self._sources: dict[str, Path] = {}
         self._refresh_at: list[datetime] = []
@@ -144,6 +147,19 @@ class PodVolumes:
             raise MountFailed(f'persistentvolume "{found.spec.volume_name}" not found')
         await self._local_volumes.make(volume)
         return volume.spec.to_wire()
+
+    async def image(self, reference: str, pull_policy: str, folder: Path) -> None:
+        """Fetched as the policy says, with the pod's own credentials."""
+        try:
+            is_there = await self._runtime.image(reference) is not None
+            if pull_policy == "Never" and not is_there:
+                raise MountFailed(f'image "{reference}" is not present with pull policy of Never')
+            if pull_policy == "Always" or not is_there:
+                secrets = await pull_secrets(self._pod(), self._objects)
+                await self._images.pull(reference, credentials_for(reference, secrets))
+            await self._runtime.unpack(reference, folder)
+        except RuntimeFailure as error:
+            raise MountFailed(f'image "{reference}": {error}') from error
 
     def _check_own(self, claim: PersistentVolumeClaim) -> None:
         """The claim of an ephemeral volume was made for this pod and no other."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -197,6 +198,14 @@ async def test_a_container_needs_an_image_that_is_there(runtime: Runtime, pod: P
 
     assert await runtime.image("wherrytest-kubelet/absent:1") is None
     assert await runtime.image(TEST_IMAGE) in await runtime.images()
+
+
+async def test_an_image_is_unpacked_into_a_folder(runtime: Runtime, tmp_path: Path) -> None:
+    await runtime.unpack(TEST_IMAGE, tmp_path / "pods" / "files")
+
+    assert [each.name for each in (tmp_path / "pods").iterdir()] == ["files"]
+    with pytest.raises(RuntimeFailure):
+        await runtime.unpack("wherrytest-kubelet/absent:1", tmp_path / "absent")
 
 
 async def test_an_image_that_cannot_be_pulled_is_a_failure(runtime: Runtime) -> None:

@@ -41,6 +41,10 @@ class FakeHost:
         found: Mapping[str, Any] = self.claims[claim]
         return found
 
+    async def image(self, reference: str, pull_policy: str, folder: Path) -> None:
+        folder.mkdir(parents=True)  # noqa: ASYNC240
+        (folder / "from").write_text(f"{reference} {pull_policy}")
+
     def field(self, path: str) -> str:
         return {"metadata.name": "web"}[path]
 
@@ -239,3 +243,15 @@ def test_memory_that_is_shared_by_the_machine_lets_nobody_else_in(tmp_path: Path
 
     assert (tmp_path / "volume").resolve() == tmp_path / "shm/wherry-uid/volume"
     assert (tmp_path / "shm/wherry-uid").stat().st_mode & 0o777 == 0o700
+
+
+async def test_an_image_is_unpacked_once_and_only_read(host: FakeHost, tmp_path: Path) -> None:
+    volume = a_volume("image", reference="tools:1", pullPolicy="Always")
+
+    first = await volume.mount(host, tmp_path / "v")
+    (first / "from").write_text("kept")
+
+    assert (await volume.mount(host, tmp_path / "v") / "from").read_text() == "kept"
+    assert volume.is_read_only
+    with pytest.raises(MountFailed, match="names no reference"):
+        await a_volume("image").mount(host, tmp_path / "w")

@@ -46,6 +46,10 @@ class Host(Protocol):
         """The spec of the PersistentVolume that a claim is bound to; MountFailed if it is not."""
         ...
 
+    async def image(self, reference: str, pull_policy: str, folder: Path) -> None:
+        """Make the folder, with the files of an image; MountFailed if there is no such image."""
+        ...
+
     def field(self, path: str) -> str:
         """A field of the pod, such as `metadata.labels['app']`."""
         ...
