@@ -17,6 +17,7 @@ GROUPS = {
 GROUPS |= {"apireg": "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1", "core": "io.k8s.api.core.v1"}
 GROUPS |= {"authn": "io.k8s.api.authentication.v1", "authz": "io.k8s.api.authorization.v1"}
 GROUPS |= {"admission": "io.k8s.api.admissionregistration.v1"}
+GROUPS |= {"gangs": "io.k8s.api.scheduling.v1beta1"}
 GROUPS |= {"autoscaling1": "io.k8s.api.autoscaling.v1", "autoscaling2": "io.k8s.api.autoscaling.v2"}
 
 # Renamed between the alpha of 1.36, which the table has, and 1.37.
