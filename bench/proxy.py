@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import time
@@ -22,7 +23,7 @@ from kubeproxy.backends import NftablesBackend
 from kubeproxy.backends.network import Network
 from kubeproxy.dns.responder import Responder
 from kubeproxy.dns.zone import Zone
-from kubeproxy.plan import Here, plan
+from kubeproxy.plan import Here, Planner, plan
 from wherry.api.core.service import Service
 from wherry.api.discovery.endpoint_slice import EndpointSlice
 
@@ -113,10 +114,13 @@ async def main() -> None:
     services = [a_service(number) for number in range(options.services)]
     slices = [a_slice(number, options.endpoints) for number in range(options.services)]
     changed = [a_slice(0, options.endpoints, 7), *slices[1:]]
+    planner = Planner()
+    worlds = itertools.cycle((slices, changed))
     figures = {
         "services": options.services,
         "endpoints": options.endpoints,
         "plan_ms": milliseconds(lambda: plan(services, slices, Here("n")), 3),
+        "plan_one_change_ms": milliseconds(lambda: planner.plan(services, next(worlds), Here("n")), 6),
         "nftables": await applying(services, slices, changed),
         "dns": naming(services, slices),
     }

@@ -45,20 +45,55 @@ class _Candidate(NamedTuple):
     for_zones: tuple[str, ...] = ()
 
 
+class _Planned(NamedTuple):
+    """The routes of a service, and what they were made of."""
+
+    service: Service
+    slices: tuple[EndpointSlice, ...]
+    routes: tuple[Route, ...]
+
+    def still_holds(self, service: Service, slices: tuple[EndpointSlice, ...]) -> bool:
+        """Whether nothing changed: an informer hands out one object for each version, so identity tells."""
+        if service is not self.service or len(slices) != len(self.slices):
+            return False
+        return all(one is other for one, other in zip(slices, self.slices, strict=True))
+
+
+class Planner:
+    """Plans again and again: gives what `plan` gives, and makes anew only the routes of services that changed."""
+
+    def __init__(self) -> None:
+        self._here: Here | None = None
+        self._planned: dict[str, _Planned] = {}
+
+    def plan(self, services: Iterable[Service], slices: Iterable[EndpointSlice], here: Here) -> Rules:
+        """See `plan`."""
+        by_service: dict[str, tuple[EndpointSlice, ...]] = {}
+        for slice in slices:
+            if slice.address_type == "IPv4":
+                key = slice.service_key
+                by_service[key] = (*by_service.get(key, ()), slice)
+
+        before, self._planned = self._planned if here == self._here else {}, {}
+        self._here = here
+        for service in services:
+            own, planned = by_service.get(service.key, ()), before.get(service.key)
+            if planned is None or not planned.still_holds(service, own):
+                planned = _Planned(service, own, _routes(service, own, here))
+            self._planned[service.key] = planned
+        routes = [route for planned in self._planned.values() for route in planned.routes]
+        return Rules(tuple(sorted(_with_own_dns(routes, here))))
+
+
 def plan(services: Iterable[Service], slices: Iterable[EndpointSlice], here: Here) -> Rules:
     """What this node should do with traffic to services."""
-    by_service: dict[str, list[EndpointSlice]] = {}
-    for slice in slices:
-        if slice.address_type == "IPv4":
-            by_service.setdefault(slice.service_key, []).append(slice)
+    return Planner().plan(services, slices, here)
 
-    routes = [
-        _route(service, port, by_service.get(service.key, []), here)
-        for service in services
-        if cluster_ips(service) and OTHER_PROXY not in service.metadata.labels
-        for port in service.spec.ports
-    ]
-    return Rules(tuple(sorted(_with_own_dns(routes, here))))
+
+def _routes(service: Service, slices: tuple[EndpointSlice, ...], here: Here) -> tuple[Route, ...]:
+    if not cluster_ips(service) or OTHER_PROXY in service.metadata.labels:
+        return ()
+    return tuple(_route(service, port, slices, here) for port in service.spec.ports)
 
 
 def cluster_ips(service: Service) -> tuple[str, ...]:
@@ -74,7 +109,7 @@ def is_ready(endpoint: Endpoint) -> bool:
     return endpoint.conditions.ready is not False
 
 
-def _route(service: Service, port: ServicePort, slices: list[EndpointSlice], here: Here) -> Route:
+def _route(service: Service, port: ServicePort, slices: tuple[EndpointSlice, ...], here: Here) -> Route:
     spec = service.spec
     candidates = sorted(_candidates(port, slices, here.node_name))
     internal_is_local = spec.internal_traffic_policy == "Local"
@@ -102,7 +137,7 @@ def _is_external(service: Service) -> bool:
     return service.spec.type in ("NodePort", "LoadBalancer") or bool(service.spec.external_ips)
 
 
-def _candidates(port: ServicePort, slices: list[EndpointSlice], node_name: str) -> Iterator[_Candidate]:
+def _candidates(port: ServicePort, slices: tuple[EndpointSlice, ...], node_name: str) -> Iterator[_Candidate]:
     for slice in slices:
         numbers = [p.port for p in slice.ports if p.name == port.name and p.protocol == port.protocol and p.port]
         for endpoint in slice.endpoints:

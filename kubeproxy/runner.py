@@ -15,7 +15,7 @@ import structlog
 from kubeproxy.backends import Backend, BackendError
 from kubeproxy.dns.responder import Responder
 from kubeproxy.dns.zone import Zone, ZoneSettings
-from kubeproxy.plan import Here, plan
+from kubeproxy.plan import Here, Planner
 from kubeproxy.rules import Rules
 from wherry.api.core.node import Node
 from wherry.api.core.service import Service
@@ -49,6 +49,7 @@ class Proxy:
         self._backend = backend
         self._responder = responder
         self._settings = settings
+        self._planner = Planner()
         self._changed = asyncio.Event()
         self._in_force = asyncio.Event()
 
@@ -90,7 +91,7 @@ class Proxy:
     async def _converge(self) -> None:
         services, slices = self._services.list(), self._slices.list()
         self._responder.use(Zone(services, slices, self._settings.zone))
-        rules = plan(services, slices, replace(self._settings.here, zone=self._zone))
+        rules = self._planner.plan(services, slices, replace(self._settings.here, zone=self._zone))
         try:
             await self._backend.apply(rules)
         except BackendError as error:

@@ -35,6 +35,16 @@ def honours(reference: OwnerReference, obj: Resource, owner: Resource) -> bool:
     return same and same_group and owner.metadata.namespace in ("", obj.metadata.namespace)
 
 
+def blocks(dependent: Resource, owner: Resource) -> bool:
+    """Whether an owner that waits for its dependents waits for this one."""
+    uid = owner.metadata.uid
+    return any(one.block_owner_deletion and one.uid == uid for one in dependent.metadata.owner_references)
+
+
+def _belongs(obj: Resource, owner: Resource) -> bool:
+    return any(honours(reference, obj, owner) for reference in obj.metadata.owner_references)
+
+
 class OwnerGraph:
     """See the module."""
 
@@ -50,7 +60,7 @@ class OwnerGraph:
         """The objects that belong to it."""
         uid = owner.metadata.uid
         found = [self._objects[dependent] for dependent in self._dependents.get(uid, ())]
-        return [obj for obj in found if any(honours(one, obj, owner) for one in obj.metadata.owner_references)]
+        return [obj for obj in found if _belongs(obj, owner)]
 
     def put(self, obj: Resource) -> set[str]:
         """An object came or changed: gives the uids to look at."""
@@ -60,9 +70,8 @@ class OwnerGraph:
         self._objects[uid] = obj
         for reference in obj.metadata.owner_references:
             self._dependents[reference.uid][uid] = None
-        # An owner that waits for its dependents has one less to wait for.
-        look_at = {owner for owner in former if owner in self._objects and is_waiting(self._objects[owner])}
-        if self._is_suspect(obj):
+        look_at = self._released(former)
+        if self.is_suspect(obj):
             look_at.add(uid)
         if is_waiting(obj) and not (before is not None and is_waiting(before)):
             look_at |= set(self._dependents.get(uid, ()))
@@ -73,8 +82,7 @@ class OwnerGraph:
         uid = obj.metadata.uid
         present = self._objects.pop(uid, None)
         owners = self._unlink(present) if present is not None else set()
-        waiting = {owner for owner in owners if owner in self._objects and is_waiting(self._objects[owner])}
-        return waiting | set(self._dependents.get(uid, ()))
+        return self._released(owners) | set(self._dependents.get(uid, ()))
 
     def doubtful(self, obj: Resource) -> list[OwnerReference]:
         """The references that, as far as is known here, lead to nobody or to somebody who is about to go."""
@@ -82,10 +90,24 @@ class OwnerGraph:
 
     def suspects(self) -> set[str]:
         """Everyone to look at when the graph is first complete."""
-        return {uid for uid, obj in self._objects.items() if self._is_suspect(obj)}
+        return {uid for uid, obj in self._objects.items() if self.is_suspect(obj)}
 
-    def _is_suspect(self, obj: Resource) -> bool:
-        return is_orphaning(obj) or is_waiting(obj) or bool(self.doubtful(obj))
+    def is_suspect(self, obj: Resource) -> bool:
+        """Whether something may have to be done about it."""
+        if obj.metadata.deleted_at is not None:
+            # It goes anyway, and nothing will ever stop it.
+            return is_orphaning(obj) or is_waiting(obj)
+        return bool(self.doubtful(obj))
+
+    def _released(self, owners: set[str]) -> set[str]:
+        """Those of them that wait for their dependents and have nobody left who keeps them."""
+        waiting = [self._objects[uid] for uid in owners if uid in self._objects and is_waiting(self._objects[uid])]
+        return {owner.metadata.uid for owner in waiting if not self._is_kept(owner)}
+
+    def _is_kept(self, owner: Resource) -> bool:
+        # Stops at the first one found: an owner of thousands is asked about for each that goes.
+        dependents = (self._objects[uid] for uid in self._dependents.get(owner.metadata.uid, ()))
+        return any(blocks(one, owner) and _belongs(one, owner) for one in dependents)
 
     def _is_sound(self, obj: Resource, reference: OwnerReference) -> bool:
         owner = self._objects.get(reference.uid)

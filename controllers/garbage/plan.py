@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
-from controllers.garbage.graph import FOREGROUND, ORPHAN, is_orphaning, is_waiting
+from controllers.garbage.graph import FOREGROUND, ORPHAN, blocks, is_orphaning, is_waiting
 from wherry.client.plan import Delete, Plan, Update
 from wherry.machinery.meta import OwnerReference
 from wherry.machinery.resource import Resource
@@ -32,7 +32,7 @@ def plan(obj: Resource, owners: Mapping[str, Owner], dependents: Sequence[Resour
             yield _owned_by(dependent, [one for one in dependent.metadata.owner_references if not _is(one, obj)])
         yield _without_finalizer(obj, ORPHAN)
     elif is_waiting(obj):
-        if not any(_blocks(dependent, obj) for dependent in dependents):
+        if not any(blocks(dependent, obj) for dependent in dependents):
             yield _without_finalizer(obj, FOREGROUND)
     elif obj.metadata.deleted_at is None:
         yield from _judged(obj, owners, dependents)
@@ -58,10 +58,6 @@ def _judged(obj: Resource, owners: Mapping[str, Owner], dependents: Sequence[Res
 def _policy(finalizers: Iterable[str]) -> str:
     """How an earlier DELETE asked for it, if there was one."""
     return "Orphan" if ORPHAN in finalizers else "Foreground" if FOREGROUND in finalizers else "Background"
-
-
-def _blocks(dependent: Resource, owner: Resource) -> bool:
-    return any(one.block_owner_deletion and _is(one, owner) for one in dependent.metadata.owner_references)
 
 
 def _is(reference: OwnerReference, owner: Resource) -> bool:

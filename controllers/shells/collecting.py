@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from controllers.garbage.graph import OwnerGraph, honours, is_orphaning, is_waiting
+from controllers.garbage.graph import OwnerGraph, honours, is_waiting
 from controllers.garbage.plan import Owner, plan
 from controllers.parts.metadata import collectable_kinds, metadata_view
 from controllers.shells.bench import Bench
@@ -26,6 +26,8 @@ WORKERS = 16
 # An owner that the server has and our watch has not shown yet may be gone before it ever does: then nothing else would
 # make us look again.
 UNSEEN_OWNER_SECONDS = 5.0
+# Kubernetes: the garbage collector's cache of absent owners.
+ABSENT_OWNERS = 500
 
 
 class Collecting:
@@ -52,6 +54,8 @@ class Collecting:
         ]
         self._informers = [*shared.values(), *self._own]
         self._is_complete = False
+        # An object that is gone never returns under its uid: of a thousand pods' owner the server is asked once.
+        self._absent: dict[tuple[OwnerReference, str], None] = {}
         for informer in self._informers:
             informer.subscribe(self._changed)
         customs.subscribe(self._changed)
@@ -86,13 +90,11 @@ class Collecting:
 
     async def _collect(self, uid: str) -> float | None:
         known = self._graph.get(uid)
-        if known is None:
+        if known is None or not self._graph.is_suspect(known):
             return None
         obj = await self._live(known.kind, known.metadata.name, known.metadata.namespace)
         if obj is None or obj.metadata.uid != uid:
             return None  # the watch will tell
-        if obj.metadata.deleted_at is not None and not is_orphaning(obj) and not is_waiting(obj):
-            return None
         owners = {one.uid: await self._owner(obj, one) for one in self._graph.doubtful(obj)}
         await self._desk.carry_out(obj, plan(obj, owners, self._graph.dependents(obj)))
         is_unseen = any(owner is Owner.UNSEEN for owner in owners.values())
@@ -105,12 +107,20 @@ class Collecting:
             return Owner.PRESENT  # nothing is known of such kinds, so nothing is deleted because of them
         if kind.namespaced and not obj.metadata.namespace:
             return Owner.PRESENT  # a cluster-wide object cannot belong to a namespace: Kubernetes leaves it alone
+        if (reference, obj.metadata.namespace) in self._absent:
+            return Owner.ABSENT
         owner = await self._live(kind, reference.name, obj.metadata.namespace if kind.namespaced else "")
         if owner is None or not honours(reference, obj, owner):
+            self._remember_absent(reference, obj.metadata.namespace)
             return Owner.ABSENT
         if is_waiting(owner):
             return Owner.WAITING
         return Owner.PRESENT if self._graph.get(reference.uid) else Owner.UNSEEN
+
+    def _remember_absent(self, reference: OwnerReference, namespace: str) -> None:
+        self._absent[reference, namespace] = None
+        if len(self._absent) > ABSENT_OWNERS:
+            del self._absent[next(iter(self._absent))]
 
     async def _live(self, kind: Kind, name: str, namespace: str) -> Resource | None:
         try:

@@ -41,7 +41,11 @@ def volumes_on(node: Node, world: World) -> Iterator[str]:
                 yield volume.metadata.name
 
 
-@controller(PersistentVolume, wakes={PersistentVolumeClaim: volumes_of, Node: volumes_on})
+# Of a claim only who it is and what it got matter: what its status says is no reason to look at all volumes.
+NOTICES = {PersistentVolumeClaim: lambda claim: (claim.metadata.uid, claim.spec.volume_name)}
+
+
+@controller(PersistentVolume, wakes={PersistentVolumeClaim: volumes_of, Node: volumes_on}, notices=NOTICES)
 def plan(volume: PersistentVolume, world: World) -> Plan:
     """One look at a volume and the claim that it names."""
     reference = volume.spec.claim_ref

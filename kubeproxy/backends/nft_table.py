@@ -17,7 +17,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
+from typing import NamedTuple
 
 from kubeproxy.rules import Frontend, Route, Rules, Target
 
@@ -77,17 +79,38 @@ def table_of(rules: Rules, around: Surroundings) -> Table:
     elements: dict[str, dict[str, str]] = {name: {} for name in _MAPS}
     affinity: dict[str, int] = {}
     for route in rules.routes:
-        if not _NAME.fullmatch(route.key):
-            raise ValueError(f"service {route.service!r} port {route.port_name!r}: not a name that Kubernetes allows")
-        chains.update(_route_chains(route, around))
-        affinity |= {_affinity_set(route, target): route.affinity_seconds for target in _sticky(route)}
-        elements["hairpin"] |= {f"{t.address} . {t.address}": "" for t in (*route.everywhere, *route.here)}
-        away = (t for t in route.everywhere if IPv4Address(t.address) not in around.bridge)
-        elements["elsewhere"] |= {f"{t.address} . {route.protocol.lower()} . {t.port}": "" for t in away}
+        part = _part_of(route, around)
+        chains.update(part.chains)
+        affinity |= part.affinity
+        elements["hairpin"] |= part.hairpin
+        elements["elsewhere"] |= part.elsewhere
     for frontend, route in rules.by_frontend().items():
         name, verdict = _verdict(frontend, route)
         elements[name][_element(frontend)] = verdict
     return Table(chains, elements, affinity)
+
+
+class _Part(NamedTuple):
+    """What one route puts in the table, besides its frontends; read, never changed."""
+
+    chains: dict[str, tuple[str, ...]]
+    affinity: dict[str, int]
+    hairpin: dict[str, str]
+    elsewhere: dict[str, str]
+
+
+# Of thousands of routes few change at a time.
+@lru_cache(maxsize=16384)
+def _part_of(route: Route, around: Surroundings) -> _Part:
+    if not _NAME.fullmatch(route.key):
+        raise ValueError(f"service {route.service!r} port {route.port_name!r}: not a name that Kubernetes allows")
+    away = (t for t in route.everywhere if IPv4Address(t.address) not in around.bridge)
+    return _Part(
+        chains=dict(_route_chains(route, around)),
+        affinity={_affinity_set(route, target): route.affinity_seconds for target in _sticky(route)},
+        hairpin={f"{t.address} . {t.address}": "" for t in (*route.everywhere, *route.here)},
+        elsewhere={f"{t.address} . {route.protocol.lower()} . {t.port}": "" for t in away},
+    )
 
 
 _MAPS = ("services", "node-ports", "refused", "refused-ports", "hairpin", "elsewhere")

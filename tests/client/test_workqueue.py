@@ -132,3 +132,28 @@ def test_no_two_workers_ever_hold_one_key_and_no_request_is_lost(keys: list[str]
 
     run(play())
     assert all(last_begun[key] >= added for key, added in last_added.items())
+
+
+@in_virtual_time
+async def test_news_in_crowds_are_answered_at_once_for_a_while_and_then_ten_times_a_second():
+    queue, loop, plans = WorkQueue(), asyncio.get_running_loop(), []
+    for _ in range(100):
+        queue.add_paced("a")
+        await asyncio.sleep(0.01)
+        while len(queue):
+            plans.append(round(loop.time(), 2))
+            queue.done(await queue.get())
+
+    assert plans[:9] == [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09]
+    assert 10 <= len(plans[9:]) <= 12
+
+
+@in_virtual_time
+async def test_after_the_last_of_a_crowd_there_is_one_more_plan():
+    queue, loop = WorkQueue(), asyncio.get_running_loop()
+    for _ in range(30):
+        queue.add_paced("a")
+        if len(queue):
+            queue.done(await queue.get())
+
+    assert (await queue.get(), round(loop.time(), 1)) == ("a", 0.1)

@@ -237,3 +237,17 @@ def test_orphaning_takes_nothing_but_the_owner(owners, data):
     room.collect()
 
     assert set(room.objects) == before - {victim}
+
+
+def test_an_owner_that_waits_is_looked_at_when_the_last_who_keeps_it_goes():
+    waiting = an_object(ConfigMap, "a", deleted=True, finalizers=FOREGROUND)
+    children = [owned(f"child-{number}", waiting) for number in range(3)]
+    graph = graph_of(waiting, *children, owned("loose", waiting, blocking=False))
+
+    assert [graph.remove(child) for child in children] == [set(), set(), {waiting.metadata.uid}]
+
+
+def test_what_goes_already_is_not_looked_at_again():
+    child = owned("child", A, deleted=True)
+
+    assert graph_of(child).suspects() == set()

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from make import a_service
 
-from kubeproxy.plan import Here, plan
+from kubeproxy.plan import Here, Planner, plan
 from kubeproxy.rules import Frontend, Route, Rules, Target
 from tests.kubeproxy.slices import a_slice, an_endpoint
 from wherry.api.core.service import Service
@@ -212,3 +214,18 @@ def test_nobody_takes_over_the_cluster_ip_of_another():
     rules = plan([thief, web()], [], HERE)
 
     assert rules.by_frontend()[Frontend("10.96.0.7", "TCP", 80)].service == "default/web"
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.sampled_from(["", "zone-1"])), max_size=12))
+def test_who_plans_again_and_again_says_what_a_first_plan_would(steps: list[tuple[str, int, str]]):
+    planner, services, slices = Planner(), {}, {}
+
+    for name, endpoints, zone in steps:
+        services[name] = services.get(name) or a_service(name, cluster_ip=f"10.96.0.{ord(name)}", ports=[{"port": 80}])
+        slices[name] = a_slice(name, *(an_endpoint(f"10.244.0.{number + 1}") for number in range(endpoints)))
+        if not endpoints:
+            services.pop(name)
+        here = Here("node-1", zone=zone)
+
+        assert planner.plan(services.values(), slices.values(), here) == plan(services.values(), slices.values(), here)

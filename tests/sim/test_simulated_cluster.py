@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from wherry.api.coordination.lease import Lease
 from wherry.api.core.config_map import ConfigMap
 from wherry.api.core.node import Node
 from wherry.api.meta import find_condition
@@ -44,6 +45,16 @@ def test_one_seed_is_one_history_down_to_the_byte():
 
 def test_another_seed_is_another_history():
     assert history(1) != history(2)
+
+
+@in_virtual_time
+async def test_a_small_world_is_one_of_some_kinds_only():
+    async with SimulatedCluster(nodes=1).of(Node, Lease) as cluster:
+        await cluster.admin.create(a_config_map("unseen"))
+        await cluster.settle()
+
+        assert (await cluster.admin.list(ConfigMap)).items == []
+        assert await readiness(cluster, "node-1") == "True"
 
 
 @in_virtual_time

@@ -132,19 +132,31 @@ class _Shift:
             self._queue.add(_either(change).key)
 
     def _owned_changed(self, change: Change[Resource]) -> None:
+        add = self._adding(change)
         for obj in change:
             if obj is None:
                 continue
             owner = obj.metadata.controller
             if owner is not None and owner.uid in self._keys:
                 # By uid, as plans count: the reference may name its owner wrongly, and be deleted for that.
-                self._queue.add(self._keys[owner.uid])
+                add(self._keys[owner.uid])
             elif owner is not None and self._is_ours(owner):
                 namespace = obj.metadata.namespace if self._kind.kind.namespaced else ""
-                self._queue.add(f"{namespace}/{owner.name}" if namespace else owner.name)
+                add(f"{namespace}/{owner.name}" if namespace else owner.name)
         if change.after is not None and change.after.metadata.controller is None:
             for key in self._who_might_adopt(change.after):
                 self._queue.add(key)
+
+    def _adding(self, change: Change[Resource]) -> Callable[[str], None]:
+        """What came or goes is answered at once; what merely changed may come in crowds."""
+        before, after = change
+        if (
+            before is None
+            or after is None
+            or (before.metadata.deleted_at is None) != (after.metadata.deleted_at is None)
+        ):
+            return self._queue.add
+        return self._queue.add_paced
 
     def _is_ours(self, owner: OwnerReference) -> bool:
         group = owner.api_version.rpartition("/")[0]
@@ -161,11 +173,11 @@ class _Shift:
         notice = self._controller.notices.get(type(_either(change)))
         if notice is not None and before is not None and after is not None and notice(before) == notice(after):
             return
-        world = self._world()
+        world, add = self._world(), self._adding(change)
         for obj in change:
             if obj is not None:
                 for key in wake(obj, world):
-                    self._queue.add(key)
+                    add(key)
 
     def _world(self, key: str = "") -> World:
         return World.over(self._shelves, clock.whole_seconds(clock.now()), self._failures.get(key))

@@ -22,6 +22,10 @@ from wherry.client import backoff
 # outage.
 FIRST_RETRY_SECONDS = 0.005
 MOST_RETRY_SECONDS = 30.0
+# News that come in crowds, as of a thousand pods that start: so many at once, and later this long between two plans.
+# (Kubernetes' job controller waits a second, its endpoint controllers as long as they are told.)
+PACED_AT_ONCE = 10
+PACE_SECONDS = 0.1
 
 
 class WorkQueue:
@@ -34,6 +38,8 @@ class WorkQueue:
         self._held: set[str] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, int] = {}
+        self._paced: dict[str, float] = {}  # when its news would be through if each took PACE_SECONDS
+        self._most_paced = 1024
         self._getters: deque[asyncio.Future[None]] = deque()
 
     def __len__(self) -> int:
@@ -57,7 +63,28 @@ class WorkQueue:
         if key in self._held:
             self._dirty_if_well.add(key)
         elif key not in self._failures:
+            self.add_paced(key)
+
+    def add_paced(self, key: str) -> None:
+        """Ask for a plan because of one change of many: soon, but not as often as they come."""
+        if key in self._dirty:
+            return
+        now = asyncio.get_running_loop().time()
+        through = max(self._paced.get(key, now), now)
+        wait = through - now - (PACED_AT_ONCE - 1) * PACE_SECONDS
+        if wait <= 0:
             self.add(key)
+        elif key in self._timers and self._timers[key].when() <= now + wait:
+            return
+        else:
+            self.add_after(key, wait)
+        self._paced[key] = through + PACE_SECONDS
+        self._forget_paced(now)
+
+    def _forget_paced(self, now: float) -> None:
+        if len(self._paced) > self._most_paced:
+            self._paced = {key: through for key, through in self._paced.items() if through > now}
+            self._most_paced = 1024 + 2 * len(self._paced)
 
     def add_after(self, key: str, seconds: float) -> None:
         """Ask for a plan in a while; of several such requests the earliest counts."""
