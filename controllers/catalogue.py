@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from dataclasses import dataclass, field
+from functools import cache
 
 import controllers
 import wherry.api.kinds  # noqa: F401  # registers every kind
@@ -51,6 +52,7 @@ def controllers_for(
     return [*chosen, resource_quota_controller(watched, stillness, seconds, customs)]
 
 
+@cache
 def load() -> None:
     """Import every module of this package that may declare a controller: to add one, add its file."""
     for module in pkgutil.walk_packages(controllers.__path__, "controllers."):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Collection
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class AdmissionPlugin:
         """Raise an ApiError if the write must not happen."""
 
 
+@cache
 def load() -> None:
     """Import every plugin: to add one, add its file."""
     package = importlib.import_module("apiserver.admission")

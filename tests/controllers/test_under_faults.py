@@ -30,12 +30,19 @@ async def pods_of(cluster):
 
 
 async def watch_over(cluster):
-    """Look at the pods all the time: their number and how many serve."""
+    """Look at the pods after every change: their number and how many serve."""
+    listed = await cluster.admin.list(Pod, "default")
+    pods, since = {pod.metadata.uid: pod for pod in listed.items}, listed.revision
     while True:
-        pods = [pod for pod in await pods_of(cluster) if pod.is_active]
-        assert len(pods) <= REPLICAS + SURGE
-        assert sum(pod.status.ready for pod in pods) >= REPLICAS - UNAVAILABLE
-        await asyncio.sleep(0.02)
+        async for event in cluster.admin.watch(Pod, "default", since=since):
+            since = event.revision
+            if event.object is not None:
+                pods[event.object.metadata.uid] = event.object
+            if event.type == "DELETED":
+                del pods[event.object.metadata.uid]
+            active = [pod for pod in pods.values() if pod.is_active]
+            assert len(active) <= REPLICAS + SURGE
+            assert sum(pod.status.ready for pod in active) >= REPLICAS - UNAVAILABLE
 
 
 async def end_of(cluster):

