@@ -6,8 +6,9 @@
                 │                └─ retry_later ─► backing off                                               │
                 └───────────────────────────────────── backing off ◄─────────────────────────────────────────┘
 
-Active pods leave by priority, then in the order they became active. A pod that found no node sleeps until a plugin
-that refused it names a change as hopeful (`retry_when`). Failed attempts make the pauses between them longer.
+Active pods leave by priority, then, where there is fair share, by user, then in the order they became active. A pod
+that found no node sleeps until a plugin that refused it names a change as hopeful (`retry_when`). Failed attempts make
+the pauses between them longer; with fair share there is none after a change that could help.
 
 Pure: `now` comes from the caller, in seconds of any clock that only goes forward.
 
@@ -23,8 +24,10 @@ from enum import Enum, auto
 from itertools import count
 
 from scheduler.pods import PodView
+from scheduler.sharing.turns import Standing, Turn, Turns
 from scheduler.triggers import Added, Trigger, any_matches
 from wherry.api.core.node import Node
+from wherry.api.sharing.user import user_of
 from wherry.machinery.resource import Resource
 
 FIRST_BACKOFF_SECONDS = 1.0
@@ -63,7 +66,7 @@ class Queue:
         self._triggers: dict[str, Sequence[Trigger]] = {NOBODY: (Added(Node),), **triggers}
         self._entries: dict[str, _Entry] = {}
         self._tickets = count(1)
-        self._active: list[tuple[int, int, str]] = []
+        self._active = Turns()
         self._backing_off: list[tuple[float, int, str]] = []
         # When they came, oldest first.
         self._unschedulable: dict[str, float] = {}
@@ -91,6 +94,10 @@ class Queue:
         elif entry.state is State.UNSCHEDULABLE and _asks_differently(before, pod):
             self._wake(entry, now)  # what was refused is not what is asked now
 
+    def share_by(self, standing: Standing | None) -> None:
+        """From now on pods of equal priority go by how their users stand; None: by when they came."""
+        self._active.share_by(standing)
+
     def remove(self, uid: str) -> None:
         """A pod needs no node any more: it is bound or gone."""
         entry = self._entries.pop(uid, None)
@@ -100,10 +107,9 @@ class Queue:
     def pop(self, now: float) -> PodView | None:
         """The next pod to try, in flight from here on; None if all wait."""
         self._end_pauses(now)
-        while self._active:
-            _, ticket, uid = heapq.heappop(self._active)
-            entry = self._entries.get(uid)
-            if entry is not None and entry.ticket == ticket:
+        while (turn := self._active.next()) is not None:
+            entry = self._entries.get(turn.uid)
+            if entry is not None and entry.ticket == turn.ticket:
                 entry.state, entry.attempts = State.IN_FLIGHT, entry.attempts + 1
                 return entry.pod
         return None
@@ -178,7 +184,8 @@ class Queue:
 
     def _wake(self, entry: _Entry, now: float) -> None:
         self._stop_waiting(entry)
-        if entry.backs_off_until > now:
+        # A pause would let those go first whose turn it is not.
+        if entry.backs_off_until > now and not self._active.are_shared:
             self._back_off(entry)
         else:
             self._activate(entry)
@@ -196,7 +203,7 @@ class Queue:
 
     def _activate(self, entry: _Entry) -> None:
         entry.state, entry.ticket = State.ACTIVE, next(self._tickets)
-        heapq.heappush(self._active, (-entry.pod.spec.priority, entry.ticket, entry.pod.uid))
+        self._active.add(entry.pod.spec.priority, Turn(entry.ticket, entry.pod.uid, user_of(entry.pod.pod)))
 
 
 def _asks_differently(before: PodView, after: PodView) -> bool:

@@ -30,6 +30,7 @@ from scheduler.pods import PodView
 from scheduler.preemption.preemptor import Preemptor
 from scheduler.queue import Queue
 from scheduler.reporter import Reporter
+from scheduler.sharing.fairness import Fairness
 from scheduler.snapshot import Snapshot
 from scheduler.triggers import Trigger
 from scheduler.volumes.binder import VolumeBinder
@@ -63,6 +64,7 @@ class Scheduler:
         seed = clock.randomness().getrandbits(32)
         self._devices = Devices(client, self.snapshot, self.nodes, self._bound)
         self._binder = Binder(client, self._bound, may_act, self._devices.record)
+        self._fairness = Fairness(client, self.pods.shelf.all, self._devices.lookup.cards_of, self.queue.share_by)
         self._volumes = VolumeBinder(client, self._binder.bind, self._bound)
         self._reporter = Reporter(client, next(iter(profiles)), may_act, self._binder.rested)
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, lambda pod: self._wake(pod.pod, None))
@@ -83,11 +85,13 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             informers: tuple[Informer[Any], ...] = (self.nodes, self.namespaces, self.pods, self._preemptor.budgets)
             informers = (*informers, *self._volumes.informers, *self._devices.informers, self._gangs.informer)
+            informers = (*informers, self._fairness.shares)
             for informer in informers:
                 group.create_task(informer.run(), name=f"informer {informer.kind.kind.plural}")
             group.create_task(self._binder.run(), name="binder")
             group.create_task(self._volumes.run(), name="volumes")
             group.create_task(self._devices.run(), name="devices")
+            group.create_task(self._fairness.run(self._may_act), name="fairness")
             group.create_task(self._reporter.run(), name="reporter")
             group.create_task(self._preemptor.run(), name="preemptor")
             group.create_task(self._gangs.run(), name="gangs")
@@ -149,6 +153,7 @@ class Scheduler:
 
     async def _send(self, pod: PodView, choice: Choice, record: Record | None) -> None:
         """Have a pod bound that counts on its node already."""
+        self._fairness.hold(pod)
         if record is not None:
             self._reporter.chosen(pod, record)
         log.info("plan", pod=pod.key, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
@@ -201,6 +206,7 @@ class Scheduler:
             self._devices.settled(pod)
             return  # another scheduler was faster, and the copy shows where the pod is
         self.snapshot.remove(pod.uid)
+        self._fairness.forget(pod.uid)
         self._devices.take_back(pod)
         if latest is None or not is_there or isinstance(error, NotFound):
             self.queue.remove(pod.uid)
@@ -222,10 +228,15 @@ class Scheduler:
             self.queue.remove(uid)
             self.snapshot.remove(uid)
             self._devices.pod_changed(seen, is_there=False)
+            if after is not None and after.spec.node_name:
+                self._fairness.hold(PodView(after))
+            else:
+                self._fairness.drop(uid)
         elif after.spec.node_name:
             self.queue.remove(uid)
             self.snapshot.place(PodView(after), after.spec.node_name)
             self._devices.pod_changed(after, is_there=True)
+            self._fairness.hold(PodView(after))
         elif after.metadata.deleted_at is not None:
             self.queue.remove(uid)
         elif after.spec.scheduler_name in self._chooser and self._is_unplaced(uid):

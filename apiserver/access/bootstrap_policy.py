@@ -170,6 +170,8 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _rule(READ, "storageclasses", "storage.k8s.io"),
         _rule(READ, "priorityclasses podgroups", "scheduling.k8s.io"),
         _rule(["patch", "update"], "podgroups/status", "scheduling.k8s.io"),
+        _rule(READ, "fairshares queues", "scheduling.wherry.dev"),
+        _rule(["patch", "update"], "fairshares/status", "scheduling.wherry.dev"),
         _rule(READ, "deviceclasses resourceslices", "resource.k8s.io"),
         _rule([*READ, "patch", "update"], "resourceclaims resourceclaims/status", "resource.k8s.io"),
     ],

@@ -17,6 +17,7 @@ from scheduler.pods.devices import DeviceNeeds
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.resource.device_class import DeviceClass
+from wherry.api.resource.gpu import DRIVER, RESOURCE
 from wherry.api.resource.pod_claims import claim_names
 from wherry.api.resource.resource_claim import MAX_RESERVATIONS, AllocationResult, ResourceClaim
 from wherry.client.world import Shelf
@@ -72,6 +73,18 @@ class Lookup:
                 raise Missing(f'resourceclaim "{name}" not found')
             self._check(claim, pod, is_own=use.resource_claim_name is None)
             yield claim
+
+    def cards_of(self, pod: PodView) -> float:
+        """How many cards it counts, and has by its claims."""
+        counted = pod.requests.get(RESOURCE, 0)
+        if not pod.spec.resource_claims:
+            return counted
+        try:
+            found = [self.allocation(claim) for claim in self.claims_of(pod.pod)]
+        except Missing:
+            return counted
+        results = (each for allocation in found if allocation for each in allocation.devices.results)
+        return counted + sum(1 for each in results if each.driver == DRIVER)
 
     def _check(self, claim: ResourceClaim, pod: Pod, *, is_own: bool) -> None:
         name = claim.metadata.name

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from scheduler.devices.inventory import Device, DeviceId, Inventory
 from scheduler.pods import PodView
 from wherry.api.core.pod import Pod
-from wherry.api.resource.gpu import RESOURCE, granted_to
+from wherry.api.resource.gpu import DRIVER, RESOURCE, granted_to
 from wherry.api.resource.resource_claim import ResourceClaim
-from wherry.api.scheduling.sharing import bound_at, user_of
+from wherry.api.sharing.user import bound_at, user_of
 
 
 class Card(NamedTuple):
@@ -64,6 +64,12 @@ def idle_cards(holdings: Iterable[Holding], inventory: Inventory) -> dict[str, l
         ]
         for node in sorted(inventory.nodes)
     }
+
+
+def cards_claimed(claims: Iterable[ResourceClaim]) -> dict[str, int]:
+    """How many cards each pod has by its claims, by the pod's uid."""
+    found = {uid: sum(1 for id in ids if id.driver == DRIVER) for uid, ids in _claimed(claims).items()}
+    return {uid: number for uid, number in found.items() if number}
 
 
 def _known(ids: Iterable[DeviceId], devices: Mapping[DeviceId, Device]) -> list[Device]:

@@ -60,3 +60,39 @@ def test_who_holds_which_cards(cluster, kubectl):
     assert [card["uuid"] for card in item["cards"]] == ["GPU-fake-1-0", "GPU-fake-1-1"]
     assert ask(cluster, "who", "--user", "bob")[0] == "nobody holds a card"
     kubectl("delete", "pod", "train", "--wait=true")
+
+
+def an_object(kind, name, spec):
+    metadata = {"name": name}
+    return {"apiVersion": "scheduling.wherry.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def test_with_fair_share_who_has_had_less_is_next_and_everybody_can_see_it(cluster, kubectl):
+    assert ask(cluster, "fairshare")[0].startswith("fair share is off")
+    assert "must be a duration" in kubectl("apply", "-f-", given=an_object("FairShare", "default", {"halfLife": "7d"}))
+    kubectl("apply", "-f-", given=an_object("FairShare", "default", {"weights": {"bob": 2}}))
+    kubectl("apply", "-f-", given=a_pod("all", {"nvidia.com/gpu": "4"}, user="alice"))
+    assert wait(kubectl, "all")
+    for name, user in (("more", "alice"), ("first", "bob"), ("second", "bob")):
+        kubectl("apply", "-f-", given=a_pod(name, {"nvidia.com/gpu": "3"}, user=user))
+        assert wait(kubectl, name, "PodScheduled=false")
+
+    line = json.loads("\n".join(ask(cluster, "queue", "-o", "json")))["items"]
+    head, alice, note = ask(cluster, "fairshare")
+
+    assert [(each["place"], each["pod"], each["why"]) for each in line] == [
+        (place, name, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu." + NO_VICTIMS)
+        for place, name in enumerate(("first", "second", "more"), 1)
+    ]
+    assert head.split() == ["TURN", "USER", "GPU-HOURS", "CPU-HOURS", "SHARE", "WEIGHT", "HOLDS", "WAITING"]
+    assert alice.split()[0:2] + alice.split()[4:] == ["1", "alice", "100%", "1", "4", "1"]
+    assert note == "use counts half after 168h; a core counts 10m of a card"
+    kubectl("delete", "pod", "all", "--wait=true")
+    assert wait(kubectl, "first")
+    assert "168h" in kubectl("get", "fairshares")
+    assert "After this time use counts half" in kubectl("explain", "fairshare.spec.halfLife")
+    kubectl("delete", "pod", "first", "second", "more", "--wait=true")
+    kubectl("delete", "fairshare", "default")
+
+
+NO_VICTIMS = " preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."

@@ -15,6 +15,8 @@ VERBS = {
     "why": "Explain why a pod is on its node, or why it has none and what would have to change.",
     "plan": "Tell whether a manifest's pods would get nodes now, and which, without placing anything.",
     "who": "Show who holds which cards, where, and since when.",
+    "queue": "Show the pods that wait for a node, in the order in which they are tried, and why each waits.",
+    "fairshare": "Show what everybody has used, which share that is, and whose turn it is.",
     "simulate": "Replay a workload on pretended nodes and compare policies of scheduling.",
 }
 

@@ -1,6 +1,7 @@
 """Kubernetes' published schema as data (fields, types, merge keys), and the one walker over it.
 
-`definitions.json` holds every stable kind of Kubernetes 1.37 (written by `scripts/extract_schema.py`); a CRD's
+`definitions.json` holds every stable kind of Kubernetes 1.37 (written by `scripts/extract_schema.py`),
+`own_definitions.json` those of `scheduling.wherry.dev` (written by hand); a CRD's
 structural schema builds the same `Schema` nodes. Structural validation, unknown and duplicate fields, pruning,
 defaulting, strategic merge, server-side apply, OpenAPI and `kubectl explain` all read them, so built-in and custom
 kinds go one way.

@@ -183,6 +183,6 @@ def kinds() -> dict[tuple[str, str], str]:
 @cache
 def published() -> dict[str, dict[str, Any]]:
     """The raw definitions, name to OpenAPI v3 schema. Shared; must not be changed."""
-    data = resources.files(__package__).joinpath("definitions.json").read_bytes()
-    definitions: dict[str, dict[str, Any]] = orjson.loads(data)
-    return definitions
+    files = (resources.files(__package__).joinpath(name) for name in ("definitions.json", "own_definitions.json"))
+    kubernetes, own = (orjson.loads(file.read_bytes()) for file in files)
+    return {**kubernetes, **own}
