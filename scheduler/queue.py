@@ -153,6 +153,11 @@ class Queue:
         if entry is not None and entry.state is State.UNSCHEDULABLE:
             self._wake(entry, now)
 
+    def wake_all(self, now: float) -> None:
+        """Rules changed by which pods are refused: all are tried again."""
+        for uid in tuple(self._unschedulable):
+            self._wake(self._entries[uid], now)
+
     def next_at(self) -> float | None:
         """When a pause ends, if nothing happens before."""
         pauses = [self._backing_off[0][0]] if self._backing_off else []

@@ -30,7 +30,7 @@ from scheduler.pods import PodView
 from scheduler.preemption.preemptor import Preemptor
 from scheduler.queue import Queue
 from scheduler.reporter import Reporter
-from scheduler.sharing.fairness import Fairness
+from scheduler.sharing.room import Sharing
 from scheduler.snapshot import Snapshot
 from scheduler.triggers import Trigger
 from scheduler.volumes.binder import VolumeBinder
@@ -64,34 +64,36 @@ class Scheduler:
         seed = clock.randomness().getrandbits(32)
         self._devices = Devices(client, self.snapshot, self.nodes, self._bound)
         self._binder = Binder(client, self._bound, may_act, self._devices.record)
-        self._fairness = Fairness(client, self.pods.shelf.all, self._devices.lookup.cards_of, self.queue.share_by)
+        self._sharing = Sharing(client, self.pods, self.namespaces, self._devices.lookup.cards_of, self.queue)
         self._volumes = VolumeBinder(client, self._binder.bind, self._bound)
         self._reporter = Reporter(client, next(iter(profiles)), may_act, self._binder.rested)
-        self._preemptor = Preemptor(client, self.snapshot, self._reporter, lambda pod: self._wake(pod.pod, None))
+        freed, lent = lambda pod: self._wake(pod.pod, None), self._sharing.limits.lent
+        self._preemptor = Preemptor(client, self.snapshot, self._reporter, freed, lent)
         self._chooser = Chooser(self.snapshot, profiles, self._preemptor, seed)
         people = (self._reporter, self._preemptor)
         self._mover = Mover(client, profiles, self.snapshot, self._chooser, people)
         self._gangs = Gangs(client, profiles, self.snapshot, self.queue, (*people, self._mover), self._woken.set)
-        self._tables = Tables(self.snapshot, self._chooser, self._devices, self._viewed)
+        self._tables = Tables(self.snapshot, self._chooser, self._devices, self._viewed, self._sharing.limits)
         self._attention = Attention()
         self.pods.subscribe(self._pod_changed)
         self.nodes.subscribe(self._node_changed)
         self.namespaces.subscribe(self._namespace_changed)
         for informer in (self._gangs.informer, *self._volumes.informers, *self._devices.informers):
             informer.subscribe(lambda change: self._wake(*change))
+        self._sharing.queues.subscribe(lambda _: self._wake_all())
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             informers: tuple[Informer[Any], ...] = (self.nodes, self.namespaces, self.pods, self._preemptor.budgets)
             informers = (*informers, *self._volumes.informers, *self._devices.informers, self._gangs.informer)
-            informers = (*informers, self._fairness.shares)
+            informers = (*informers, *self._sharing.informers)
             for informer in informers:
                 group.create_task(informer.run(), name=f"informer {informer.kind.kind.plural}")
             group.create_task(self._binder.run(), name="binder")
             group.create_task(self._volumes.run(), name="volumes")
             group.create_task(self._devices.run(), name="devices")
-            group.create_task(self._fairness.run(self._may_act), name="fairness")
+            group.create_task(self._sharing.fairness.run(self._may_act), name="fairness")
             group.create_task(self._reporter.run(), name="reporter")
             group.create_task(self._preemptor.run(), name="preemptor")
             group.create_task(self._gangs.run(), name="gangs")
@@ -149,11 +151,11 @@ class Scheduler:
         await self._send(pod, choice, record)
 
     def _viewed(self, pod: PodView) -> PodView:
-        return self._devices.lookup.view(self._volumes.lookup.view(pod))
+        return self._sharing.limits.view(self._devices.lookup.view(self._volumes.lookup.view(pod)))
 
     async def _send(self, pod: PodView, choice: Choice, record: Record | None) -> None:
         """Have a pod bound that counts on its node already."""
-        self._fairness.hold(pod)
+        self._sharing.hold(pod)
         if record is not None:
             self._reporter.chosen(pod, record)
         log.info("plan", pod=pod.key, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
@@ -206,7 +208,7 @@ class Scheduler:
             self._devices.settled(pod)
             return  # another scheduler was faster, and the copy shows where the pod is
         self.snapshot.remove(pod.uid)
-        self._fairness.forget(pod.uid)
+        self._sharing.forget(pod.uid)
         self._devices.take_back(pod)
         if latest is None or not is_there or isinstance(error, NotFound):
             self.queue.remove(pod.uid)
@@ -229,14 +231,14 @@ class Scheduler:
             self.snapshot.remove(uid)
             self._devices.pod_changed(seen, is_there=False)
             if after is not None and after.spec.node_name:
-                self._fairness.hold(PodView(after))
+                self._sharing.finished(after)
             else:
-                self._fairness.drop(uid)
+                self._sharing.gone(uid)
         elif after.spec.node_name:
             self.queue.remove(uid)
             self.snapshot.place(PodView(after), after.spec.node_name)
             self._devices.pod_changed(after, is_there=True)
-            self._fairness.hold(PodView(after))
+            self._sharing.hold(PodView(after))
         elif after.metadata.deleted_at is not None:
             self.queue.remove(uid)
         elif after.spec.scheduler_name in self._chooser and self._is_unplaced(uid):
@@ -267,6 +269,10 @@ class Scheduler:
 
     def _wake(self, before: Resource | None, after: Resource | None) -> None:
         self.queue.wake(before, after, self._now())
+        self._woken.set()
+
+    def _wake_all(self) -> None:
+        self.queue.wake_all(self._now())
         self._woken.set()
 
     async def _pause(self) -> None:

@@ -31,7 +31,9 @@ def hints(pod: PodView, judgement: Judgement, held: Mapping[str, Held], now: dat
         yield f"it is not looked at before its scheduling gates are removed: {gates}"
     if preemption.victims:
         victims = ", ".join(victim.key for victim in preemption.victims)
-        yield f"it is more important than {victims} on {preemption.node}, which would make way"
+        is_lower = all(victim.spec.priority < pod.spec.priority for victim in preemption.victims)
+        claim = "it is more important than" if is_lower else "its queue takes back what is its own from"
+        yield f"{claim} {victims} on {preemption.node}, which would make way"
     yield from _never_enough(decision)
     near = sorted(_rows_that_lack_only(decision), key=lambda row: (_shortage(decision, row), decision.nodes[row]))
     for row in near[:MOST_NODES]:

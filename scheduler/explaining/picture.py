@@ -24,6 +24,7 @@ from scheduler.pods import PodView
 from scheduler.preemption.budgets import Budgets
 from scheduler.preemption.nominations import Nominations
 from scheduler.preemption.plan import NEVER, Ground, Preemption, preempt
+from scheduler.sharing.limits import Limits
 from scheduler.snapshot import Snapshot
 from scheduler.volumes.lookup import Lookup
 from wherry.api.core.namespace import Namespace
@@ -33,16 +34,27 @@ from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.core.pod import Pod
 from wherry.api.policy.disruption_budget import PodDisruptionBudget
 from wherry.api.scheduling.pod_group import PodGroup
+from wherry.api.sharing.queue import Queue
 from wherry.api.storage.storage_class import StorageClass
 from wherry.client.http import Client
 from wherry.client.world import Shelf
+from wherry.machinery.errors import NotFound
 from wherry.machinery.resource import Resource
 
 _KINDS: tuple[type[Resource], ...] = (
     *(Node, Pod, Namespace, PodDisruptionBudget),
     *(PersistentVolumeClaim, PersistentVolume, StorageClass, PodGroup),
     *thought_devices.KINDS,
+    Queue,
 )
+
+
+def shelf_of(objects: Iterable[Any]) -> Shelf[Any]:
+    """Objects of a kind as informers keep them."""
+    shelf: Shelf[Any] = Shelf()
+    for obj in objects:
+        shelf.put(obj)
+    return shelf
 
 
 class Judgement(NamedTuple):
@@ -60,10 +72,7 @@ class Objects:
 
     def shelf(self, kind: type[Resource]) -> Shelf[Any]:
         """The objects of one kind."""
-        shelf: Shelf[Any] = Shelf()
-        for obj in self.of.get(kind, ()):
-            shelf.put(obj)
-        return shelf
+        return shelf_of(self.of.get(kind, ()))
 
 
 class Picture:
@@ -84,7 +93,10 @@ class Picture:
             self.snapshot.set_namespace(namespace.metadata.name, namespace.metadata.labels)
         for group in objects.of.get(PodGroup, ()):
             self.groups.put(group)
-        self._put_down(objects.of.get(Pod, ()))
+        pods = objects.of.get(Pod, ())
+        self._limits = Limits(objects.shelf(Queue), objects.shelf(Namespace), lambda: pods)
+        self._limits.count_anew()
+        self._put_down(pods)
         self._devices = ThoughtDevices(objects.of, self.snapshot)
 
     @classmethod
@@ -92,10 +104,8 @@ class Picture:
         cls, client: Client, profiles: Mapping[str, Sequence[Plugin]], and_with: Iterable[Resource] = ()
     ) -> Self:
         """The cluster as it is now, and with these objects as well where it has none of their name."""
-        listed = await asyncio.gather(*(client.list(kind) for kind in _KINDS))
-        found: dict[type[Resource], Sequence[Any]] = {
-            kind: listing.items for kind, listing in zip(_KINDS, listed, strict=True)
-        }
+        listed = await asyncio.gather(*(_listed(client, kind) for kind in _KINDS))
+        found: dict[type[Resource], Sequence[Any]] = dict(zip(_KINDS, listed, strict=True))
         for obj in and_with:
             if all(obj.key != known.key for known in found[type(obj)]):
                 found[type(obj)] = (*found[type(obj)], obj)
@@ -103,7 +113,13 @@ class Picture:
 
     def view(self, pod: Pod) -> PodView:
         """The pod with what its claims ask for."""
-        return self._devices.view(self._lookup.view(PodView(pod)))
+        return self._limits.view(self._devices.view(self._lookup.view(PodView(pod))))
+
+    def forget(self, pod: Pod) -> None:
+        """From now on the pod counts on no node."""
+        uid = PodView(pod).uid
+        self.snapshot.remove(uid)
+        self._limits.drop(uid)
 
     def imagined(self, pod: Pod) -> Pod:
         """A pod that does not exist yet, with the claims that would be made for it."""
@@ -114,9 +130,11 @@ class Picture:
         for victim in victims:
             self.snapshot.remove(victim.uid)
             self._devices.drop(victim)
+            self._limits.drop(victim.uid)
         if node:
             self.snapshot.place(pod, node)
             self._devices.take(pod, node)
+            self._limits.hold(pod)
 
     def panel(self, pod: PodView) -> Panel:
         """The plugins of the pod's profile."""
@@ -125,6 +143,7 @@ class Picture:
     def lift(self, pod: PodView) -> None:
         """From now on the pod is not there any more, with nothing left of it."""
         self.snapshot.remove(pod.uid)
+        self._limits.drop(pod.uid)
         self._devices.let_go(pod)
 
     def judged(self, pod: PodView, *, preempts: bool = True) -> Judgement:
@@ -137,7 +156,8 @@ class Picture:
                 return Judgement(decision)
             if pod.spec.preemption_policy == "Never":
                 return Judgement(decision, Preemption(message=NEVER))
-            return Judgement(decision, preempt(pod, decision, Ground(self.snapshot, panel, self.budgets)))
+            ground = Ground(self.snapshot, panel, self.budgets, lent=self._limits.lent(pod))
+            return Judgement(decision, preempt(pod, decision, ground))
 
     def _put_down(self, pods: Iterable[Pod]) -> None:
         for pod in pods:
@@ -148,3 +168,10 @@ class Picture:
                 self.snapshot.place(PodView(pod), pod.spec.node_name)
             elif pod.status.nominated_node_name:
                 self._nominations.nominate(PodView(pod), pod.status.nominated_node_name)
+
+
+async def _listed(client: Client, kind: type[Resource]) -> Sequence[Resource]:
+    try:
+        return (await client.list(kind)).items
+    except NotFound:
+        return ()  # a cluster without such a kind has none of it

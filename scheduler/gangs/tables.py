@@ -9,6 +9,7 @@ from scheduler.devices.room import Devices
 from scheduler.gangs.making_way import Offer
 from scheduler.gangs.plan import Found
 from scheduler.pods import PodView
+from scheduler.sharing.limits import Limits
 from scheduler.snapshot import Snapshot
 
 
@@ -16,9 +17,15 @@ class Tables:
     """The board on which a gang is planned; `view` adds to a pod what its claims ask for."""
 
     def __init__(
-        self, snapshot: Snapshot, chooser: Chooser, devices: Devices, view: Callable[[PodView], PodView]
+        self,
+        snapshot: Snapshot,
+        chooser: Chooser,
+        devices: Devices,
+        view: Callable[[PodView], PodView],
+        limits: Limits,
     ) -> None:
-        self._snapshot, self._chooser, self._devices, self._view = snapshot, chooser, devices, view
+        self._snapshot, self._chooser, self._devices = snapshot, chooser, devices
+        self._view, self._limits = view, limits
 
     def find(self, pod: PodView) -> Found:
         """The best node now."""
@@ -34,11 +41,13 @@ class Tables:
         if self._devices.take(pod, node):
             return False
         self._snapshot.place(pod, node)
+        self._limits.hold(pod)
         return True
 
     def lift(self, pod: PodView) -> None:
         """The pod does not count any more."""
         self._snapshot.remove(pod.uid)
+        self._limits.drop(pod.uid)
         self._devices.let_go(pod)
 
     def fits_but_for_others(self, pod: PodView, node: str) -> bool:
@@ -47,7 +56,7 @@ class Tables:
 
     def without_devices(self) -> Amounts:
         """The same, for thinking about what is still in use: nobody picks cards that others have."""
-        return Amounts(self._snapshot, self._chooser, self._devices, self._view)
+        return Amounts(self._snapshot, self._chooser, self._devices, self._view, self._limits)
 
 
 class Amounts(Tables):
@@ -62,17 +71,21 @@ class Amounts(Tables):
         """From now on these are gone."""
         for victim in victims:
             self._snapshot.remove(victim.uid)
+            self._limits.drop(victim.uid)
 
     def call_back(self, victims: Iterable[PodView], node: str) -> None:
         """From now on these are on the node again."""
         for victim in victims:
             self._snapshot.place(victim, node)
+            self._limits.hold(victim)
 
     def put(self, pod: PodView, node: str) -> bool:
         """From now on the pod counts on the node."""
         self._snapshot.place(pod, node)
+        self._limits.hold(pod)
         return True
 
     def lift(self, pod: PodView) -> None:
         """The pod does not count any more."""
         self._snapshot.remove(pod.uid)
+        self._limits.drop(pod.uid)

@@ -37,11 +37,15 @@ class HostPort(NamedTuple):
 class PodView:
     """A pod with what it asks of a node; what its `volumes` and `devices` ask, others must say: their `lookup.py`.
 
+    `quota` says why its queue keeps it waiting; nothing if it does not.
+
     Everything else is worked out when first read, and kept.
     """
 
-    def __init__(self, pod: Pod, volumes: VolumeNeeds = NO_VOLUMES, devices: DeviceNeeds = NO_DEVICES) -> None:
-        self.pod, self.volumes, self.devices = pod, volumes, devices
+    def __init__(
+        self, pod: Pod, volumes: VolumeNeeds = NO_VOLUMES, devices: DeviceNeeds = NO_DEVICES, quota: str = ""
+    ) -> None:
+        self.pod, self.volumes, self.devices, self.quota = pod, volumes, devices, quota
         self._signed: tuple[tuple[str, ...], bytes] | None = None
 
     @property

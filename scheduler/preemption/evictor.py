@@ -29,13 +29,15 @@ ATTEMPTS = 8
 FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS = 0.1, 5.0
 
 
-def disrupted(victim: Pod, scheduler: str, now: datetime) -> dict[str, Any]:
+def disrupted(victim: Pod, preemptor: PodView, now: datetime) -> dict[str, Any]:
     """The strategic merge patch of a victim's status."""
+    is_lower = victim.spec.priority < preemptor.spec.priority
+    why = "accommodate a higher priority pod" if is_lower else "give back what its queue had borrowed"
     condition = {
         "type": "DisruptionTarget",
         "status": "True",
         "reason": REASON,
-        "message": f"{scheduler}: preempting to accommodate a higher priority pod",
+        "message": f"{preemptor.spec.scheduler_name}: preempting to {why}",
         "lastProbeTime": None,
         "lastTransitionTime": time_text(now),
         "observedGeneration": victim.metadata.generation,
@@ -75,7 +77,7 @@ class Evictor:
 
     async def _evict(self, victim: PodView, preemptor: PodView, node: str) -> bool:
         pod = victim.pod
-        reason = disrupted(pod, preemptor.spec.scheduler_name, clock.now())
+        reason = disrupted(pod, preemptor, clock.now())
         key, uid = pod.metadata, pod.metadata.uid
         if not await self._written(victim, lambda: self._patch(pod, reason)):
             return False

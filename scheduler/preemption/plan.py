@@ -12,7 +12,7 @@ Kubernetes: DefaultPreemption's PostFilter. Differs: nodes are looked at from th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from scheduler.cycle.decision import Decision
 from scheduler.cycle.panel import Panel
 from scheduler.pods import PodView
 from scheduler.preemption.budgets import Budgets
+from scheduler.preemption.reclaim import reclaimed
 from scheduler.preemption.victims import Candidate, Spare, Trial, choose
 from scheduler.snapshot import Snapshot
 
@@ -50,13 +51,17 @@ Memory = dict[str, tuple[Cause, Candidate]]
 
 
 class Ground(NamedTuple):
-    """What a preemption is planned on; with a `memory` candidates are found again that are as they were."""
+    """What a preemption is planned on; with a `memory` candidates are found again that are as they were.
+
+    `lent` are pods, by uid, that hold what is the own of the pod's queue, and make way whatever their priority.
+    """
 
     snapshot: Snapshot
     panel: Panel
     budgets: Budgets = Budgets()
     limits: Limits = Limits()
     memory: Memory | None = None
+    lent: Collection[str] = ()
 
 
 class Preemption(NamedTuple):
@@ -71,6 +76,15 @@ def preempt(pod: PodView, decision: Decision, ground: Ground) -> Preemption:
     """Who makes way for the pod that this decision leaves without a node."""
     if not decision.nodes:
         return Preemption()
+    found = _by_priority(pod, decision, ground)
+    if not found.node and ground.lent:
+        trial = Trial(pod, ground.snapshot, ground.panel)
+        given = reclaimed(pod, decision.nodes, ground.lent, ground.snapshot, trial, ground.budgets)
+        return Preemption(given.node, given.victims) if given else found
+    return found
+
+
+def _by_priority(pod: PodView, decision: Decision, ground: Ground) -> Preemption:
     priority = pod.spec.priority
     if priority in decision.hopeless:
         return Preemption(message=decision.hopeless[priority])

@@ -8,7 +8,7 @@ Kubernetes: DefaultPreemption and its executor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
@@ -33,12 +33,20 @@ log = structlog.get_logger()
 
 
 class Preemptor:
-    """See the module. `freed` hears of pods whose room is not kept any more."""
+    """See the module.
+
+    `freed` hears of pods whose room is not kept any more; `lent` says who holds what is the own of a pod's queue.
+    """
 
     def __init__(
-        self, client: Client, snapshot: Snapshot, reporter: Reporter, freed: Callable[[PodView], None]
+        self,
+        client: Client,
+        snapshot: Snapshot,
+        reporter: Reporter,
+        freed: Callable[[PodView], None],
+        lent: Callable[[PodView], Collection[str]] = lambda _: (),
     ) -> None:
-        self._snapshot, self._reporter, self.freed = snapshot, reporter, freed
+        self._snapshot, self._reporter, self.freed, self._lent = snapshot, reporter, freed, lent
         self.nominations = Nominations(snapshot)
         self.budgets = Informer(client, PodDisruptionBudget)
         self.budgets.subscribe(lambda _: self._forget_budgets())
@@ -64,10 +72,11 @@ class Preemptor:
         nominated = self.nominations.node_of(pod.uid)
         if pod.spec.preemption_policy == "Never":
             return Preemption(nominated, message=NEVER)
-        if self.is_under_way(pod, nominated):
+        lent = self._lent(pod)
+        if self.is_under_way(pod, nominated, lent):
             return Preemption(nominated, message=UNDER_WAY)
         limits = Limits(plugin.args.min_candidate_nodes_percentage, plugin.args.min_candidate_nodes_absolute)
-        return preempt(pod, decision, Ground(self._snapshot, panel, self.known_budgets, limits, self._memory))
+        return preempt(pod, decision, Ground(self._snapshot, panel, self.known_budgets, limits, self._memory, lent))
 
     @property
     def known_budgets(self) -> Budgets:
@@ -129,10 +138,11 @@ class Preemptor:
     def _forget_budgets(self) -> None:
         self._budgets = None
 
-    def is_under_way(self, pod: PodView, node: str) -> bool:
+    def is_under_way(self, pod: PodView, node: str, lent: Collection[str] = ()) -> bool:
         """Whether somebody on the node is on the way out because others preempted him."""
-        lower = (each for each in self._snapshot.pods_on(node).values() if each.spec.priority < pod.spec.priority)
-        return any(each.uid in self._sent_away or _is_preempted(each.pod) for each in lower)
+        there = self._snapshot.pods_on(node).values()
+        yielding = (each for each in there if each.spec.priority < pod.spec.priority or each.uid in lent)
+        return any(each.uid in self._sent_away or _is_preempted(each.pod) for each in yielding)
 
     def _failed(self, pod: PodView, victims: Sequence[PodView]) -> None:
         self._sent_away.difference_update(victim.uid for victim in victims)

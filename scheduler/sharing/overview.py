@@ -5,12 +5,14 @@ What `wherry queue` and `wherry fairshare` show: the same count and the same ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
 from scheduler.pods import PodView
 from scheduler.sharing.holdings import cards_claimed
+from scheduler.sharing.quotas import Book
 from scheduler.sharing.standing import Account, Rules, accounts
 from scheduler.sharing.tally import Tally, base_of, span_of
 from scheduler.sharing.turns import Turn, Turns
@@ -78,6 +80,26 @@ def line_up(pods: Iterable[Pod], order: Order) -> list[Waiting]:
         *(Waiting(place, pod, _why(pod)) for place, pod in enumerate(in_order, 1)),
         *(Waiting(0, pod, _gates(pod)) for pod in gated),
     ]
+
+
+class QueueUse(NamedTuple):
+    """What a queue has of a resource, and what its pods hold and borrow of it; so many pods of it wait."""
+
+    queue: str
+    resource: str
+    nominal: int
+    used: int
+    borrowed: int
+    waiting: int
+
+
+def uses_of(book: Book, waiting: Iterable[str]) -> Iterator[QueueUse]:
+    """How it stands with each queue; `waiting` are the queues of the pods that wait."""
+    numbers = Counter(waiting)
+    for name, quota in sorted(book.quotas.items()):
+        for resource, nominal in sorted(quota.nominal.items()):
+            used, borrowed = book.used(name, resource), book.borrowed(name, resource)
+            yield QueueUse(name, resource, nominal, used, borrowed, numbers[name])
 
 
 def _came(pod: Pod) -> tuple[bool, datetime | None, str]:

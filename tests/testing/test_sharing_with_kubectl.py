@@ -96,3 +96,29 @@ def test_with_fair_share_who_has_had_less_is_next_and_everybody_can_see_it(clust
 
 
 NO_VICTIMS = " preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+
+
+def test_a_queue_borrows_gives_back_and_says_so(cluster, kubectl):
+    queues = [an_object("Queue", name, {"nominal": {"nvidia.com/gpu": 2}}) for name in ("nlp", "vision")]
+    refused = kubectl("apply", "-f-", given=an_object("Queue", "q", {"borrowingLimit": {"cpu": 1}}))
+    assert "spec.borrowingLimit[cpu]: Forbidden: there is no nominal amount of it to go beyond" in refused
+    for queue in queues:
+        assert "created" in kubectl("apply", "-f-", given=queue)
+    for number in range(4):
+        kubectl("apply", "-f-", given=a_pod(f"nlp-{number}", {"nvidia.com/gpu": "1"}, queue="nlp"))
+        assert wait(kubectl, f"nlp-{number}")
+    kubectl("apply", "-f-", given=a_pod("beyond", {"nvidia.com/gpu": "1"}, queue="nlp"))
+    assert wait(kubectl, "beyond", "PodScheduled=false")
+
+    why = "queue nlp: 1 nvidia.com/gpu wanted; of its 2 it uses 4, and it may borrow 0"
+    waits = kubectl("get", "pod", "beyond", "-o", "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}")
+    assert waits.startswith(f"0/1 nodes are available: {why}.")
+    assert any(why in line for line in ask(cluster, "why", "pod/beyond"))
+    assert ask(cluster, "queue")[-2].split() == ["nlp", "nvidia.com/gpu", "2", "4", "2", "1"]
+    kubectl("apply", "-f-", given=a_pod("mine", {"nvidia.com/gpu": "2"}, queue="vision"))
+    assert wait(kubectl, "mine")
+    reclaimed = kubectl("get", "events", "--field-selector=reason=Preempted", "-o", "name").split()
+    assert len(reclaimed) == 2
+    assert "nvidia.com/gpu=2   whatever is idle" in kubectl("get", "queues")
+    kubectl("delete", "pod", "--all", "--wait=true")
+    kubectl("delete", "queue", "--all")

@@ -24,6 +24,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
-def as_json(items: Sequence[Any]) -> str:
-    """A list of objects, as a program reads it."""
-    return json.dumps({"items": list(items)}, indent=2)
+def as_json(items: Sequence[Any], **more: Any) -> str:
+    """A list of objects, and what goes with it, as a program reads it."""
+    return json.dumps({"items": list(items), **more}, indent=2)

@@ -114,13 +114,13 @@ def _lines(known: _Known, rules: Mapping[str, Sequence[Plugin]], most: int) -> I
         yield from list(record.lines())[1:]
     if pod is None or picture is None:
         return
-    view = picture.view(pod)
     if pod.spec.scheduler_name not in rules:
         yield f"its scheduler is {pod.spec.scheduler_name}; this is what {next(iter(rules))} would say"
     if pod.spec.node_name:
         since = age_text(pod.status.start_time or pod.metadata.created_at, clock.now())
         yield f"{pod.key} is on {pod.spec.node_name} for {since}; as the nodes are now, without it:"
-        picture.snapshot.remove(view.uid)
+        picture.forget(pod)
+    view = picture.view(pod)
     yield from _with_its_gang(view, picture, most)
     if not view.spec.node_name:
         moves = most_moves(rules.get(pod.spec.scheduler_name) or next(iter(rules.values())))
