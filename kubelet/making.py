@@ -123,7 +123,7 @@ async def _gather(charge: Charge, step: Start) -> Ingredients:
         *await asyncio.to_thread(_volume_mounts, charge, container, env),
         *_own_mounts(charge, container, message_file),
     )
-    counted = host.gpus.allocate(pod, container, host.recorded())
+    counted = (*host.gpus.allocate(pod, container, host.recorded()), *host.gpus.share(pod, container))
     return Ingredients(
         env=env,
         mounts=mounts,

@@ -19,7 +19,7 @@ from kubelet.resources.machine import Machine, Pressure, read_pressure
 from kubelet.runtime.base import Engine, Image, Runtime, RuntimeFailure
 from wherry.api.coordination.lease import Lease
 from wherry.api.core.node import Node
-from wherry.api.resource.gpu import RESOURCE
+from wherry.api.resource.gpu import MEMORY, RESOURCE, memory_of
 from wherry.api.storage.provisioning import FOLDER
 from wherry.client import clock
 from wherry.client.http import Client
@@ -52,18 +52,22 @@ def capacity(machine: Machine, gpus: Gpus, max_pods: int) -> dict[str, Quantity]
         "hugepages-2Mi": Quantity(),
         "pods": Quantity.from_value(max_pods),
     }
-    return amounts | ({RESOURCE: Quantity.from_value(len(gpus.ids))} if gpus.ids else {})
+    return amounts | _cards(len(gpus.ids), memory_of(gpus.cards)) if gpus.ids else amounts
 
 
 def allocatable(machine: Machine, gpus: Gpus, max_pods: int) -> dict[str, Quantity]:
     """What of it pods may use: less what eviction keeps free, and devices that do not work."""
     amounts = capacity(machine, gpus, max_pods)
     if gpus.ids:
-        amounts[RESOURCE] = Quantity.from_value(len(gpus.healthy_ids))
+        amounts |= _cards(len(gpus.healthy_ids), memory_of(card for card in gpus.cards if card.is_healthy))
     memory = max(0, machine.memory_bytes - _RESERVED_MEMORY_BYTES)
     amounts["memory"] = Quantity.from_value(memory, Format.BINARY_SI)
     amounts["ephemeral-storage"] = Quantity.from_value(machine.disk_bytes * 9 // 10)
     return amounts
+
+
+def _cards(number: int, memory_bytes: int) -> dict[str, Quantity]:
+    return {RESOURCE: Quantity.from_value(number), MEMORY: Quantity.from_value(memory_bytes, Format.BINARY_SI)}
 
 
 def node_manifest(settings: Settings, machine: Machine, pod_cidr: str) -> Json:

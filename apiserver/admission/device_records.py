@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
 from apiserver.writing.rest import Write
-from wherry.api.resource.gpu import GRANTED
+from wherry.api.resource.gpu import GRANTED, SHARE
+
+RECORDS = (GRANTED, SHARE)
 
 
 class DeviceRecords(AdmissionPlugin):
@@ -18,9 +21,13 @@ class DeviceRecords(AdmissionPlugin):
     async def mutate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         if write.subresource == "binding":
             return
-        before = ((old or {}).get("metadata", {}).get("annotations") or {}).get(GRANTED)
+        before = _records(((old or {}).get("metadata", {}).get("annotations")) or {})
         annotations = draft["metadata"].get("annotations") or {}
-        if annotations.get(GRANTED) == before:
+        if _records(annotations) == before:
             return
-        kept = {name: text for name, text in annotations.items() if name != GRANTED}
-        draft["metadata"]["annotations"] = kept | ({} if before is None else {GRANTED: before})
+        kept = {name: text for name, text in annotations.items() if name not in RECORDS}
+        draft["metadata"]["annotations"] = kept | before
+
+
+def _records(annotations: Mapping[str, str]) -> dict[str, str]:
+    return {name: annotations[name] for name in RECORDS if name in annotations}

@@ -1,5 +1,8 @@
 """Grants: a binding that names devices is refused while another pod holds one of them.
 
+Parts of a card's memory are granted to several pods, as long as they are no more than the card has and nobody has the
+whole of it.
+
 A scheduler that knows too little, because a second one works or because it has just come back, is told so by the same
 write that would have granted a device twice. Who held what is read from the pods once; from then on it is known from
 the bindings that were made here.
@@ -15,7 +18,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wherry.api.core.pod import Pod
-from wherry.api.resource.gpu import GRANTED, granted_to
+from wherry.api.resource.gpu import GRANTED, Share, granted_to, read_share
 from wherry.machinery.errors import conflict
 
 if TYPE_CHECKING:
@@ -25,9 +28,12 @@ if TYPE_CHECKING:
 
 
 class _Holder(NamedTuple):
+    """A pod that has devices; of one card only a `share`, if it says so."""
+
     namespace: str
     name: str
     uid: str
+    share: Share | None = None
 
 
 class Grants:
@@ -35,7 +41,8 @@ class Grants:
 
     def __init__(self, cache: WatchCache) -> None:
         self._cache = cache
-        self._holders: dict[str, _Holder] | None = None
+        # By device, and by the uid of the pod. Some may hold nothing any more: that is found out when it matters.
+        self._holders: dict[str, dict[str, _Holder]] | None = None
         # Pods whose binding is under way: what the cache says of them is not the last word.
         self._pending: set[str] = set()
 
@@ -47,35 +54,39 @@ class Grants:
             yield
             return
         await self._cache.fresh()
-        holder = _Holder(pod["namespace"], pod["name"], pod["uid"] or self._uid_of(pod))
+        uid = pod["uid"] or self._uid_of(pod)
+        holder = _Holder(pod["namespace"], pod["name"], uid, read_share(annotations))
         holders = self._known()
-        self._check(uuids, holder, holders)
-        before = {uuid: holders.get(uuid) for uuid in uuids}
-        holders |= dict.fromkeys(uuids, holder)
-        self._pending.add(holder.uid)
+        for uuid in uuids:
+            self._check(uuid, holder, holders)
+        # Whatever becomes of the write: whoever asks next looks at the pod itself.
+        for uuid in uuids:
+            holders.setdefault(uuid, {})[uid] = holder
+        self._pending.add(uid)
         try:
             yield
-        except BaseException:
-            # A write without an answer may have happened: whoever asks next looks at the pod itself.
-            for uuid, earlier in before.items():
-                if earlier is not None and not self._is_held(uuid, holder):
-                    holders[uuid] = earlier
-            raise
         finally:
-            self._pending.discard(holder.uid)
+            self._pending.discard(uid)
 
     def _uid_of(self, pod: dict[str, Any]) -> str:
         stored = self._cache.of(Pod).get(pod["namespace"], pod["name"])
         return Pod.read(stored.item).metadata.uid if stored is not None else ""
 
-    def _check(self, uuids: list[str], holder: _Holder, holders: dict[str, _Holder]) -> None:
-        for uuid in uuids:
-            other = holders.get(uuid)
-            if other is None or other.uid == holder.uid:
-                continue
-            if other.uid in self._pending or self._is_held(uuid, other):
+    def _check(self, uuid: str, holder: _Holder, holders: dict[str, dict[str, _Holder]]) -> None:
+        known = holders.get(uuid, {})
+        for other in [each for uid, each in known.items() if uid != holder.uid]:
+            if other.uid not in self._pending and not self._is_held(uuid, other):
+                del known[other.uid]
+            elif holder.share is None or other.share is None:
                 why = f"device {uuid} is granted to pod {other.namespace}/{other.name} already"
                 raise conflict("pods/binding", holder.name, why)
+        if holder.share is None:
+            return
+        parts = [each.share for uid, each in known.items() if uid != holder.uid and each.share is not None]
+        left = min(each.whole for each in (*parts, holder.share)) - sum(each.size for each in parts)
+        if holder.share.size > left:
+            why = f"device {uuid} has {left} bytes of memory left, and {holder.share.size} are to be granted"
+            raise conflict("pods/binding", holder.name, why)
 
     def _is_held(self, uuid: str, holder: _Holder) -> bool:
         stored = self._cache.of(Pod).get(holder.namespace, holder.name)
@@ -84,14 +95,17 @@ class Grants:
         pod = Pod.read(stored.item)
         return pod.metadata.uid == holder.uid and not pod.is_finished and uuid in (granted_to(pod) or ())
 
-    def _known(self) -> dict[str, _Holder]:
+    def _known(self) -> dict[str, dict[str, _Holder]]:
         if self._holders is None:
-            self._holders = dict(self._read())
+            self._holders = {}
+            for uuid, holder in self._read():
+                self._holders.setdefault(uuid, {})[holder.uid] = holder
         return self._holders
 
     def _read(self) -> Iterator[tuple[str, _Holder]]:
         for stored in self._cache.of(Pod).objects():
             pod = Pod.read(stored.item)
             if not pod.is_finished:
+                share = read_share(pod.metadata.annotations)
                 for uuid in granted_to(pod) or ():
-                    yield uuid, _Holder(stored.namespace, stored.name, pod.metadata.uid)
+                    yield uuid, _Holder(stored.namespace, stored.name, pod.metadata.uid, share)

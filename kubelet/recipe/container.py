@@ -16,9 +16,12 @@ from kubelet.resources.sysctls import dotted
 from kubelet.runtime.base import ContainerSpec, Image, Mount, PodKey, PortMapping, SandboxSpec, Security
 from kubelet.steps import Start
 from wherry.api.core.pod import Container, Pod
+from wherry.api.resource.gpu import memory_asked
 
 # The label by which NVIDIA's container runtime shows no device at all, whatever the image asks for.
 _NO_GPU = "void"
+# How many bytes of its card's memory a container may use; it is told so, and nothing keeps it to that.
+GPU_MEMORY = "WHERRY_GPU_MEMORY_BYTES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ def container_spec(pod: Pod, step: Start, found: Ingredients) -> ContainerSpec:
     """Everything a runtime must know; ConfigError if the pod asks for what cannot be."""
     container = step.container
     env = {**found.env, "NVIDIA_VISIBLE_DEVICES": ",".join(found.gpu_ids) or _NO_GPU}
+    if share := memory_asked(container):
+        env[GPU_MEMORY] = str(share)
     lifecycle = container.lifecycle
     shares_pids = "sandbox" if pod.spec.share_process_namespace else ""
     return ContainerSpec(

@@ -1,10 +1,11 @@
 """NVIDIA devices: which there are, how they are, and whose each is.
 
-A device has one owner at a time: one container of one pod, which keeps it through restarts. The ids are labels on the
+A device has one owner at a time: one container of one pod, which keeps it through restarts; or several pods, if their
+claims or records say so: those that have a part of its memory each. Nobody keeps them to it. The ids are labels on the
 containers, so a kubelet that was killed knows again who owns what; nothing is kept on disk. Which ones a pod may have
 the scheduler has written into it (`wherry/api/resource/gpu.py`); a pod without such a record gets what nobody else has.
 
-Kubernetes: a device plugin with the device manager. Differs: whole devices only, and named by the scheduler.
+Kubernetes: a device plugin with the device manager. Differs: named by the scheduler, and in parts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from kubelet.runtime.base import ContainerRecord
 from wherry.api.core.pod import Container, Pod
-from wherry.api.resource.gpu import RESOURCE, Gpu, asked, granted_to
+from wherry.api.resource.gpu import MEMORY, RESOURCE, Gpu, asked, granted_to, memory_asked, read_share
 
 Recorded = Mapping[str, str]
 Counted = Callable[[ContainerRecord], int]
@@ -88,6 +89,17 @@ class Gpus:
                 raise StillInUse(f"device {uuid} is still in use by the pod that had it before")
         for uuid in uuids:
             self._claimed.setdefault(uuid, set()).add(pod_uid)
+
+    def share(self, pod: Pod, container: Container) -> tuple[str, ...]:
+        """The card of which a container has a part; raises StillInUse while somebody has the whole of it."""
+        if not memory_asked(container):
+            return ()
+        granted = granted_to(pod) if read_share(pod.metadata.annotations) else None
+        found = tuple(uuid for uuid in granted or () if uuid in self.healthy_ids)
+        if len(found) != 1:
+            raise NotEnough(f"Allocate failed due to requested {MEMORY}, which no card that works was granted for")
+        self.claim(pod.metadata.uid, found)
+        return found
 
     def allocate(self, pod: Pod, container: Container, recorded: Recorded = _NOBODY) -> tuple[str, ...]:
         """The devices of a container: those it has, and free ones until it has as many as it asks for.

@@ -17,6 +17,7 @@ from wherry.api.resource.gpu import DRIVER, WHOLE
 from wherry.api.resource.resource_slice import Device as DeviceView
 from wherry.api.resource.resource_slice import DeviceTaint, ResourceSlice
 from wherry.api.storage.volume_matching import selects
+from wherry.machinery.quantity import Quantity
 
 
 class DeviceId(NamedTuple):
@@ -58,6 +59,11 @@ class Device:
     def is_gpu(self) -> bool:
         """Whether it counts as one `nvidia.com/gpu`."""
         return self.id.driver == DRIVER and self.text("type") == WHOLE
+
+    @property
+    def memory_bytes(self) -> int:
+        """How much memory the card has; 0 if it does not say."""
+        return Quantity.parse(self.capacity.get("memory", "0")).value
 
     def text(self, name: str) -> str:
         """An attribute of the driver's own that is a text."""

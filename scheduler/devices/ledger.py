@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from scheduler.devices.inventory import Device, DeviceId
+from scheduler.devices.parts import Part, Parts
 
 
 class Ledger:
     """See the module. Pure."""
 
     def __init__(self) -> None:
+        self.parts = Parts()
         self._of_pod: dict[str, tuple[str, ...]] = {}
         self._of_claim: dict[str, tuple[DeviceId, ...]] = {}
         self._pods: dict[str, set[str]] = {}
@@ -31,19 +33,25 @@ class Ledger:
         for card in self._of_pod[pod]:
             self._pods.setdefault(card, set()).add(pod)
 
+    def hold_part(self, pod: str, part: Part) -> None:
+        """A pod has a part of a card."""
+        self.drop(pod)
+        self.parts.hold(pod, part)
+
     def hold_unnamed(self, pod: str, node: str) -> None:
         """A pod has some cards of the node."""
         self.drop(pod)
         self._node_of_unnamed[pod] = node
         self._unnamed.setdefault(node, set()).add(pod)
 
-    def drop(self, pod: str) -> None:
-        """A pod has none any more."""
+    def drop(self, pod: str) -> Part | None:
+        """A pod has none any more; gives the part that it had of one."""
         for card in self._of_pod.pop(pod, ()):
             _without(self._pods, card, pod)
         node = self._node_of_unnamed.pop(pod, None)
         if node is not None:
             _without(self._unnamed, node, pod)
+        return self.parts.drop(pod)
 
     def hold_claim(self, claim: str, devices: Iterable[DeviceId]) -> None:
         """A claim has these devices, and no others."""
@@ -77,7 +85,7 @@ class Ledger:
         """Whether nobody has it."""
         if device.is_gpu and device.node in self._unnamed:
             return False
-        return not self.is_claimed(device) and not self.is_granted(device)
+        return not self.is_claimed(device) and not self.is_granted(device) and not self.parts.is_shared(device)
 
     def has_unnamed(self, node: str) -> bool:
         """Whether somebody has cards there that nobody named."""
@@ -85,11 +93,13 @@ class Ledger:
 
 
 def charge_of(devices: Iterable[Device], ledger: Ledger) -> int:
-    """How many cards those who count must do without: claims have some, and some that pods have are offered no more."""
+    """How many cards those who count must do without: claims have some, some are in parts, and some that pods have are
+    offered no more.
+    """
     cards = [device for device in devices if device.is_gpu]
-    claimed = sum(1 for card in cards if ledger.is_claimed(card) and not card.taints)
+    taken = (ledger.is_claimed(card) or ledger.parts.is_shared(card) for card in cards if not card.taints)
     broken = sum(1 for card in cards if ledger.is_granted(card) and card.taints)
-    return claimed - broken
+    return sum(taken) - broken
 
 
 def pick(cards: Collection[Device], count: int) -> list[Device] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scheduler.devices.allocator import Ask, Given, allocate, ask_of
-from scheduler.devices.inventory import Inventory
+from scheduler.devices.inventory import Device, Inventory
 from scheduler.devices.ledger import Ledger
 from scheduler.devices.selectors import SelectorProblem
 from scheduler.pods import PodView
@@ -17,7 +17,7 @@ from scheduler.pods.devices import DeviceNeeds
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.resource.device_class import DeviceClass
-from wherry.api.resource.gpu import DRIVER, RESOURCE
+from wherry.api.resource.gpu import DRIVER, MEMORY, RESOURCE, read_share
 from wherry.api.resource.pod_claims import claim_names
 from wherry.api.resource.resource_claim import MAX_RESERVATIONS, AllocationResult, ResourceClaim
 from wherry.client.world import Shelf
@@ -43,10 +43,27 @@ class Lookup:
         self.promised: dict[str, AllocationResult] = {}
 
     def view(self, pod: PodView) -> PodView:
-        """The pod with what its claims ask for; the same one if it has none."""
+        """The pod with what its claims, and its wish for a part of a card, ask for; the same one if it has neither."""
+        if pod.gpu_share:
+            return PodView(pod.pod, pod.volumes, self.sharing(pod))
         if not pod.spec.resource_claims:
             return pod
         return PodView(pod.pod, pod.volumes, self.needs(pod.pod))
+
+    def sharing(self, pod: PodView) -> DeviceNeeds:
+        """Where a part of a card is to be had, for a pod that wants one."""
+        if pod.requests.get(RESOURCE) or pod.spec.resource_claims:
+            return DeviceNeeds(f"a pod that asks for {MEMORY} can have no other devices")
+        picked = {node: card for node in self._inventory.nodes if (card := self.part_of(pod.gpu_share, node))}
+        shared = tuple(sorted(node for node, card in picked.items() if self._ledger.parts.is_shared(card)))
+        return DeviceNeeds(sharing=tuple(sorted(picked)), shared=shared)
+
+    def part_of(self, size: int, node: str) -> Device | None:
+        """The card of a node of which a pod would get so many bytes."""
+        if self._ledger.has_unnamed(node):
+            return None
+        cards = [card for card in self._inventory.local(node) if card.is_gpu]
+        return self._ledger.parts.pick(cards, size, self._ledger.is_free)
 
     def needs(self, pod: Pod) -> DeviceNeeds:
         """See `DeviceNeeds`."""
@@ -75,7 +92,11 @@ class Lookup:
             yield claim
 
     def cards_of(self, pod: PodView) -> float:
-        """How many cards it counts, and has by its claims."""
+        """How many cards it counts, and has by its claims; or which part of one it has."""
+        if pod.gpu_share:
+            part = self._ledger.parts.of(pod.uid)
+            share = part.share if part else read_share(pod.metadata.annotations)
+            return share.fraction if share else 0.0
         counted = pod.requests.get(RESOURCE, 0)
         if not pod.spec.resource_claims:
             return counted

@@ -19,13 +19,25 @@ from scheduler.binder import Bound
 from scheduler.devices.inventory import DeviceId, Inventory
 from scheduler.devices.ledger import Ledger, charge_of, pick
 from scheduler.devices.lookup import Lookup
+from scheduler.devices.parts import Part
 from scheduler.devices.writes import ClaimPatch, allocation_of, next_write, undoing_write
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.resource.device_class import DeviceClass
-from wherry.api.resource.gpu import DRIVER, RESOURCE, asks_for_gpus, grant_record, granted_to
+from wherry.api.resource.gpu import (
+    DRIVER,
+    MEMORY,
+    RESOURCE,
+    Share,
+    asks_for_gpus,
+    asks_for_share,
+    grant_record,
+    granted_to,
+    read_share,
+    share_record,
+)
 from wherry.api.resource.pod_claims import claim_names
 from wherry.api.resource.resource_claim import AllocationResult, ResourceClaim
 from wherry.api.resource.resource_slice import ResourceSlice
@@ -76,6 +88,8 @@ class Devices:
 
     def take(self, pod: PodView, node: str) -> str:
         """Set aside what the pod gets on the node; gives why it cannot, or nothing."""
+        if pod.gpu_share:
+            return "" if self._take_part(pod, node) else f"the node has no card with so much {MEMORY} left"
         wanted = pod.requests.get(RESOURCE, 0)
         if wanted and not self._take_cards(pod, node, wanted):
             return f"the node has no {wanted} {RESOURCE} that are free by name"
@@ -83,6 +97,19 @@ class Devices:
             self.ledger.drop(pod.uid)
             return "the devices of its claims are not free any more"
         return ""
+
+    def _take_part(self, pod: PodView, node: str) -> bool:
+        card = self.lookup.part_of(pod.gpu_share, node)
+        if card is None:
+            return False
+        self.ledger.hold_part(pod.uid, Part(node, card.uuid, Share(pod.gpu_share, card.memory_bytes)))
+        self._charge(node)
+        return True
+
+    def _drop(self, uid: str) -> None:
+        part = self.ledger.drop(uid)
+        if part is not None:
+            self._charge(part.node)
 
     def _take_cards(self, pod: PodView, node: str, wanted: int) -> bool:
         cards = [device for device in self.inventory.local(node) if device.is_gpu]
@@ -115,6 +142,9 @@ class Devices:
 
     def record(self, pod: PodView) -> Mapping[str, str]:
         """What the pod's binding writes down about its cards."""
+        part = self.ledger.parts.of(pod.uid)
+        if part is not None:
+            return share_record(part.card, part.share)
         cards = self.ledger.cards_of(pod.uid)
         return {} if cards is None else grant_record(cards)
 
@@ -180,14 +210,14 @@ class Devices:
 
     def take_back(self, pod: PodView) -> None:
         """The pod could not be bound: its cards are free, and its claims are given back."""
-        self.ledger.drop(pod.uid)
+        self._drop(pod.uid)
         owed = self._owed.pop(pod.uid, [])
         if owed and self._tasks is not None:
             self._tasks.create_task(self._undo(pod, owed), name=f"claims given back by {pod.key}")
 
     def let_go(self, pod: PodView) -> None:
         """What was set aside for the pod in thought is free again; nothing of it was written."""
-        self.ledger.drop(pod.uid)
+        self._drop(pod.uid)
         self.settled(pod)
 
     def give_up_elsewhere(self, pod: PodView) -> None:
@@ -231,8 +261,12 @@ class Devices:
     def pod_changed(self, pod: Pod, *, is_there: bool) -> None:
         """Take over what a pod on a node holds; nothing, once it is gone or finished."""
         uid = pod.metadata.uid
+        share = read_share(pod.metadata.annotations) if asks_for_share(pod) else None
         if not is_there:
-            self.ledger.drop(uid)
+            self._drop(uid)
+        elif share is not None and (cards := granted_to(pod)):
+            self.ledger.hold_part(uid, Part(pod.spec.node_name, cards[0], share))
+            self._charge(pod.spec.node_name)
         elif pod.spec.node_name and asks_for_gpus(pod):
             cards = granted_to(pod)
             if cards is None:

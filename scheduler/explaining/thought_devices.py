@@ -11,6 +11,7 @@ from typing import Any
 from scheduler.devices.inventory import DeviceId, Inventory
 from scheduler.devices.ledger import Ledger, charge_of, pick
 from scheduler.devices.lookup import Lookup
+from scheduler.devices.parts import Part
 from scheduler.devices.writes import allocation_of
 from scheduler.pods import PodView
 from scheduler.pods.devices import DeviceNeeds
@@ -20,7 +21,7 @@ from wherry.api.core.pod import Pod
 from wherry.api.core.pod.spec import PodResourceClaim
 from wherry.api.core.pod.status import PodResourceClaimStatus
 from wherry.api.resource.device_class import DeviceClass
-from wherry.api.resource.gpu import RESOURCE, asks_for_gpus, granted_to
+from wherry.api.resource.gpu import RESOURCE, Share, asks_for_gpus, asks_for_share, granted_to, read_share
 from wherry.api.resource.resource_claim import AllocationResult, ResourceClaim
 from wherry.api.resource.resource_claim_template import ResourceClaimTemplate
 from wherry.api.resource.resource_slice import ResourceSlice
@@ -50,7 +51,12 @@ class ThoughtDevices:
         for claim in objects.get(ResourceClaim, ()):
             self._hold(claim.metadata.uid, claim.status.allocation)
         for pod in objects.get(Pod, ()):
-            if pod.spec.node_name and not pod.is_finished and asks_for_gpus(pod):
+            if not pod.spec.node_name or pod.is_finished:
+                continue
+            share, cards = read_share(pod.metadata.annotations), granted_to(pod)
+            if share is not None and cards and asks_for_share(pod):
+                self._ledger.hold_part(pod.metadata.uid, Part(pod.spec.node_name, cards[0], share))
+            elif asks_for_gpus(pod):
                 self._grant(pod.metadata.uid, pod.spec.node_name, granted_to(pod))
         for name in self._inventory.nodes:
             self._charge(name)
@@ -80,6 +86,9 @@ class ThoughtDevices:
 
     def take(self, pod: PodView, name: str) -> None:
         """The pod gets what it asks for on the node."""
+        if pod.gpu_share and (card := self._lookup.part_of(pod.gpu_share, name)) is not None:
+            self._ledger.hold_part(pod.uid, Part(name, card.uuid, Share(pod.gpu_share, card.memory_bytes)))
+            self._charge(name)
         if wanted := pod.requests.get(RESOURCE, 0):
             cards = [card for card in self._inventory.local(name) if card.is_gpu and not card.taints]
             picked = pick([card for card in cards if self._ledger.is_free(card)], wanted)
@@ -97,15 +106,20 @@ class ThoughtDevices:
 
     def drop(self, pod: PodView) -> None:
         """The pod makes way: its cards are free. Claims are given back only once it is gone."""
-        self._ledger.drop(pod.uid)
+        self._drop(pod.uid)
 
     def let_go(self, pod: PodView) -> None:
         """The pod was there in thought only: nothing of it is left."""
-        self._ledger.drop(pod.uid)
+        self._drop(pod.uid)
         for node, claim in self._promised_to.pop(pod.uid, ()):
             del self._lookup.promised[claim]
             self._ledger.drop_claim(claim)
             self._charge(node)
+
+    def _drop(self, uid: str) -> None:
+        part = self._ledger.drop(uid)
+        if part is not None:
+            self._charge(part.node)
 
     def _grant(self, pod: str, node: str, cards: Iterable[str] | None) -> None:
         if cards is None:

@@ -17,9 +17,9 @@ class GpuNodesLast(Plugin):
     """
 
     weight = 20
-    reads = ("requests",)
+    reads = ("requests", "gpu_share")
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray | None:
-        if RESOURCE in pod.requests or not nodes.everywhere.allocatable(RESOURCE).any():
+        if RESOURCE in pod.requests or pod.gpu_share or not nodes.everywhere.allocatable(RESOURCE).any():
             return None
         return np.where(nodes.allocatable(RESOURCE) > 0, 0.0, HIGHEST_SCORE)

@@ -1,4 +1,4 @@
-"""What a pod's claims on devices ask of a node. Made of claims and slices by `scheduler/devices/lookup.py`."""
+"""What a pod's claims, and its wish for a part of a card, ask of a node: made by `scheduler/devices/lookup.py`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from wherry.api.core.pod.spec import NodeSelector
 
 class DeviceNeeds(NamedTuple):
     """All claims of a pod. `problem`: why it can go nowhere for now; `reachable`: where those can be used that have
-    their devices; `nodes`: where the others can get theirs (None: there are no others).
+    their devices; `nodes`: where the others can get theirs (None: there are no others). `sharing`: where there is a
+    card of which it can have the part that it wants (None: it wants none), and `shared` where such a card is in use.
     """
 
     problem: str = ""
     reachable: tuple[NodeSelector, ...] = ()
     nodes: tuple[str, ...] | None = None
+    sharing: tuple[str, ...] | None = None
+    shared: tuple[str, ...] = ()
 
 
 NO_DEVICES = DeviceNeeds()

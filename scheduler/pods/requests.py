@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from wherry.api.core.pod import Pod
 from wherry.api.core.pod.container import Container
 from wherry.api.meta import find_condition
+from wherry.api.resource.gpu import MEMORY
 from wherry.machinery.quantity import NANOS, Quantity
 
 Nanos = dict[str, int]
@@ -43,8 +44,16 @@ def amount(resource: str, quantity: Quantity) -> int:
 
 
 def pod_requests(pod: Pod) -> Amounts:
-    """What must be free on a node for the pod to fit, its place among the node's `pods` included; without zeros."""
-    return {"pods": 1} | {name: size for name, size in _total(pod, {}).items() if size > 0}
+    """What must be free on a node for the pod to fit, its place among the node's `pods` included; without zeros.
+
+    What it wants of a card's memory no sum over the node can tell: that is `pod_share`.
+    """
+    return {"pods": 1} | {name: size for name, size in _total(pod, {}).items() if size > 0 and name != MEMORY}
+
+
+def pod_share(pod: Pod) -> int:
+    """How much of one card's memory it wants, in bytes."""
+    return _total(pod, {}).get(MEMORY, 0)
 
 
 def pod_estimates(pod: Pod) -> Amounts:

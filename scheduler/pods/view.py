@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from scheduler.pods.devices import NO_DEVICES, DeviceNeeds
-from scheduler.pods.requests import Amounts, pod_estimates, pod_requests
+from scheduler.pods.requests import Amounts, pod_estimates, pod_requests, pod_share
 from scheduler.pods.spreading import Constraint, constraints_of
 from scheduler.pods.terms import Group, Term, group_of, terms_of
 from scheduler.pods.volumes import NO_VOLUMES, VolumeNeeds
 from wherry.api.core.pod import Pod, PodSpec
-from wherry.api.resource.gpu import PLACEMENT
+from wherry.api.resource.gpu import PLACEMENT, asks_for_share
 from wherry.machinery.meta import ObjectMeta
 from wherry.machinery.view import Verbatim
 
@@ -72,6 +72,11 @@ class PodView:
     def requests(self) -> Amounts:
         """What must be free on its node, `pods: 1` included."""
         return _same_amounts(tuple(pod_requests(self.pod).items()))
+
+    @cached_property
+    def gpu_share(self) -> int:
+        """How much of one card's memory it wants, in bytes; 0 if it wants whole cards, or none."""
+        return pod_share(self.pod) if asks_for_share(self.pod) else 0
 
     @cached_property
     def estimates(self) -> Amounts:

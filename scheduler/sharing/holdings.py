@@ -15,9 +15,10 @@ from typing import NamedTuple
 from scheduler.devices.inventory import Device, DeviceId, Inventory
 from scheduler.pods import PodView
 from wherry.api.core.pod import Pod
-from wherry.api.resource.gpu import DRIVER, RESOURCE, granted_to
+from wherry.api.resource.gpu import DRIVER, RESOURCE, granted_to, read_share
 from wherry.api.resource.resource_claim import ResourceClaim
 from wherry.api.sharing.user import bound_at, user_of
+from wherry.machinery.quantity import Format, Quantity
 
 
 class Card(NamedTuple):
@@ -26,6 +27,15 @@ class Card(NamedTuple):
     uuid: str
     name: str = ""
     product: str = ""
+    # Which part of its memory, if not the whole card; in bytes of so many.
+    share: int = 0
+    of: int = 0
+
+    @property
+    def label(self) -> str:
+        """Its name, and the part: `gpu-0[10Gi/40Gi]`."""
+        name = self.name or self.uuid
+        return f"{name}[{_size(self.share)}/{_size(self.of)}]" if self.share else name
 
 
 class Holding(NamedTuple):
@@ -86,11 +96,17 @@ def _claimed(claims: Iterable[ResourceClaim]) -> Mapping[str, list[DeviceId]]:
 
 
 def _holding(pod: Pod, by_uuid: Mapping[str, Device], claimed: Iterable[Device]) -> Holding:
-    granted = granted_to(pod)
+    granted, share = granted_to(pod), read_share(pod.metadata.annotations)
     wanted = PodView(pod).requests.get(RESOURCE, 0)
     named = [_card(by_uuid[uuid]) if uuid in by_uuid else Card(uuid) for uuid in granted or ()]
+    if share is not None:
+        named = [card._replace(share=share.size, of=share.whole) for card in named]
     cards = (*named, *(_card(device) for device in claimed))
     return Holding(user_of(pod), pod, cards, wanted if granted is None else 0, bound_at(pod))
+
+
+def _size(number: int) -> str:
+    return Quantity.from_value(number, Format.BINARY_SI).canonical()
 
 
 def _card(device: Device) -> Card:

@@ -1,4 +1,4 @@
-"""Limits: keeps the book of queues as pods and queues come and go; while there is no queue it does nothing."""
+"""The book of queues, kept as pods and queues come and go; while there is no queue nothing is counted."""
 
 from __future__ import annotations
 

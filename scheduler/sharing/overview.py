@@ -18,7 +18,7 @@ from scheduler.sharing.tally import Tally, base_of, span_of
 from scheduler.sharing.turns import Turn, Turns
 from wherry.api.core.pod import Pod
 from wherry.api.meta import find_condition
-from wherry.api.resource.gpu import RESOURCE
+from wherry.api.resource.gpu import RESOURCE, read_share
 from wherry.api.resource.resource_claim import ResourceClaim
 from wherry.api.sharing.fair_share import NAME, FairShare
 from wherry.api.sharing.user import user_of
@@ -57,7 +57,8 @@ def order_of(pods: Iterable[Pod], claims: Iterable[ResourceClaim], found: Iterab
     for pod in pods:
         if pod.spec.node_name:
             view = PodView(pod)
-            cards = view.requests.get(RESOURCE, 0) + claimed.get(view.uid, 0)
+            part = read_share(pod.metadata.annotations)
+            cards = part.fraction if part else view.requests.get(RESOURCE, 0) + claimed.get(view.uid, 0)
             tally.take(view.uid, span_of(view, cards, now.timestamp()))
     rules = Rules(share.spec.cpu_weight.nanos / 1e9, share.spec.weights)
     used = tally.totals(now.timestamp(), share.spec.half_life_seconds)

@@ -5,7 +5,7 @@ import pytest
 from tests.apiserver.local_api import running_api
 from tests.kubelet.local_transport import LocalTransport
 from wherry.api.core.pod import Pod
-from wherry.api.resource.gpu import GRANTED
+from wherry.api.resource.gpu import GRANTED, SHARE
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.client.kubeconfig import Connection
@@ -18,7 +18,7 @@ def a_client(api):
 
 
 def a_pod(name, **annotations):
-    metadata = {"name": name, "namespace": "default", "annotations": {GRANTED: "GPU-9", **annotations}}
+    metadata = {"name": name, "namespace": "default", "annotations": {GRANTED: "GPU-9", SHARE: "1/2", **annotations}}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -27,8 +27,9 @@ def a_pod(name, **annotations):
     }
 
 
-async def bind(client, name, record):
-    metadata = {"name": name, "namespace": "default", "annotations": {GRANTED: record}}
+async def bind(client, name, record, share=""):
+    annotations = {GRANTED: record} | ({SHARE: share} if share else {})
+    metadata = {"name": name, "namespace": "default", "annotations": annotations}
     body = {"apiVersion": "v1", "kind": "Binding", "metadata": metadata, "target": {"kind": "Node", "name": "n"}}
     await client.request("POST", f"/api/v1/namespaces/default/pods/{name}/binding", body=body)
 
@@ -50,13 +51,33 @@ async def test_a_device_is_granted_to_one_pod_until_that_is_over():
         await bind(client, "three", "GPU-3,GPU-2")
 
 
+async def test_parts_of_a_card_are_granted_up_to_its_memory_and_only_while_nobody_has_the_whole():
+    async with running_api(now=clock.now) as api:
+        client = a_client(api)
+        for name in ("one", "two", "three", "whole"):
+            await client.create(a_pod(name))
+        await bind(client, "one", "GPU-1", "30/40")
+
+        with pytest.raises(Conflict, match="device GPU-1 has 10 bytes of memory left, and 20 are to be granted"):
+            await bind(client, "two", "GPU-1", "20/40")
+        with pytest.raises(Conflict, match="device GPU-1 is granted to pod default/one already"):
+            await bind(client, "whole", "GPU-1")
+        await bind(client, "two", "GPU-1", "10/40")
+        await client.delete(Pod, "one", "default", grace_seconds=0)
+        await bind(client, "three", "GPU-1", "30/40")
+        await bind(client, "whole", "GPU-2")
+        await client.create(a_pod("late"))
+        with pytest.raises(Conflict, match="device GPU-2 is granted to pod default/whole already"):
+            await bind(client, "late", "GPU-2", "1/40")
+
+
 async def test_only_a_binding_writes_the_record():
     async with running_api(now=clock.now) as api:
         client = a_client(api)
         await client.create(a_pod("one", other="kept"))
         created = await client.get(Pod, "one", "default")
         await bind(client, "one", "GPU-1")
-        edit = {"metadata": {"annotations": {GRANTED: "GPU-7", "more": "1"}}}
+        edit = {"metadata": {"annotations": {GRANTED: "GPU-7", SHARE: "1/9", "more": "1"}}}
         await client.patch(Pod, "one", "default", edit)
         edited = await client.get(Pod, "one", "default")
 

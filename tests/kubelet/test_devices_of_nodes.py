@@ -12,7 +12,7 @@ from tests.apiserver.local_api import running_api
 from tests.kubelet.nodes import a_container as a_real_container
 from tests.kubelet.nodes import a_manifest, a_node, status, waits_for
 from wherry.api.core.node import Node
-from wherry.api.resource.gpu import GRANTED, Gpu, fake_gpus
+from wherry.api.resource.gpu import GRANTED, MEMORY, SHARE, Gpu, fake_gpus
 from wherry.api.resource.resource_claim import ResourceClaim
 from wherry.api.resource.resource_slice import ResourceSlice
 from wherry.client import clock
@@ -36,6 +36,27 @@ def test_a_pod_gets_exactly_the_cards_of_its_record():
     gpus, pod = Gpus(CARDS), a_gpu_pod("one", 2, [IDS[1], IDS[3]])
 
     assert given(gpus, pod) == given(gpus, pod) == (IDS[1], IDS[3])
+
+
+def a_part(name, uuid, size="10Gi"):
+    annotations = {GRANTED: uuid, SHARE: f"{10 * 1024**3}/{CARDS[0].memory_bytes}"} if uuid else {}
+    container = a_container(resources={"limits": {MEMORY: size}})
+    return a_pod(name, uid=name, annotations=annotations, containers=[container, a_container("plain")])
+
+
+def test_several_pods_have_parts_of_one_card_but_not_while_somebody_has_the_whole():
+    gpus, whole = Gpus(CARDS), a_gpu_pod("whole", 1, [IDS[0]])
+    first, second = a_part("first", IDS[1]), a_part("second", IDS[1])
+
+    shares = [gpus.share(pod, container) for pod in (first, second) for container in pod.spec.containers]
+    assert shares == [(IDS[1],), (), (IDS[1],), ()]
+    given(gpus, whole)
+    with pytest.raises(StillInUse, match=IDS[0]):
+        gpus.share(a_part("third", IDS[0]), a_part("third", IDS[0]).spec.containers[0])
+    with pytest.raises(StillInUse, match=IDS[1]):
+        given(gpus, a_gpu_pod("other", 1, [IDS[1]]))
+    with pytest.raises(NotEnough, match="no card that works was granted"):
+        gpus.share(a_part("none", ""), a_part("none", "").spec.containers[0])
 
 
 def test_who_has_no_record_gets_what_is_written_down_for_nobody():

@@ -242,6 +242,13 @@ def test_docker_is_told_which_devices_and_without_a_request_none():
     assert "NVIDIA_VISIBLE_DEVICES=void" in without["Env"]
 
 
+def test_a_container_with_a_part_of_a_card_is_told_how_much_of_its_memory_it_may_use():
+    container = a_container(resources={"limits": {"wherry.dev/gpu-memory": "10Gi"}})
+    body = a_body(a_pod("web", containers=[container]), gpu_ids=("GPU-a",))
+
+    assert {"NVIDIA_VISIBLE_DEVICES=GPU-a", f"WHERRY_GPU_MEMORY_BYTES={10 * 1024**3}"} <= set(body["Env"])
+
+
 def test_a_pod_cannot_see_devices_by_asking_in_its_environment():
     body = a_body(a_pod("web"), env={"NVIDIA_VISIBLE_DEVICES": "all"})
 

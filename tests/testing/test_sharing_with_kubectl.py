@@ -122,3 +122,23 @@ def test_a_queue_borrows_gives_back_and_says_so(cluster, kubectl):
     assert "nvidia.com/gpu=2   whatever is idle" in kubectl("get", "queues")
     kubectl("delete", "pod", "--all", "--wait=true")
     kubectl("delete", "queue", "--all")
+
+
+def test_several_pods_share_a_card_by_its_memory_and_nobody_gets_it_whole(cluster, kubectl):
+    assert kubectl("get", "node", "fake-1", "-o", "jsonpath={.status.allocatable.wherry\\.dev/gpu-memory}") == "160Gi"
+    for name, user in (("one", "alice"), ("two", "bob")):
+        kubectl("apply", "-f-", given=a_pod(name, {"wherry.dev/gpu-memory": "15Gi"}, user=user))
+        assert wait(kubectl, name)
+    kubectl("apply", "-f-", given=a_pod("whole", {"nvidia.com/gpu": "3"}, user="carol"))
+    assert wait(kubectl, "whole")
+    kubectl("apply", "-f-", given=a_pod("large", {"wherry.dev/gpu-memory": "20Gi"}))
+    assert wait(kubectl, "large", "PodScheduled=false")
+
+    cards = {line.split()[0]: line.split()[4] for line in ask(cluster, "who")[1:4]}
+    assert cards["alice"] == cards["bob"]
+    assert cards["alice"].endswith("[15Gi/40Gi]")
+    assert len(set(cards["carol"].split(",")) - {cards["alice"].partition("[")[0]}) == 3
+    assert "0/1 nodes are available: 1 no card with 20Gi of memory left." in " ".join(ask(cluster, "why", "pod/large"))
+    kubectl("delete", "pod", "whole", "--wait=true")
+    assert wait(kubectl, "large")
+    kubectl("delete", "pod", "--all", "--wait=true")

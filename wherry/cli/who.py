@@ -40,7 +40,7 @@ def command(user: str | None, output: str | None, kubeconfig: Path | None, name:
     """Show who holds which cards, where, and since when.
 
     A pod's user is its label `wherry.dev/user`, else its namespace. Cards are those that pods were granted by name and
-    those of their claims. `-o wide` adds uuids and models.
+    those of their claims; of a card in parts it says how much of its memory. `-o wide` adds uuids and models.
     """
     seen = asked(kubeconfig or admin_kubeconfig(name, data_dir), _look, about="who")
     holdings = [each for each in seen.holdings if user in (None, each.user)]
@@ -70,7 +70,7 @@ def _lines(holdings: Sequence[Holding], wide: bool) -> Iterator[str]:
 
 
 def _row(holding: Holding, wide: bool) -> tuple[str, ...]:
-    pod, names = holding.pod, [card.name or card.uuid for card in holding.cards]
+    pod, names = holding.pod, [card.label for card in holding.cards]
     if holding.unnamed:
         names.append(f"{holding.unnamed} unnamed")
     since = age_text(holding.since, clock.now())

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network
@@ -25,7 +25,7 @@ from wherry.api.coordination.lease import Lease
 from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
-from wherry.api.resource.gpu import RESOURCE, Gpu
+from wherry.api.resource.gpu import MEMORY, RESOURCE, Gpu, memory_of
 from wherry.client import clock
 from wherry.client.backoff import Backoff
 from wherry.client.device_slices import Publisher
@@ -33,6 +33,7 @@ from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
 from wherry.client.workqueue import WorkQueue
 from wherry.machinery.errors import AlreadyExists, ApiError, Conflict, NotFound
+from wherry.machinery.quantity import Format, Quantity
 from wherry.machinery.time import micro_time_text, time_text
 from wherry.sim.hollow_pod import Fate, Json, Play, hollow_status, usual_fate
 
@@ -283,9 +284,9 @@ def _shows(pod: Pod, fate: Fate) -> bool:
 
 def node_status(machine: HollowMachine, node: Node, now: datetime) -> Json:
     """The status, as JSON, of a node that has no trouble at all; pure."""
-    cards = {RESOURCE: str(len(machine.gpus))} if machine.gpus else {}
+    cards = _offered(machine.gpus) if machine.gpus else {}
     capacity = {**CAPACITY, **cards, **machine.capacity}
-    healthy = {RESOURCE: str(sum(gpu.is_healthy for gpu in machine.gpus))} if machine.gpus else {}
+    healthy = _offered([gpu for gpu in machine.gpus if gpu.is_healthy]) if machine.gpus else {}
     before = {condition.type: condition for condition in node.status.conditions}
     conditions = []
     for type, status, reason in _CONDITIONS:
@@ -299,3 +300,8 @@ def node_status(machine: HollowMachine, node: Node, now: datetime) -> Json:
     ]
     seen = {"capacity": capacity, "allocatable": {**capacity, **healthy}, "conditions": conditions}
     return {**seen, "addresses": addresses, "nodeInfo": _NODE_INFO}
+
+
+def _offered(gpus: Sequence[Gpu]) -> Json:
+    memory = Quantity.from_value(memory_of(gpus), Format.BINARY_SI)
+    return {RESOURCE: str(len(gpus)), MEMORY: memory.canonical()}

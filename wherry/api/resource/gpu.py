@@ -20,6 +20,10 @@ DRIVER = "gpu.nvidia.com"
 RESOURCE = "nvidia.com/gpu"
 GRANTED = "gpu.wherry.dev/devices"
 """The annotation that names a pod's cards by uuid, with commas between them."""
+MEMORY = "wherry.dev/gpu-memory"
+"""The resource by which a container asks for a part of one card: so many bytes of its memory."""
+SHARE = "gpu.wherry.dev/share"
+"""The annotation that says how much of its card a pod has: `bytes/bytes of the card`."""
 PLACEMENT = "gpu.wherry.dev/placement"
 """The annotation by which a pod asks for `spread`: an emptier node, rather than the fullest where it fits."""
 UNHEALTHY = f"{DRIVER}/unhealthy"
@@ -145,6 +149,52 @@ def granted_to(pod: Pod) -> tuple[str, ...] | None:
     """The uuids in a pod's record; None if it has none."""
     record = pod.metadata.annotations.get(GRANTED)
     return None if record is None else tuple(filter(None, record.split(",")))
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a card's memory: so many bytes of so many. It is counted, and nothing keeps anybody to it."""
+
+    size: int
+    whole: int
+
+    @property
+    def fraction(self) -> float:
+        """Which part of the card that is."""
+        return self.size / self.whole
+
+
+def read_share(annotations: Mapping[str, str]) -> Share | None:
+    """The part that a record speaks of; None if it speaks of whole cards, or cannot be read.
+
+    >>> read_share({"gpu.wherry.dev/share": "10/40"})
+    Share(size=10, whole=40)
+    """
+    size, _, whole = annotations.get(SHARE, "").partition("/")
+    if not (size.isdigit() and whole.isdigit()) or not 0 < int(size) <= int(whole):
+        return None
+    return Share(int(size), int(whole))
+
+
+def share_record(uuid: str, share: Share) -> Mapping[str, str]:
+    """The annotations of a binding that grants a part of this card."""
+    return {GRANTED: uuid, SHARE: f"{share.size}/{share.whole}"}
+
+
+def memory_asked(container: Container) -> int:
+    """How many bytes of a card's memory a container wants."""
+    amount = container.resources.limits.get(MEMORY) or container.resources.requests.get(MEMORY)
+    return amount.value if amount else 0
+
+
+def asks_for_share(pod: Pod) -> bool:
+    """Whether any of its containers wants a part of a card."""
+    return any(memory_asked(container) for container in _containers(pod))
+
+
+def memory_of(gpus: Iterable[Gpu]) -> int:
+    """The memory of the cards of which parts may be had, in bytes."""
+    return sum(gpu.memory_bytes for gpu in gpus if gpu.is_whole and gpu.name)
 
 
 def grant_record(uuids: Iterable[str]) -> Mapping[str, str]:
