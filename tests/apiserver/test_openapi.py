@@ -101,8 +101,8 @@ def test_the_patch_operation_says_what_the_server_understands(row, path, is_stra
 
 
 def test_operations_are_named_as_client_generators_expect():
-    # The Python client has no class for usage metrics, for groups of pods and our own kinds, and no reason to patch what
-    # cannot be patched.
+    # The Python client has no class for usage metrics, for groups of pods and for our own kinds, and no reason to patch
+    # what cannot be patched.
     unknown = ("metrics", "scheduling.k8s.io/v1beta1", "wherry.dev")
     served = discovery.openapi_rows(()).items()
     rows = [row for root, rows in served for row in rows if not any(word in root for word in unknown)]
