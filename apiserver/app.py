@@ -15,6 +15,10 @@ from apiserver.server import Server
 _BINARY, _BASE64 = "binary.k8s.io", "base64.binary.k8s.io"
 
 
+# As much of a long body is encrypted at once; then others get their turn.
+SLICE_BYTES = 512 * 1024
+
+
 class App:
     """Serves HTTP and WebSocket requests of one server."""
 
@@ -47,13 +51,21 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 def _start(answer: Response | Stream) -> dict[str, Any]:
     headers = [(b"content-type", answer.content_type), *answer.headers]
     if isinstance(answer, Response) and answer.status != 304:
-        headers.append((b"content-length", str(len(answer.body)).encode()))
+        headers.append((b"content-length", str(len(answer.body) + sum(map(len, answer.more))).encode()))
     return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 
 async def _send_response(answer: Response, receive: Receive, send: Send) -> None:
     await send(_start(answer))
-    await send({"type": "http.response.body", "body": answer.body})
+    if not answer.more and len(answer.body) <= SLICE_BYTES:
+        await send({"type": "http.response.body", "body": answer.body})
+        return
+    for piece in (answer.body, *answer.more):
+        for start in range(0, len(piece), SLICE_BYTES):
+            body = piece[start : start + SLICE_BYTES]
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await asyncio.sleep(0)
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse_websocket(answer: Response, receive: Receive, send: Send) -> None:
@@ -67,6 +79,10 @@ async def _send_stream(answer: Stream, scope: Scope, receive: Receive, send: Sen
     """Send chunks until they end or the client goes."""
     await send(_start(answer))
     await send({"type": "http.response.body", "body": b"", "more_body": True})  # headers go out at once
+    chunk_writer = (scope.get("extensions") or {}).get("chunk_writer")
+    write = chunk_writer(send) if chunk_writer is not None else None
+    if answer.direct is not None and write is not None:
+        answer.direct(write)
     if await _until_either_ends(answer, receive, send, _in_body):
         await send({"type": "http.response.body", "body": b""})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -120,21 +120,26 @@ def too_large() -> TooLarge:
 
 
 class Response(NamedTuple):
-    """A whole answer."""
+    """A whole answer. A long body goes on in `more`."""
 
     status: int
     body: bytes
     content_type: bytes = b"application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    more: Sequence[bytes] = ()
 
 
 class Stream(NamedTuple):
-    """An answer that goes on: headers at once, then chunks as they come."""
+    """An answer that goes on: headers at once, then chunks as they come.
+
+    `direct`, if there is one, is told how to write a chunk to the connection while `chunks` has none.
+    """
 
     chunks: AsyncIterator[bytes]
     content_type: bytes = b"application/json"
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    direct: Callable[[Callable[[bytes], bool]], None] | None = None
 
 
 class Upgrade(NamedTuple):

@@ -13,7 +13,7 @@ import orjson
 
 from apiserver.access.reviews import review_of
 from apiserver.extensions.converting import translated
-from apiserver.reading.answering import told, written
+from apiserver.reading.answering import is_plain, told, written
 from apiserver.reading.conversion import item_to_client, to_client, to_stored, whole_to_client
 from apiserver.reading.listing import list_objects, selection_of, version_of, wait_for
 from apiserver.reading.negotiation import JSON, PROTOBUF, YAML, Representation, negotiate
@@ -156,10 +156,12 @@ async def get(server: Server, request: Request, cls: type[Resource]) -> Answer:
 async def list_(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET of a collection."""
     form = form_of(request, cls)
-    body = await list_objects(server, request, cls, form)
+    body, *more = await list_objects(server, request, cls, form)
     if form.is_protobuf:
         return Response(200, body, PROTOBUF.encode(), warning_headers(request.warnings))
-    return written(request, form, body)
+    if more and is_plain(request, form):
+        return Response(200, body, headers=warning_headers(request.warnings), more=more)
+    return written(request, form, b"".join((body, *more)))
 
 
 async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer:
@@ -170,11 +172,11 @@ async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer
         raise NotAcceptable(f"only the following media types are accepted: {offered}")
     if issubclass(cls, CustomResource) and cls.declared.conversions is not None and cls.stored_as is not cls:
         stream = await watch_objects(server, request, cls.stored_as, Representation())
-        chunks = translated(server, stream, cls, form, request.first("includeObject"))
+        stream = Stream(translated(server, stream, cls, form, request.first("includeObject")))
     else:
-        chunks = (await watch_objects(server, request, cls, form)).chunks
+        stream = await watch_objects(server, request, cls, form)
     content_type = f"{PROTOBUF};stream=watch" if form.is_protobuf else JSON
-    return Stream(chunks, content_type.encode(), headers=warning_headers(request.warnings))
+    return stream._replace(content_type=content_type.encode(), headers=warning_headers(request.warnings))
 
 
 async def create(server: Server, request: Request, cls: type[Resource]) -> Answer:

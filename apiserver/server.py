@@ -26,6 +26,7 @@ from apiserver.metrics.requests import Counts
 from apiserver.proxying.callouts import Callouts
 from apiserver.proxying.forwarding import Forwarding
 from apiserver.reading.conversion import stored_class
+from apiserver.reading.fan_out import FanOut
 from apiserver.reading.watch_cache import WatchCache
 from apiserver.reading.watchers import Watcher
 from apiserver.request import Receive, Scope, Send, Target
@@ -35,6 +36,7 @@ from apiserver.writing.allocations import Allocations
 from apiserver.writing.claims import Claims
 from apiserver.writing.grants import Grants
 from apiserver.writing.rest import Rest
+from apiserver.writing.turns import Turns
 from wherry.api import kinds
 from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.machinery.resource import Resource, all_kinds, kind_at
@@ -136,9 +138,11 @@ class Server:
         self.remotes = Remotes(self)
         self.usage = Gathering(self)
         self.grants = Grants(self.cache)
+        self.turns = Turns()
         self.allocations = Allocations(self.cache, Claims(store, self.now), settings.service_cidr, self.random)
         self.admission = Admission(self, settings.disabled_admission, settings.enabled_admission)
         self.watching: set[Watcher] = set()
+        self.fan_out = FanOut()
         self.health = Health()
         self._rests: dict[type[Resource], Rest] = {}
 
@@ -208,7 +212,7 @@ class Server:
             revision = self.cache.applied
             await asyncio.sleep(HISTORY_SECONDS)
             try:
-                await self.store.compact(revision)
+                await self.cache.compact(revision)
             except StoreError as error:
                 log.warning("compaction failed; trying again later", revision=revision, error=str(error))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
 from apiserver.writing.rest import Write
 from wherry.api.scheduling.priority_class import PriorityClass
 from wherry.machinery.errors import forbidden
+
+if TYPE_CHECKING:
+    from apiserver.reading.watch_cache import ResourceCache
+    from apiserver.server import Server
 
 
 class Priority(AdmissionPlugin):
@@ -15,6 +19,20 @@ class Priority(AdmissionPlugin):
 
     kinds: ClassVar[tuple[str, ...]] = ("pods",)
     operations: ClassVar[tuple[str, ...]] = ("CREATE",)
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self._found: Draft = {}
+        self._found_at = -1
+
+    def _default(self, cache: ResourceCache) -> Draft:
+        """The class of pods that name none, or an empty draft; looked for when there are other classes."""
+        if self._found_at != cache.revision:
+            classes = [stored.draft(PriorityClass.kind) for stored in cache.objects()]
+            globals_ = [each for each in classes if each.get("globalDefault")]
+            self._found = min(globals_, key=lambda each: each.get("value", 0), default={})
+            self._found_at = cache.revision
+        return self._found
 
     async def mutate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         spec = draft["spec"]
@@ -27,9 +45,7 @@ class Priority(AdmissionPlugin):
                 raise forbidden("pods", draft["metadata"].get("name", ""), why)
             chosen = stored.draft(PriorityClass.kind)
         else:
-            classes = [stored.draft(PriorityClass.kind) for stored in cache.objects()]
-            globals_ = [each for each in classes if each.get("globalDefault")]
-            chosen = min(globals_, key=lambda each: each.get("value", 0), default={})
+            chosen = self._default(cache)
             if chosen:
                 spec["priorityClassName"] = chosen["metadata"]["name"]
         priority = chosen.get("value", 0)

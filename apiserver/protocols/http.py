@@ -1,11 +1,12 @@
-"""HTTP/1.1: uvicorn's protocol on httptools, with three things that requests need to know or do."""
+"""HTTP/1.1: uvicorn's protocol on httptools, with four things that requests need to know or do."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 # What a request line and its headers may have together. Kubernetes: Go's DefaultMaxHeaderBytes.
 MAX_HEADER_BYTES = 1024 * 1024
@@ -22,15 +23,34 @@ def tls_of(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
     return {"client_cert_der": tls.getpeercert(True)}
 
 
+def _chunk_writer(send: Any) -> Callable[[bytes], bool] | None:
+    """None for an answer that is not sent in chunks. The function says False, and writes nothing, to a client that
+    does not read as fast, or has left.
+    """
+    cycle: RequestResponseCycle = send.__self__
+    if not cycle.chunked_encoding or cycle.scope["method"] == "HEAD":
+        return None
+    flow, transport = cycle.flow, cycle.transport
+
+    def write_chunk(body: bytes) -> bool:
+        if flow.write_paused or cycle.disconnected or cycle.response_complete or transport.is_closing():
+            return False
+        transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
+
+    return write_chunk
+
+
 class HeadersTooLarge(Exception):
     """Raised into the parser, which ends the connection with a 400."""
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with three extensions in every scope.
+    """HTTP/1.1 with four extensions in every scope.
 
     `tls`: the client's certificate; `abort`: ends the connection at once; `take_over`: answers with the given head and
-    hands the connection over, for protocols other than WebSocket that a client asks to upgrade to.
+    hands the connection over, for protocols other than WebSocket that a client asks to upgrade to; `chunk_writer`:
+    given `send` of a body that has begun, a function that writes a chunk of it past ASGI, without waiting.
     """
 
     _extensions: dict[str, Any]
@@ -41,6 +61,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._extensions = {"abort": transport.abort, "take_over": self._take_over}
+        self._extensions["chunk_writer"] = _chunk_writer
         tls = tls_of(transport)
         if tls is not None:
             self._extensions["tls"] = tls

@@ -29,6 +29,11 @@ def written(request: Request, form: Representation, body: bytes, status: int = 2
     return Response(status, body, headers=headers)
 
 
+def is_plain(request: Request, form: Representation) -> bool:
+    """Whether `written` leaves a body as it is."""
+    return form.media_type == JSON and not _is_pretty(request)
+
+
 def _is_pretty(request: Request) -> bool:
     if "pretty" in request.query:
         return request.flag("pretty")

@@ -1,14 +1,17 @@
 """LIST: selectors, pages, versions. Kubernetes: GetList, `resourceVersion` and `resourceVersionMatch` semantics.
 
-A list without continue token is answered from the watch cache once that is current. Later pages come from the store's
-history at the version of the first page, so all pages show one moment.
+A list without continue token is answered from the watch cache once that is current. Later pages show the version of
+the first one, so all pages show one moment: out of what the cache remembers of it, or else from the store's history.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
+from bisect import bisect_right
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -17,7 +20,7 @@ from apiserver import keys
 from apiserver.extensions.converting import convert_stored
 from apiserver.reading.conversion import is_converted, item_to_client, stored_fields
 from apiserver.reading.negotiation import Representation
-from apiserver.reading.representation import many, many_in_protobuf
+from apiserver.reading.representation import many_in_pieces, many_in_protobuf, some_at_a_time
 from apiserver.reading.stored import Stored
 from apiserver.reading.watchers import Selection
 from apiserver.request import Request
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 # How long a request for a version that does not exist yet waits. Kubernetes: 3 s.
 FUTURE_SECONDS = 3.0
 PAGE = 1000
+# Objects that are asked whether they are selected before others get their turn: a few milliseconds.
+JUDGED_AT_A_TIME = 1000
 
 
 def selection_of(request: Request, cls: type[Resource], namespace: str) -> Selection:
@@ -77,8 +82,8 @@ async def wait_for(server: Server, version: int) -> None:
         raise Timeout(message, {"causes": causes, "retryAfterSeconds": 1}) from None
 
 
-async def list_objects(server: Server, request: Request, cls: type[Resource], form: Representation) -> bytes:
-    """The body of a LIST."""
+async def list_objects(server: Server, request: Request, cls: type[Resource], form: Representation) -> list[bytes]:
+    """The body of a LIST, in pieces if it is long."""
     target = request.target
     namespace = target.namespace if target and cls.kind.namespaced else ""
     selection = selection_of(request, cls, namespace)
@@ -95,12 +100,11 @@ async def list_objects(server: Server, request: Request, cls: type[Resource], fo
         stored, metadata = await _page(server, cls, selection, limit, _Place(version or 0, "", None))
     else:
         stored, metadata = await _newest(server, cls, selection, limit, version)
-    if form.is_protobuf:
-        stored = list(stored)  # as it is now, although others write while it is encoded
+    stored = list(stored)  # as it is now, although others write while it is encoded
     items = (item_to_client(each.item, cls) for each in stored) if is_converted(cls) else (each.item for each in stored)
     if form.is_protobuf:
-        return await many_in_protobuf(cls, items, metadata, form)
-    return many(cls, items, metadata, form, server.now(), request.first("includeObject"))
+        return [await many_in_protobuf(cls, items, metadata, form)]
+    return await many_in_pieces(cls, items, metadata, form, server.now(), request.first("includeObject"))
 
 
 async def _newest(
@@ -111,7 +115,7 @@ async def _newest(
     elif version:
         await wait_for(server, version)
     revision = server.cache.applied
-    found = _selected(server, cls, selection)
+    found = await _selected(server, cls, selection)
     if not limit or version == 0:
         return found, {"resourceVersion": str(revision)}
     page: list[Stored] = []
@@ -123,14 +127,21 @@ async def _newest(
     return page, {"resourceVersion": str(revision)}
 
 
-def _selected(server: Server, cls: type[Resource], selection: Selection) -> Iterable[Stored]:
+async def _selected(server: Server, cls: type[Resource], selection: Selection) -> Iterable[Stored]:
     cache = server.cache.of(cls)
     name = selection.fields.required("metadata.name")
     if name is not None and (selection.namespace or not cls.kind.namespaced):
         stored = cache.get(selection.namespace, name)
         return [stored] if stored is not None and selection.matches(stored) else []
     listed = cache.objects(selection.namespace)
-    return listed if selection.is_plain else [stored for stored in listed if selection.matches(stored)]
+    if selection.is_plain:
+        return listed
+    chosen: list[Stored] = []
+    for some in some_at_a_time(list(listed), JUDGED_AT_A_TIME):
+        if len(some) == JUDGED_AT_A_TIME:
+            await asyncio.sleep(0)
+        chosen += [stored for stored in some if selection.matches(stored)]
+    return chosen
 
 
 class _Place(NamedTuple):
@@ -154,11 +165,37 @@ async def _page(
     server: Server, cls: type[Resource], selection: Selection, limit: int, place: _Place
 ) -> tuple[list[Stored], dict[str, Any]]:
     """A page out of history: everything as it was at the place's revision."""
+    await wait_for(server, place.revision)
+    # What only a webhook can show in the wanted version is converted as it is read from the store.
+    is_foreign = issubclass(cls, CustomResource) and cls.declared.conversions is not None
+    if place.revision >= server.cache.compacted and not is_foreign:
+        remembered = server.cache.of(cls).at(place.revision, selection.namespace)
+        if remembered is not None:
+            return _remembered_page(remembered, cls, selection, limit, place)
+    return await _stored_page(server, cls, selection, limit, place)
+
+
+def _remembered_page(
+    objects: list[Stored], cls: type[Resource], selection: Selection, limit: int, place: _Place
+) -> tuple[list[Stored], dict[str, Any]]:
+    begin = bisect_right(objects, keys.folder(cls.kind) + place.start, key=attrgetter("key")) if place.start else 0
+    left: Iterable[Stored] = itertools.islice(objects, begin, None)
+    if not selection.is_plain:
+        left = (stored for stored in left if selection.matches(stored))
+    page = list(itertools.islice(left, limit or None))
+    if not limit or next(iter(left), None) is None:
+        return page, {"resourceVersion": str(place.revision)}
+    there = len(objects) - begin if selection.is_plain else None
+    return page, _continued(cls, page, place._replace(left=there))
+
+
+async def _stored_page(
+    server: Server, cls: type[Resource], selection: Selection, limit: int, place: _Place
+) -> tuple[list[Stored], dict[str, Any]]:
     folder, revision = keys.folder(cls.kind), place.revision
     after = folder + place.start if place.start else ""
     prefix = f"{folder}{selection.namespace}/" if selection.namespace else folder
     page: list[Stored] = []
-    await wait_for(server, revision)
     while True:
         try:
             read = await server.store.list(

@@ -5,9 +5,10 @@ watches.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import orjson
 
@@ -19,8 +20,14 @@ from apiserver.reading.watchers import Frame, json_frame
 from wherry.machinery import protobuf
 from wherry.machinery.resource import Resource
 
+Item = TypeVar("Item")
+
 # Objects of a list that are encoded before others get their turn: a few milliseconds.
 ENCODED_AT_A_TIME = 32
+# The same for those that need not be encoded: some hundred KiB.
+JOINED_AT_A_TIME = 256
+# From here on the body of a list stays in pieces. No audit log takes one that is as long.
+LONG_BYTES = 4 * 1024 * 1024
 
 
 def one(cls: type[Resource], whole: bytes, representation: Representation, now: datetime, include: str = "") -> bytes:
@@ -43,15 +50,61 @@ def many(
     """A list in the wanted form. Items are the stored bytes, joined, not decoded; custom ones say what they are."""
     if representation.form == "Table":
         return _table(cls, table_rows(cls, items, representation, now, include), metadata, representation)
+    items = _shown(cls, items, representation)
+    return b"".join((_head(cls, metadata, representation), b",".join(items), b"]}"))
+
+
+async def many_in_pieces(
+    cls: type[Resource],
+    items: Iterable[bytes],
+    metadata: dict[str, Any],
+    representation: Representation,
+    now: datetime,
+    include: str = "",
+) -> list[bytes]:
+    """The same, and others get their turn while it is made; a long list of objects stays in several pieces."""
+    if representation.form == "Table":
+        parts = (
+            orjson.dumps(table_rows(cls, some, representation, now, include))[1:-1]
+            for some in some_at_a_time(items, ENCODED_AT_A_TIME)
+        )
+        pieces = [_table(cls, [], metadata, representation)[:-2]]
+    else:
+        shown = _shown(cls, items, representation)
+        parts = (b",".join(some) for some in some_at_a_time(shown, JOINED_AT_A_TIME))
+        pieces = [_head(cls, metadata, representation)]
+    for part in parts:
+        if len(pieces) > 1:
+            pieces.append(b",")
+            await asyncio.sleep(0)
+        pieces.append(part)
+    pieces.append(b"]}")
+    return pieces if sum(map(len, pieces)) > LONG_BYTES else [b"".join(pieces)]
+
+
+def some_at_a_time(items: Iterable[Item], count: int) -> Iterator[list[Item]]:
+    """The items, at most `count` of them together."""
+    left = iter(items)
+    while some := list(islice(left, count)):
+        yield some
+
+
+def _shown(cls: type[Resource], items: Iterable[bytes], representation: Representation) -> Iterable[bytes]:
+    """The items as they stand in a list; those of custom kinds say what they are."""
+    if representation.is_partial:
+        return (partial(item, representation) for item in items)
+    if cls.kind.is_custom:
+        opening = head_of(cls.kind)[:-12]
+        return (opening + item[1:] for item in items)
+    return items
+
+
+def _head(cls: type[Resource], metadata: dict[str, Any], representation: Representation) -> bytes:
     kind, version = cls.kind.list_kind, cls.kind.api_version
     if representation.is_partial:
         kind, version = "PartialObjectMetadataList", representation.api_version
-        items = (partial(item, representation) for item in items)
-    elif cls.kind.is_custom:
-        opening = head_of(cls.kind)[:-12]
-        items = (opening + item[1:] for item in items)
     head = b'{"kind":"%s","apiVersion":"%s","metadata":' % (kind.encode(), version.encode())
-    return head + orjson.dumps(metadata) + b',"items":[' + b",".join(items) + b"]}"
+    return b'%b%b,"items":[' % (head, orjson.dumps(metadata))
 
 
 async def many_in_protobuf(

@@ -72,7 +72,7 @@ class Stored:
         self.labels = _labels_of(value).metadata.labels
         self.fields: dict[str, str] = {}
         if cls.selectable:
-            view = cls.read(value)
+            view = (cls.selectable_view or cls).read(value)
             self.fields = {path: read(view) for path, read in cls.selectable.items()}
 
     @property

@@ -11,8 +11,11 @@ replayed.
 from __future__ import annotations
 
 import asyncio
+import itertools
+from bisect import bisect_left
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
+from operator import attrgetter
 
 import structlog
 
@@ -30,6 +33,8 @@ log = structlog.get_logger()
 HISTORY = 4096
 HISTORY_BYTES = 8 * 1024 * 1024
 PAGE = 1000
+
+_BY_KEY, _BY_NAME = attrgetter("key"), attrgetter("name")
 
 
 class ResourceCache:
@@ -69,7 +74,28 @@ class ResourceCache:
         """Objects of one namespace, or of all, in key order. Do not change the cache while iterating."""
         if not self.cls.kind.namespaced or namespace:
             return self._in_order(namespace)
-        return (stored for each in sorted(self._namespaces) for stored in self._in_order(each))
+        # In keys a slash follows the name of a namespace: `shop-2/` comes before `shop/`.
+        folders = sorted(f"{each}/" for each in self._namespaces)
+        return itertools.chain.from_iterable(self._in_order(folder[:-1]) for folder in folders)
+
+    def at(self, revision: int, namespace: str = "") -> list[Stored] | None:
+        """What `objects` was when the store was at `revision`; None if that is longer ago than the memory reaches."""
+        if revision < self.history_since:
+            return None
+        before: dict[str, Stored | None] = {}
+        for event in reversed(self.history):
+            if event.revision <= revision:
+                break
+            if event.before is not None and not event.before.revision:
+                return None  # its version is not known here
+            if shown := event.before or event.after:
+                before[shown.key] = event.before
+        objects = list(self.objects(namespace))
+        if before:
+            objects = [stored for stored in objects if stored.key not in before]
+            objects += (was for was in before.values() if was and namespace in ("", was.namespace))
+            objects.sort(key=_BY_KEY)
+        return objects
 
     def _in_order(self, namespace: str) -> list[Stored]:
         ordered = self._sorted.get(namespace)
@@ -77,6 +103,16 @@ class ResourceCache:
             objects = self._namespaces.get(namespace, {})
             ordered = self._sorted[namespace] = [objects[name] for name in sorted(objects)]
         return ordered
+
+    def _reorder(self, before: Stored | None, after: Stored | None) -> None:
+        """Keep the order of a namespace while one object of it changes."""
+        shown = after or before
+        ordered = self._sorted.get(shown.namespace) if shown is not None else None
+        if shown is None or ordered is None:
+            return
+        place = bisect_left(ordered, shown.name, key=_BY_NAME)
+        there = place < len(ordered) and ordered[place].name == shown.name
+        ordered[place : place + there] = [after] if after is not None else []
 
     def load(self, entry: Entry) -> None:
         """Take in one object as it stands, before there is history or anybody who watches."""
@@ -102,7 +138,7 @@ class ResourceCache:
             objects.pop(shown.name, None)
         else:
             objects[after.name] = after
-        self._sorted.pop(shown.namespace, None)
+        self._reorder(event.before, after)
         self.revision = change.revision
         self._remember(event)
         for listen in self.listeners:
@@ -155,6 +191,7 @@ class WatchCache:
     def __init__(self, store: Store, kinds: Iterable[type[Resource]]) -> None:
         self.store = store
         self.applied = 0
+        self.compacted = 0  # what was before this revision is not told any more, even where it is remembered
         self._caches: dict[str, ResourceCache] = {}
         self._moved = asyncio.Event()
         for cls in kinds:
@@ -254,6 +291,11 @@ class WatchCache:
         """Wait until the cache has applied `revision`."""
         while self.applied < revision:
             await self._moved.wait()
+
+    async def compact(self, revision: int) -> None:
+        """Forget what was superseded at or before `revision`, here and in the store."""
+        await self.store.compact(revision)
+        self.compacted = max(self.compacted, revision)
 
     async def replay(self, cls: type[Resource], since: int, until: int) -> AsyncIterator[Event]:
         """Events of a kind after `since` up to `until`, from memory or else from the store; raises `Compacted`."""

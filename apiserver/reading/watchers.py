@@ -1,7 +1,8 @@
 """Watchers: who is told of which change, in which words, without one slow reader costing the others anything.
 
-An event is framed once per representation and the same bytes go to every watcher. Watchers that ask for one object by
-name, or for the pods of one node, are found by index, so a thousand of them cost no more than the one that is meant.
+An event is framed once per representation and the same bytes go to every watcher. Those that want the same are asked
+once. Watchers that ask for one object by name, or for the pods of one node, are found by index, so a thousand of them
+cost no more than the one that is meant.
 
 Kubernetes: the Cacher's watchers. Transitions: an object that begins to match is ADDED, one that stops matching is
 DELETED with its previous content and the new version.
@@ -12,8 +13,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from apiserver.reading.fan_out import FanOut
 from apiserver.reading.stored import Stored, head_of
 from wherry.machinery.resource import Kind
 from wherry.machinery.selectors import FieldTerms, Requirements
@@ -68,6 +70,7 @@ class Selection(NamedTuple):
         return self.fields.selects_everything or self.fields.matches(stored.all_fields)
 
 
+Place = TypeVar("Place")
 Frame = Callable[[str, Stored], bytes]
 
 
@@ -87,6 +90,9 @@ class Watcher:
     What waits for a client is bounded. A client that falls too far behind is cut: nothing more is queued, so that it
     can never see an event after one that it missed, and it resumes from the last version it saw. `on_cut` ends its
     connection: what was handed to that would wait there for ever.
+
+    There are two ways out, one at a time: the client's own task asks for a `chunk`; and while that task has nothing to
+    do and the client reads on, what comes is written to its connection directly.
     """
 
     def __init__(
@@ -108,31 +114,42 @@ class Watcher:
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._more = asyncio.Event()
+        self._fan_out: FanOut | None = None
+        self._write: Callable[[bytes], bool] = lambda chunk: False
+        # Whether its task waits for more, and whether it stands in the line of those written to directly.
+        self._is_idle = False
+        self._is_due = False
 
     def begin_with(self, frames: Iterator[bytes]) -> None:
         """The state a watch begins with; made into frames only as the client reads them."""
         self._initial = frames
 
-    def offer(self, event: Event) -> None:
-        """Queue what this client should see of an event."""
+    def connect(self, fan_out: FanOut, write: Callable[[bytes], bool]) -> None:
+        """From now on use the direct way too; `write` says False when the client does not keep up, or has left."""
+        self._fan_out, self._write = fan_out, write
+
+    def framed(self, event: Event) -> bytes | None:
+        """What this client should see of an event; None if nothing."""
         selection = self.selection
         if selection.is_plain and not selection.namespace:
             was, now = event.before is not None, event.after is not None
         else:
             was, now = selection.matches(event.before), selection.matches(event.after)
-        if now:
-            self._push(event, "MODIFIED" if was else "ADDED", event.after)
-        elif was:
-            self._push(event, "DELETED", event.before)
-
-    def _push(self, event: Event, type: str, stored: Stored | None) -> None:
+        if not was and not now:
+            return None
+        type = ("MODIFIED" if was else "ADDED") if now else "DELETED"
+        stored = event.after if now else event.before
         framed = event.frames.get((type, self.form))
-        if framed is None:
-            if stored is None:
-                return
-            shown = stored.at(event.revision) if type == "DELETED" else stored
-            framed = event.frames[type, self.form] = self.frame(type, shown)
-        self.put(framed)
+        if framed is None and stored is not None:
+            framed = self.frame(type, stored if now else stored.at(event.revision))
+            event.frames[type, self.form] = framed
+        return framed
+
+    def offer(self, event: Event) -> None:
+        """Queue what this client should see of an event."""
+        framed = self.framed(event)
+        if framed is not None:
+            self.put(framed)
 
     def put(self, framed: bytes) -> None:
         """Queue bytes; a client too far behind is cut."""
@@ -141,16 +158,47 @@ class Watcher:
         self._waiting.append(framed)
         self._waiting_bytes += len(framed)
         if len(self._waiting) > MAX_BEHIND or self._waiting_bytes > MAX_BEHIND_BYTES:
-            self._initial = iter(())
-            self._waiting.clear()
-            self.end()
-            self._on_cut()
-        self._more.set()
+            self._cut()
+        elif not self._is_idle or self._fan_out is None:
+            self._wake()
+        elif not self._is_due:
+            self._is_due = True
+            self._fan_out.add(self)
 
     def end(self) -> None:
         """No more events: the stream ends after what waits."""
         self.has_ended = True
+        self._wake()
+
+    def _cut(self) -> None:
+        self._initial = iter(())
+        self._waiting.clear()
+        self.end()
+        self._on_cut()
+
+    def _wake(self) -> None:
+        """Have its own task go on; until that waits again nothing is written directly."""
+        self._is_idle = False
         self._more.set()
+
+    def deliver(self) -> None:
+        """Write what waits to the connection, if nobody else is at it; a client that is slow is its task's business."""
+        self._is_due = False
+        if not self._is_idle:
+            return
+        chunk = self.take()
+        try:
+            written = not chunk or self._write(chunk)
+        except (OSError, RuntimeError):  # nobody knows how much of it went out: the client comes again
+            self._cut()
+            return
+        if not written:
+            self._waiting.appendleft(chunk)
+            self._waiting_bytes += len(chunk)
+            self._wake()
+        elif self._waiting and self._fan_out is not None:
+            self._is_due = True
+            self._fan_out.add(self)
 
     @property
     def has_chunk(self) -> bool:
@@ -159,6 +207,10 @@ class Watcher:
 
     def take(self) -> bytes:
         """What waits, at most a chunk of it; empty if nothing does."""
+        waiting = self._waiting
+        if len(waiting) == 1 and self._is_idle:  # an idle one has long sent what it began with
+            self._waiting_bytes = 0
+            return waiting.popleft()
         taken: list[bytes] = []
         size = 0
         for framed in self._initial:
@@ -166,7 +218,6 @@ class Watcher:
             size += len(framed)
             if size >= CHUNK_BYTES:
                 return b"".join(taken)
-        waiting = self._waiting
         while waiting and size < CHUNK_BYTES:
             taken.append(waiting.popleft())
             size += len(taken[-1])
@@ -179,6 +230,7 @@ class Watcher:
             if self.has_ended:
                 break
             self._more.clear()
+            self._is_idle = True
             await self._more.wait()
         return chunk
 
@@ -188,35 +240,42 @@ class Watchers:
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        self._all: dict[Watcher, None] = {}
+        # Those in one group see the same bytes.
+        self._groups: dict[tuple[Selection, object], dict[Watcher, None]] = {}
         self._by_field: dict[tuple[str, str], dict[Watcher, None]] = {}
 
     def __len__(self) -> int:
-        return len(self._all) + sum(map(len, self._by_field.values()))
+        return sum(map(len, self._groups.values())) + sum(map(len, self._by_field.values()))
 
     def end(self) -> None:
         """End every stream: the kind is gone."""
-        for watcher in [*self._all, *(each for found in self._by_field.values() for each in found)]:
-            watcher.end()
+        for home in [*self._groups.values(), *self._by_field.values()]:
+            for watcher in list(home):
+                watcher.end()
 
     def add(self, watcher: Watcher) -> None:
         """Begin to tell this one."""
         place = _place_of(watcher)
-        home = self._by_field.setdefault(place, {}) if place else self._all
-        home[watcher] = None
+        if place:
+            self._by_field.setdefault(place, {})[watcher] = None
+        else:
+            self._groups.setdefault((watcher.selection, watcher.form), {})[watcher] = None
 
     def discard(self, watcher: Watcher) -> None:
         """Stop telling this one."""
         place = _place_of(watcher)
-        home = self._by_field.get(place, {}) if place else self._all
-        home.pop(watcher, None)
-        if place and not home:
-            self._by_field.pop(place, None)
+        if place:
+            _remove(self._by_field, place, watcher)
+        else:
+            _remove(self._groups, (watcher.selection, watcher.form), watcher)
 
     def dispatch(self, event: Event) -> None:
         """Offer an event to everyone it may concern."""
-        for watcher in list(self._all):
-            watcher.offer(event)
+        for group in list(self._groups.values()):
+            framed = next(iter(group)).framed(event)
+            if framed is not None:
+                for watcher in list(group):
+                    watcher.put(framed)
         if self._by_field:
             for watcher in self._indexed(event):
                 watcher.offer(event)
@@ -231,6 +290,13 @@ class Watchers:
                 if value is not None:
                     concerned.update(self._by_field.get((field, value), {}))
         return concerned
+
+
+def _remove(homes: dict[Place, dict[Watcher, None]], place: Place, watcher: Watcher) -> None:
+    home = homes.get(place, {})
+    home.pop(watcher, None)
+    if not home:
+        homes.pop(place, None)
 
 
 def _place_of(watcher: Watcher) -> tuple[str, str] | None:

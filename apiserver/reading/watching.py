@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -57,7 +58,7 @@ async def watch_objects(server: Server, request: Request, cls: type[Resource], f
     since = server.cache.applied if version is None else version
     start = _Start(since, bool(wants_state), initial is True, form, request.flag("allowWatchBookmarks"))
     watcher = Watcher(selection, frame, shared, user=request.user.name, on_cut=request.abort)
-    return Stream(_events(server, cls, watcher, start, seconds))
+    return Stream(_events(server, cls, watcher, start, seconds), direct=partial(watcher.connect, server.fan_out))
 
 
 class _Start(NamedTuple):
@@ -98,6 +99,7 @@ async def _events(
     finally:
         for timer in timers:
             timer.cancel()
+        watcher.end()
         server.watching.discard(watcher)
         cache.watchers.discard(watcher)
 

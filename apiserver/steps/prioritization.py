@@ -34,7 +34,8 @@ async def prioritize(server: Server, request: Request, proceed: Proceed) -> Answ
         finally:
             server.sharing.leave(level)
     if type(answer) is Response:
-        return Response(answer.status, answer.body, answer.content_type, (*answer.headers, *place.headers))
+        headers = (*answer.headers, *place.headers)
+        return Response(answer.status, answer.body, answer.content_type, headers, answer.more)
     return answer
 
 

@@ -196,7 +196,9 @@ class Rest:
 
         A resourceVersion in the wanted draft makes the write conditional.
         """
+        key = keys.key(self.kind, write.namespace, write.name)
         for attempt in range(TRIES):
+            await self.server.turns.come(key)
             current = await self.current(write.namespace, write.name, from_store=attempt > 0)
             wanted = change(copy_of(current.draft))
             version = wanted["metadata"].get("resourceVersion", "")
@@ -241,10 +243,12 @@ class Rest:
             key = keys.key(self.kind, write.namespace, write.name)
             if is_ready_to_go(wanted):
                 # Its last finalizer is gone: this update is the deletion. Watchers see DELETED, no MODIFIED.
-                entry = await self.server.store.delete(key, expected=current.revision)
+                with self.server.turns.writing(key):
+                    entry = await self.server.store.delete(key, expected=current.revision)
                 await self.server.allocations.release(self.cls, key, old, entry.revision)
             else:
-                entry = await reserved.written(self.server.store.put(key, value, expected=current.revision))
+                with self.server.turns.writing(key):
+                    entry = await reserved.written(self.server.store.put(key, value, expected=current.revision))
         return with_revision(value, self.kind, entry.revision)
 
     def _as_far_as_allowed(self, wanted: Draft, old: Draft, write: Write) -> Draft:

@@ -10,6 +10,7 @@ LABEL = (
 )
 SLEEPING = "must be non-negative and less than terminationGracePeriodSeconds (30)"
 ONE_SOURCE = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+POLICIES = '"Always", "Never", "OnFailure"'
 SCRATCH = [{"name": "scratch", "emptyDir": {}}]
 
 
@@ -291,3 +292,11 @@ def test_every_broken_rule_is_told_at_once():
         "spec.containers[0].image",
         "spec.restartPolicy",
     ]
+
+
+def test_faults_are_found_every_time_and_none_in_what_was_right_before():
+    bad = [f'spec.restartPolicy: Unsupported value: "x": supported values: {POLICIES}']
+
+    found = [faults(pod(restartPolicy=policy)) for policy in ("Always", "x", "Always", "x")]
+
+    assert found == [[], bad, [], bad]

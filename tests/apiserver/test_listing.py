@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.apiserver.local_api import CORE, PARTIAL_LIST, Api, running_api
+from apiserver import app
+from apiserver.reading import listing, representation
+from tests.apiserver.local_api import CORE, PARTIAL_LIST, TABLE, Api, running_api
 from tests.apiserver.test_objects import MAPS, a_map
 from wherry.sim.virtual_time import in_virtual_time
 
@@ -120,7 +122,7 @@ async def test_a_compacted_token_is_a_410_that_offers_a_new_one(api: Api):
     await five_maps(api)
     token = (await api.get(MAPS, query={"limit": 2})).json["metadata"]["continue"]
     newest = await api.made(MAPS, a_map("f"))
-    await api.server.store.compact(int(newest["metadata"]["resourceVersion"]))
+    await api.server.cache.compact(int(newest["metadata"]["resourceVersion"]))
 
     answer = await api.get(MAPS, query={"limit": 2, "continue": token})
     rest = await api.get(MAPS, query={"continue": answer.json["metadata"]["continue"]})
@@ -176,7 +178,7 @@ async def test_exactly_a_version_shows_the_past(api: Api):
 
 async def test_exactly_a_compacted_version_is_a_410(api: Api):
     made = await five_maps(api)
-    await api.server.store.compact(int(made[-1]["metadata"]["resourceVersion"]))
+    await api.server.cache.compact(int(made[-1]["metadata"]["resourceVersion"]))
 
     query = {"resourceVersion": made[0]["metadata"]["resourceVersion"], "resourceVersionMatch": "Exact"}
     answer = await api.get(MAPS, query=query)
@@ -253,3 +255,29 @@ async def test_events_are_listed_by_what_they_are_about(api: Api):
 
     assert [names(core), names(newer)] == [["e1"], ["e1"]]
     assert newer.json["items"][0]["regarding"]["name"] == "x"
+
+
+@pytest.mark.parametrize("accept", ["application/json", TABLE, PARTIAL_LIST, "application/yaml"])
+async def test_a_long_list_is_the_same_in_many_pieces(api: Api, monkeypatch: pytest.MonkeyPatch, accept: str):
+    await five_maps(api)
+    headers = {"accept": accept}
+    whole = await api.get(MAPS, headers=headers, query={"labelSelector": "n!=9"})
+    for module, name in ((representation, "ENCODED_AT_A_TIME"), (representation, "JOINED_AT_A_TIME")):
+        monkeypatch.setattr(module, name, 2)
+    for module, name in ((listing, "JUDGED_AT_A_TIME"), (representation, "LONG_BYTES"), (app, "SLICE_BYTES")):
+        monkeypatch.setattr(module, name, 3)
+
+    pieces = await api.get(MAPS, headers=headers, query={"labelSelector": "n!=9"})
+
+    assert (pieces.body, pieces.headers) == (whole.body, whole.headers)
+
+
+async def test_others_have_their_turn_while_a_long_list_is_made(api: Api, monkeypatch: pytest.MonkeyPatch):
+    await five_maps(api)
+    monkeypatch.setattr(representation, "JOINED_AT_A_TIME", 1)
+    monkeypatch.setattr(app, "SLICE_BYTES", 1000)
+
+    listed, made = await asyncio.gather(api.get(MAPS), api.made(MAPS, a_map("later")))
+
+    assert names(listed) == list("abcde")
+    assert int(made["metadata"]["resourceVersion"]) > int(listed.json["metadata"]["resourceVersion"])

@@ -149,3 +149,19 @@ async def test_what_could_be_read_in_two_ways_is_refused(served: Served, request
 
     assert answer.startswith(b"HTTP/1.1 400")
     assert served.echo.calls == 0
+
+
+async def test_chunks_written_past_asgi_arrive_between_those_that_are_sent(served: Served, monkeypatch):
+    async def direct(self: Echo, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        write = scope["extensions"]["chunk_writer"](send)
+        wrote = write(b"b" * 20)
+        await send({"type": "http.response.body", "body": b"c"})
+        assert (wrote, write(b"d")) == (True, False)
+
+    monkeypatch.setattr(Echo, "__call__", direct)
+
+    answer = await served.raw(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+
+    assert answer.endswith(b"1\r\na\r\n14\r\n" + b"b" * 20 + b"\r\n1\r\nc\r\n0\r\n\r\n")

@@ -76,3 +76,48 @@ def test_a_change_without_a_past_is_an_event_without_before():
 
     stored = cache.get("default", "a")
     assert (stored.name, stored.revision, cache.revision) == ("a", 5, 5)
+
+
+async def test_the_order_of_all_is_that_of_the_keys_whatever_changes(api: Api):
+    for namespace in ("shop", "shop-2"):
+        await api.made("/api/v1/namespaces", {"metadata": {"name": namespace}})
+        for name in ("b", "a"):
+            await api.made(f"/api/v1/namespaces/{namespace}/configmaps", a_map(name))
+    cache = api.server.cache.of(ConfigMap)
+    assert len(list(cache.objects("shop"))) == 2
+
+    await api.made("/api/v1/namespaces/shop/configmaps", a_map("aa"))
+    await api.delete("/api/v1/namespaces/shop/configmaps/b")
+    await api.patch("/api/v1/namespaces/shop/configmaps/a", {"data": {"k": "w"}})
+    await api.server.cache.fresh()
+
+    listed = [(stored.key, stored.revision) for stored in cache.objects()]
+    stored = await api.server.store.list("/registry/configmaps/")
+    assert listed == [(entry.key, entry.revision) for entry in stored.entries]
+    assert [key.rsplit("/", 2)[1:] for key, _ in listed][-4:] == [
+        ["shop-2", "a"],
+        ["shop-2", "b"],
+        ["shop", "a"],
+        ["shop", "aa"],
+    ]
+
+
+@pytest.mark.parametrize("namespace", ["", "default", "other"])
+async def test_what_is_remembered_of_each_revision_is_what_the_store_says(api: Api, namespace: str):
+    cache, store = api.server.cache.of(ConfigMap), api.server.store
+    start = await store.revision()
+    await api.made(MAPS, a_map("b"))
+    await api.made(MAPS, a_map("a"))
+    await api.patch(f"{MAPS}/b", {"data": {"k": "w"}})
+    await api.delete(f"{MAPS}/a")
+    await api.made(MAPS, a_map("a"))
+    await api.made("/api/v1/namespaces", {"metadata": {"name": "other"}})
+    await api.made("/api/v1/namespaces/other/configmaps", a_map("c"))
+    end = await api.server.cache.fresh()
+
+    for revision in range(start, end + 1):
+        prefix = f"/registry/configmaps/{namespace}/" if namespace else "/registry/configmaps/"
+        then = [(entry.key, entry.revision) for entry in (await store.list(prefix, at=revision)).entries]
+        assert [(stored.key, stored.revision) for stored in cache.at(revision, namespace) or ()] == then
+
+    assert cache.at(cache.history_since - 1) is None

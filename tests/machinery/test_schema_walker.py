@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.machinery.schema import Schema, definition, schema_for, walk
+from wherry.machinery.schema import Schema, defaults, definition, schema_for, walk
 
 CORE = "io.k8s.api.core.v1."
 POD = schema_for("v1", "Pod")
@@ -254,3 +254,13 @@ def test_a_second_walk_changes_nothing(value):
 
     if not first.errors:
         assert walk(first.value, POD)[:3] == (first.value, [], [])
+
+
+@pytest.mark.parametrize("change", [{}, {"surprise": 1}, {"containers": 5}, {"hostname": None}])
+def test_a_spec_walked_again_is_what_it_was_the_first_time_and_nobody_elses(change: dict):
+    spec = {"containers": [{"name": "a", "resources": {"limits": {"cpu": "1000m"}}}], **change}
+
+    first, again, third = (walk(pod(**spec), POD, defaults=defaults) for _ in range(3))
+
+    assert (again, third) == (first, first)
+    assert again.value["spec"] is not third.value["spec"]

@@ -89,11 +89,13 @@ class Quantity:
         >>> Quantity.parse("0.5").canonical(), Quantity.parse("1024Mi").canonical(), Quantity.parse("1e3").canonical()
         ('500m', '1Gi', '1e3')
         """
+        if type(value) is str:
+            return cast(Self, _shared(value))
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError(FORMAT_MESSAGE)
         if isinstance(value, int) and abs(value) >= _MAX_DECIMAL:
             return cls((1 if value > 0 else -1) * _MAX_DECIMAL * NANOS)
-        return cast(Self, _shared(value if isinstance(value, str) else str(value)))
+        return cast(Self, _shared(str(value)))
 
     @classmethod
     def from_millis(cls, millis: int, format: Format = Format.DECIMAL_SI) -> Self:

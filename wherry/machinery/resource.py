@@ -141,6 +141,8 @@ class Resource(View, metaclass=_ResourceMeta):
     counts_generations: ClassVar[bool] = False
     # Field selectors beyond metadata.name and metadata.namespace: path -> how to read it.
     selectable: ClassVar[Mapping[str, Callable[[Any], str]]] = {}
+    # A view of these fields alone, for kinds of which the whole takes long to read.
+    selectable_view: ClassVar[type[View] | None] = None
     # PUT without resourceVersion overwrites (True) or is refused (False); PUT to a missing name may create.
     unconditional_update: ClassVar[bool] = True
     create_on_update: ClassVar[bool] = False

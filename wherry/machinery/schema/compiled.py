@@ -21,9 +21,11 @@ from wherry.machinery.schema.definitions import (
     definition,
 )
 from wherry.machinery.schema.findings import DEPTH_EXCEEDED, MAX_DEPTH, Path, Run, weigh
+from wherry.machinery.schema.remembered import Walker, remembered
 
 Json = dict[str, Any]
-Walker = Callable[[Any, Path, Run], Any]
+# What pods of one template have in common, and most of what there is to walk in them.
+POD_SPEC = "io.k8s.api.core.v1.PodSpec"
 
 
 def compiled(schema: Schema, defaults: Defaults | None) -> Walker:
@@ -137,7 +139,7 @@ def _struct(schema: Schema, defaults: Defaults | None) -> Walker:
             fill(result, value, path, run)
         return result
 
-    return walk_struct
+    return remembered(walk_struct) if schema.name == POD_SPEC else walk_struct
 
 
 def _filling(

@@ -10,6 +10,7 @@ from wherry.api.core.pod import defaults as defaults  # registers the rules
 from wherry.api.core.pod.columns import COLUMNS, finished_conditions
 from wherry.api.core.pod.label_keys import write_label_keys
 from wherry.api.core.pod.qos import qos_class
+from wherry.api.core.pod.selecting import SELECTABLE, SelectedPod
 from wherry.api.core.pod.spec import PodSpec
 from wherry.api.core.pod.status import PodStatus
 from wherry.api.core.pod.validation import (
@@ -46,17 +47,8 @@ class Pod(Resource, version="v1", short=("po",), categories=("all",), subresourc
     counts_generations = True
     kept_by_status_writes = ("ownerReferences",)
     delete_returns_object = True
-    selectable = {
-        "spec.nodeName": lambda pod: pod.spec.node_name,
-        "spec.restartPolicy": lambda pod: pod.spec.restart_policy,
-        "spec.schedulerName": lambda pod: pod.spec.scheduler_name,
-        "spec.serviceAccountName": lambda pod: pod.spec.service_account_name,
-        "spec.hostNetwork": lambda pod: str(pod.spec.host_network).lower(),
-        "status.phase": lambda pod: pod.status.phase,
-        "status.podIP": lambda pod: pod.status.pod_ip,
-        "status.podIPs": lambda pod: pod.status.pod_ip,
-        "status.nominatedNodeName": lambda pod: pod.status.nominated_node_name,
-    }
+    selectable = SELECTABLE
+    selectable_view = SelectedPod
 
     @classmethod
     def prepare_create(cls, draft: dict[str, Any]) -> None:

@@ -39,6 +39,9 @@ RESTART_POLICIES = ("Always", "Never", "OnFailure")
 PREEMPTION_POLICIES = ("Never", "PreemptLowerPriority")
 MIRROR = "kubernetes.io/config.mirror"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+# Specs that have no fault, as JSON; how many and how long ones: large pods.
+MOST_REMEMBERED, LONGEST_REMEMBERED = 128, 8192
+_faultless: dict[tuple[bytes, bool], None] = {}
 _INT32 = re.compile("0|-?[1-9][0-9]{0,9}")
 
 
@@ -66,10 +69,23 @@ def check_template(template: PodTemplate) -> Iterator[FieldError]:
 def check_pod_spec(spec: PodSpec, pod_name: str = "") -> Iterator[FieldError]:
     """The spec of a pod, or (without a pod's name) of a template."""
     yield from under("volumes", check_volumes(spec.volumes, pod_name))
+    # Pods of one template have the same spec, so most that come have been found without a fault before.
+    known = (spec.to_json(), bool(pod_name))
+    if known in _faultless:
+        return
+    faults = list(_check_beside_volumes(spec, is_pod=bool(pod_name)))
+    yield from faults
+    if not faults and len(known[0]) <= LONGEST_REMEMBERED:
+        _faultless[known] = None
+        if len(_faultless) > MOST_REMEMBERED:
+            del _faultless[next(iter(_faultless))]
+
+
+def _check_beside_volumes(spec: PodSpec, *, is_pod: bool) -> Iterator[FieldError]:
     yield from under("resourceClaims", _check_resource_claims(spec.resource_claims))
     yield from check_all_containers(spec)
     yield from _check_pod_resources(spec)
-    yield from check_host_network_ports(spec, is_pod=bool(pod_name))
+    yield from check_host_network_ports(spec, is_pod=is_pod)
     yield from one_of("restartPolicy", spec.restart_policy, RESTART_POLICIES)
     yield from one_of("dnsPolicy", spec.dns_policy, DNS_POLICIES)
     yield from check_labels("nodeSelector", spec.node_selector)
