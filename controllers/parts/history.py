@@ -52,8 +52,12 @@ def history_of(owner: Owner, revisions: Iterable[ControllerRevision]) -> History
 
 
 def _data(template: PodTemplate) -> dict[str, Any]:
-    """A strategic merge patch; the directive makes it replace the template instead of adding to it."""
-    return {"spec": {"template": {**template.raw, "$patch": "replace"}}}
+    """A strategic merge patch; the directive makes it replace the template instead of adding to it.
+
+    Its keys are in order, as Kubernetes writes them: clients compare what is remembered byte by byte.
+    """
+    written = msgspec.json.encode({"spec": {"template": {**template.raw, "$patch": "replace"}}}, order="deterministic")
+    return msgspec.json.decode(written, type=dict[str, Any])
 
 
 def template_of(revision: ControllerRevision) -> PodTemplate:

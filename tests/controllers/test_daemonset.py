@@ -1,5 +1,6 @@
 """The DaemonSet controller: world in, actions out."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -46,6 +47,17 @@ def deeds(ds, nodes, *pods, **more):
 
 def nodes(*names):
     return [a_node(name) for name in names]
+
+
+def test_a_version_is_remembered_in_the_order_of_bytes_that_clients_compare():
+    template = {"spec": {"restartPolicy": "Always", "containers": []}, "metadata": {"labels": {"app": "web"}}}
+    ds = a_daemonset("ds", template=template)
+
+    [remembered] = [action.manifest for action in plan(ds, World(ds)) if isinstance(action, Create)]
+
+    data = json.dumps(remembered["data"])
+    assert data == json.dumps(json.loads(data), sort_keys=True)
+    assert remembered["data"] == {"spec": {"template": {**template, "$patch": "replace"}}}
 
 
 def test_every_node_without_a_pod_gets_one():
