@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from apiserver.access.oidc import issuers
 from apiserver.access.oidc import keys as issuer_keys
 from apiserver.access.oidc.config import AuthenticationConfiguration, Flags, Trusted, trusted_by_flags
 from apiserver.file_errors import FileProblem, read_model
@@ -105,6 +106,7 @@ async def test_a_token_is_refused_for_many_reasons_and_never_logged(issuer: Issu
         issuer.token(sub=None),
         issuer.token(groups=[1]),
         issuer.token(iss="https://other.example"),
+        f"{issuer.token().split('.')[0]}.eyJpc3MiOlsiYSJdfQ.AAAA",
         issuer.token(hd="other.example"),
         issuer.token()[:-8] + "AAAAAAAA",
         jwt.encode(jwt.decode(issuer.token(), options={"verify_signature": False}), "x" * 32, "HS256"),
@@ -139,6 +141,23 @@ async def test_keys_are_rotated_and_asked_for_no_more_than_needed(issuer: Issuer
 
     assert before == [(f"{issuer.url}#ann", []), 401]
     assert (soon, later, withdrawn) == (401, (f"{issuer.url}#bob", []), 401)
+
+
+async def test_keys_may_be_long_and_come_in_pieces(issuer: Issuer):
+    long = {**issuer.jwk("old"), "x5c": ["A" * 200_000]}
+    issuer.published = [long, issuer.jwk("one")]
+    async with serving(issuer.flags()) as api:
+        assert await who(api, issuer.token()) == (f"{issuer.url}#ann", [])
+
+
+async def test_a_token_is_judged_anew_after_a_while(issuer: Issuer, monkeypatch):
+    monkeypatch.setattr(issuer_keys, "OLDEST_SECONDS", 0.0)
+    monkeypatch.setattr(issuer_keys, "AGAIN_SECONDS", -1.0)
+    monkeypatch.setattr(issuers, "OLDEST_SECONDS", 0.0)
+    async with serving(issuer.flags()) as api:
+        before = await who(api, issuer.token())
+        issuer.published = []
+        assert (before, await who(api, issuer.token())) == ((f"{issuer.url}#ann", []), 401)
 
 
 async def test_an_algorithm_that_is_not_allowed_is_refused(issuer: Issuer):

@@ -14,7 +14,7 @@ import jwt
 import structlog
 
 from apiserver.access.oidc.config import Mapping, Rule, Trusted, program
-from apiserver.access.oidc.keys import IssuerKeys, KeysUnavailable
+from apiserver.access.oidc.keys import OLDEST_SECONDS, IssuerKeys, KeysUnavailable
 from apiserver.request import User
 from wherry.machinery.cel import Failure
 
@@ -54,7 +54,7 @@ class Issuers:
             header = jwt.get_unverified_header(token)
         except (jwt.PyJWTError, ValueError):
             return None  # no JWT at all
-        found = self._by_url.get(claims.get("iss") or "")
+        found = self._by_url.get(str(claims.get("iss")))
         if found is None:
             return None
         try:
@@ -64,7 +64,7 @@ class Issuers:
             return None
         if len(self._known) >= MOST_KEPT:
             self._known.clear()
-        self._known[digest] = (user, expires)
+        self._known[digest] = (user, min(expires, self._now().timestamp() + OLDEST_SECONDS))
         return user
 
     async def _judged(self, token: str, key_id: str, trusted: Trusted, keys: IssuerKeys) -> tuple[User, float]:

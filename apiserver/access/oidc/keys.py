@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterable
 from typing import Any
 
 import jwt
@@ -74,17 +75,27 @@ class IssuerKeys:
 
         if not url.startswith("https://"):
             raise KeysUnavailable(f"{url[:200]!r} does not begin with https://")
-        context = ssl.create_default_context(cadata=self._issuer.certificate_authority or None)
         timeout = aiohttp.ClientTimeout(total=SECONDS)
         try:
+            context = ssl.create_default_context(cadata=self._issuer.certificate_authority or None)
             async with (
                 aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(ssl=context)) as session,
                 session.get(url, allow_redirects=False) as answer,
             ):
-                body = await answer.content.read(MOST_BYTES)
+                body = await _whole(answer.content.iter_any())
                 value = orjson.loads(body) if answer.status == 200 else None
-        except (aiohttp.ClientError, OSError, TimeoutError, orjson.JSONDecodeError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise KeysUnavailable(f"{url}: {error or type(error).__name__}") from None
         if not isinstance(value, dict):
             raise KeysUnavailable(f"{url}: status {answer.status}, and no JSON object")
         return value
+
+
+async def _whole(content: AsyncIterable[bytes]) -> bytes:
+    """A body to its end; ValueError for one that is longer than any set of keys."""
+    body = bytearray()
+    async for piece in content:
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise ValueError(f"the answer is longer than {MOST_BYTES} bytes")
+    return bytes(body)
