@@ -43,7 +43,7 @@ from wherry.api.resource.resource_claim import AllocationResult, ResourceClaim
 from wherry.api.resource.resource_slice import ResourceSlice
 from wherry.client.backoff import Backoff
 from wherry.client.http import Client
-from wherry.client.informer import Change, Informer
+from wherry.client.informer import Change, Informer, OptionalInformer
 from wherry.machinery.errors import ApiError, Conflict, NotFound
 
 log = structlog.get_logger()
@@ -62,9 +62,9 @@ class Devices:
         self, client: Client, snapshot: Snapshot, nodes: Informer[Node], report: Callable[[Bound], None]
     ) -> None:
         self._client, self._snapshot, self._nodes, self._report = client, snapshot, nodes, report
-        self.slices = Informer(client, ResourceSlice)
-        self.claims = Informer(client, ResourceClaim)
-        self.classes = Informer(client, DeviceClass)
+        self.slices = OptionalInformer(client, ResourceSlice)
+        self.claims = OptionalInformer(client, ResourceClaim)
+        self.classes = OptionalInformer(client, DeviceClass)
         self.inventory, self.ledger = Inventory(), Ledger()
         self.lookup = Lookup(self.claims.shelf, self.classes.shelf, nodes.shelf, self.inventory, self.ledger)
         # What each pod that is on its way to a node has to have written: the claims, and what they get.

@@ -34,7 +34,7 @@ from wherry.api.core.pod import Pod
 from wherry.api.scheduling.pod_group import PodGroup
 from wherry.client import clock
 from wherry.client.http import Client
-from wherry.client.informer import Change, Informer
+from wherry.client.informer import Change, OptionalInformer
 
 log = structlog.get_logger()
 
@@ -64,7 +64,7 @@ class Gangs:
         self._preemptor.goes_with = self._goes_with
         self._groups = Groups()
         self._status = StatusWriter(client, self._groups.get, self._reporter.may_act)
-        self.informer = Informer(client, PodGroup)
+        self.informer = OptionalInformer(client, PodGroup)
         self.informer.subscribe(self._group_changed)
 
     async def run(self) -> None:

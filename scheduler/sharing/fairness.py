@@ -20,7 +20,7 @@ from wherry.api.core.pod import Pod
 from wherry.api.sharing.fair_share import NAME, FairShare
 from wherry.client import clock
 from wherry.client.http import Client
-from wherry.client.informer import Change, Informer
+from wherry.client.informer import Change, OptionalInformer
 from wherry.machinery.errors import ApiError
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ class Fairness:
         agree: Callable[[Standing | None], None],
     ) -> None:
         self._client, self._pods, self._cards_of, self._agree = client, pods, cards_of, agree
-        self.shares = Informer(client, FairShare)
+        self.shares = OptionalInformer(client, FairShare)
         self.shares.subscribe(self._share_changed)
         self._share: FairShare | None = None
         self._tally, self._rules, self._used = Tally(), Rules(), dict[str, Amounts]()

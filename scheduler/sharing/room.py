@@ -16,7 +16,7 @@ from wherry.api.core.namespace import Namespace
 from wherry.api.core.pod import Pod
 from wherry.api.sharing.queue import Queue
 from wherry.client.http import Client
-from wherry.client.informer import Change, Informer
+from wherry.client.informer import Change, Informer, OptionalInformer
 
 
 class Sharing:
@@ -31,7 +31,7 @@ class Sharing:
         waiting: SchedulingQueue,
     ) -> None:
         self.fairness = Fairness(client, pods.shelf.all, cards_of, waiting.share_by)
-        self.queues = Informer(client, Queue)
+        self.queues = OptionalInformer(client, Queue)
         self.limits = Limits(self.queues.shelf, namespaces.shelf, pods.shelf.all)
         self.queues.subscribe(lambda _: self.limits.count_anew())
         namespaces.subscribe(self._namespace_changed)

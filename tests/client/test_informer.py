@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from make import a_pod, an_object
 
 from wherry.api.core.pod import Pod
-from wherry.client.informer import Change, Informer
+from wherry.api.sharing.queue import Queue
+from wherry.client.informer import Change, Informer, OptionalInformer
+from wherry.machinery import errors
 from wherry.machinery.resource import Resource
 from wherry.sim.virtual_time import in_virtual_time, run
 
@@ -66,6 +68,23 @@ async def test_who_subscribes_late_is_told_what_is_there(an_api: ApiMaker):
         informer.subscribe(late.append)
 
         assert late == [Change(None, pod)]
+
+
+@in_virtual_time
+async def test_a_kind_that_a_server_gets_later_is_followed_from_then_on(an_api: ApiMaker):
+    async def without(method: str, path: str, perform: Perform) -> Any:
+        raise errors.NotFound("there is no such path")
+
+    api = an_api(disturb=without)
+    informer, changes = OptionalInformer(api.client(), Queue), list[Change[Queue]]()
+    informer.subscribe(changes.append)
+    task = asyncio.create_task(informer.run())
+    await informer.synced()
+    api.disturb, queue = None, api.put(an_object(Queue, "labs"))
+    await asyncio.sleep(70)
+
+    assert changes == [Change(None, queue)]
+    task.cancel()
 
 
 @in_virtual_time

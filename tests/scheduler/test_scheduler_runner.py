@@ -54,6 +54,25 @@ async def test_a_pod_is_bound_and_people_are_told():
 
 
 @in_virtual_time
+@pytest.mark.parametrize("refusal", [errors.NotFound("no such path"), errors.Forbidden("no rights to a foreign kind")])
+async def test_a_server_without_the_newest_groups_has_its_pods_bound(refusal, capsys):
+    async def older(method, path, perform):
+        if not path.startswith(("/apis/scheduling.", "/apis/resource.")):
+            return await perform()
+        raise refusal if path.count("/") > 3 else errors.NotFound("no such group")
+
+    api = BindingApi(disturb=older)
+    api.put(a_node("n"))
+    api.put(a_pod("web"))
+    async with scheduling(api):
+        await asyncio.sleep(150)
+
+    assert placement(api) == {"web": "n"}
+    assert api.requests.count("GET /apis/scheduling.wherry.dev/v1alpha1/queues") == 3
+    assert capsys.readouterr().out.count("the server has no such kind") == 6
+
+
+@in_virtual_time
 @pytest.mark.parametrize("takes_batches", [True, False])
 async def test_many_pods_go_together_where_the_server_takes_that_and_get_there_anyway(takes_batches):
     api = BindingApi()

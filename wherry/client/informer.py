@@ -34,7 +34,7 @@ import structlog
 from wherry.client.backoff import Backoff
 from wherry.client.http import Client, Listing, WatchEvent
 from wherry.client.world import Shelf
-from wherry.machinery.errors import ApiError, Expired
+from wherry.machinery.errors import ApiError, Expired, Forbidden, NotFound
 from wherry.machinery.resource import Resource
 
 R = TypeVar("R", bound=Resource)
@@ -46,6 +46,8 @@ FIRST_RETRY_SECONDS = 0.1
 MOST_RETRY_SECONDS = 5.0
 # A stream that lasted so long counts as healthy: the next failure is a first one.
 HEALTHY_SECONDS = 30.0
+# How often a server is asked anew for a kind that it did not have.
+ABSENT_SECONDS = 60.0
 
 
 class Change(NamedTuple, Generic[R]):
@@ -219,3 +221,29 @@ class Informer(Generic[R]):
         except Exception:
             # One subscriber's mistake must not stop the copy for all others.
             log.exception("subscriber failed", kind=self.kind.kind.plural)
+
+
+class OptionalInformer(Informer[R]):
+    """A copy of a kind that an API server may not have: there are none of it then, until there are.
+
+    That is only believed if the server's own list of kinds says so, as who may not read a kind hears nothing else.
+    """
+
+    async def _relist(self) -> str:
+        while True:
+            try:
+                return await super()._relist()
+            except (NotFound, Forbidden):
+                if await self._is_served():
+                    raise
+            if not self._synced.is_set():
+                log.info("the server has no such kind", kind=self.kind.kind.resource)
+                self._synced.set()
+            await asyncio.sleep(ABSENT_SECONDS)
+
+    async def _is_served(self) -> bool:
+        try:
+            found = await self._client.request("GET", f"/apis/{self.kind.kind.api_version}")
+        except NotFound:
+            return False
+        return any(each.get("name") == self.kind.kind.plural for each in found.get("resources") or ())
