@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple, TypeVar
+
+import structlog
 
 from apiserver.reading.fan_out import FanOut
 from apiserver.reading.stored import Stored, head_of
 from wherry.machinery.resource import Kind
 from wherry.machinery.selectors import FieldTerms, Requirements
+
+log = structlog.get_logger()
 
 # A watcher that is further behind than this is cut off; its client resumes from the last version it saw. In bytes it
 # is what the watch cache remembers of a kind, so that nearly all resume without a look into the store.
@@ -158,7 +162,7 @@ class Watcher:
         self._waiting.append(framed)
         self._waiting_bytes += len(framed)
         if len(self._waiting) > MAX_BEHIND or self._waiting_bytes > MAX_BEHIND_BYTES:
-            self._cut()
+            self.cut()
         elif not self._is_idle or self._fan_out is None:
             self._wake()
         elif not self._is_due:
@@ -170,7 +174,8 @@ class Watcher:
         self.has_ended = True
         self._wake()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """End the connection, and with it the stream, whatever waits."""
         self._initial = iter(())
         self._waiting.clear()
         self.end()
@@ -190,7 +195,7 @@ class Watcher:
         try:
             written = not chunk or self._write(chunk)
         except (OSError, RuntimeError):  # nobody knows how much of it went out: the client comes again
-            self._cut()
+            self.cut()
             return
         if not written:
             self._waiting.appendleft(chunk)
@@ -272,13 +277,23 @@ class Watchers:
     def dispatch(self, event: Event) -> None:
         """Offer an event to everyone it may concern."""
         for group in list(self._groups.values()):
-            framed = next(iter(group)).framed(event)
-            if framed is not None:
-                for watcher in list(group):
-                    watcher.put(framed)
+            self._tell(event, group)
         if self._by_field:
             for watcher in self._indexed(event):
-                watcher.offer(event)
+                self._tell(event, (watcher,))
+
+    def _tell(self, event: Event, watchers: Collection[Watcher]) -> None:
+        try:
+            framed = next(iter(watchers)).framed(event)
+        except Exception:
+            # An object that cannot be shown in one form must not keep all others from what they watch.
+            log.exception("event not told", kind=self.kind.resource, revision=event.revision)
+            for watcher in list(watchers):
+                watcher.cut()
+            return
+        if framed is not None:
+            for watcher in list(watchers):
+                watcher.put(framed)
 
     def _indexed(self, event: Event) -> Iterable[Watcher]:
         concerned: dict[Watcher, None] = {}

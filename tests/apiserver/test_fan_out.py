@@ -6,7 +6,9 @@ import pytest
 
 from apiserver.reading import fan_out, watchers
 from apiserver.reading.fan_out import FanOut
-from apiserver.reading.watchers import Selection, Watcher
+from apiserver.reading.stored import Stored
+from apiserver.reading.watchers import Event, Selection, Watcher, Watchers
+from wherry.api.core.pod import Pod
 from wherry.machinery.selectors import EVERYTHING, FieldTerms
 
 
@@ -101,6 +103,20 @@ async def test_a_connection_that_breaks_ends_its_watch_and_no_other(client: Clie
     await reading
 
     assert (client.seen, client.watcher.has_ended, other.seen) == ([], True, [b"1", b"2"])
+
+
+def test_an_object_that_cannot_be_shown_in_one_form_is_told_in_the_others():
+    def broken(type: str, stored: Stored) -> bytes:
+        raise ValueError("no such form")
+
+    cut, everything = [], Selection("", EVERYTHING, FieldTerms())
+    well = Watcher(everything, lambda type, stored: stored.item)
+    all_of_them = Watchers(Pod.kind)
+    all_of_them.add(Watcher(everything, broken, "other", on_cut=lambda: cut.append(1)))
+    all_of_them.add(well)
+    all_of_them.dispatch(Event(7, None, Stored(Pod, "/registry/pods/a/b", b'{"metadata":{}}', 7)))
+
+    assert (cut, well.take()[:12]) == ([1], b'{"metadata":')
 
 
 async def test_others_have_their_turn_between_slices(monkeypatch: pytest.MonkeyPatch):
