@@ -40,6 +40,8 @@ def _missing_rules(there: Mapping[str, Any], wanted: Draft) -> list[Draft]:
 
 
 def _missing_subjects(there: Mapping[str, Any], wanted: Draft) -> list[Draft]:
+    if there.get("roleRef", {}).get("name") != wanted.get("roleRef", {}).get("name"):
+        return []  # somebody's own binding, which gives other rights than ours
     known = {(each["kind"], each["name"], each.get("namespace", "")) for each in there.get("subjects") or ()}
     given = wanted.get("subjects", ())
     return [each for each in given if (each["kind"], each["name"], each.get("namespace", "")) not in known]

@@ -58,7 +58,7 @@ async def token(server: Server, request: Request, draft: Draft) -> Draft:
         issued = await server.issuers.user_of(spec.get("token", "")) if server.issuers and ours else None
         if issued is None:
             return {"user": {}, "error": "invalid bearer token"}
-        user = issued
+        user, audiences = issued, tuple(each for each in audiences if each in server.tokens.audiences)
     known = [each for each in audiences if each] or list(server.tokens.audiences)
     return {"authenticated": True, "user": user_fields(user), "audiences": known}
 

@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 # So long nobody moves for the same pods again, whatever came of it.
 PAUSE_SECONDS = 60.0
+# Who has not left by then, perhaps because his node is down, is waited for no more: others may move.
+MOST_SECONDS = 600.0
 # To look for moves takes time that other pods wait: where there were none, it is not done again so soon.
 PAUSE_AFTER_NOTHING_SECONDS = 1.0
 
@@ -78,7 +80,8 @@ class Mover:
             return False
         self._not_before = {uid: at for uid, at in self._not_before.items() if at > now}
         self._not_before |= dict.fromkeys([pod.uid for pod in pods], now + PAUSE_SECONDS)
-        self._on_the_move = {move.pod.uid for move in found.moves}
+        self._on_the_move = leaving = {move.pod.uid for move in found.moves}
+        asyncio.get_running_loop().call_later(MOST_SECONDS, leaving.clear)
         self._waiting = frozenset(pod.uid for pod, _ in found.places)
         for pod, node in found.places:
             self._preemptor.nominations.nominate(pod, node)

@@ -123,6 +123,15 @@ async def test_a_token_is_refused_for_many_reasons_and_never_logged(issuer: Issu
     assert [token for token in wrong if token.split(".")[-1] and token.split(".")[-1] in told] == []
 
 
+async def test_a_review_names_no_audience_that_is_not_this_servers(issuer: Issuer):
+    async with serving(issuer.flags()) as api:
+        ours = list(api.server.tokens.audiences)
+        spec = {"token": issuer.token(), "audiences": ["vault", *ours]}
+        answer = await api.post("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": spec})
+
+    assert answer.json["status"]["audiences"] == ours
+
+
 async def test_an_address_counts_only_if_it_is_verified(issuer: Issuer):
     async with serving(issuer.flags(username_claim="email")) as api:
         assert await who(api, issuer.token(email="ann@example.edu")) == ("ann@example.edu", [])

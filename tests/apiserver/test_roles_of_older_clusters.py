@@ -46,3 +46,13 @@ async def test_what_lacks_nothing_is_not_written(api: Api, path: str):
     await bootstrap(api.server)
 
     assert (await api.get(path)).json == before
+
+
+async def test_a_binding_of_the_same_name_to_another_role_is_somebodys_own(api: Api):
+    await api.delete(BINDING)
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    await api.post(f"{RBAC}/clusterrolebindings", {"metadata": {"name": "system:kube-scheduler"}, "roleRef": role})
+
+    await bootstrap(api.server)
+
+    assert not (await api.get(BINDING)).json.get("subjects")

@@ -157,6 +157,26 @@ async def test_nobody_moves_by_default_nor_where_a_budget_says_no():
     assert [pod.status.nominated_node_name for pod in forbidding.all(Pod)] == ["", "", ""]
 
 
+@in_virtual_time
+async def test_who_never_leaves_keeps_others_from_moving_for_a_while_only():
+    class Stuck(BindingApi):
+        def _answer(self, method, place, query, body):
+            return {} if place.subresource == "eviction" else super()._answer(method, place, query, body)
+
+    api = Stuck()
+    for name in ("n", "m"):
+        api.put(a_node(name, cpu="3"))
+    api.put(service("a", "n")), api.put(service("b", "m", cpu="2"))
+    async with scheduling(api, plugins=moving()):
+        api.put(a_large_pod("3"))
+        asked = []
+        for _ in range(2):
+            await asyncio.sleep(500)
+            asked.append(sum("/eviction" in line for line in api.requests))
+
+    assert asked == [1, 2]
+
+
 def test_it_is_told_who_would_have_to_move():
     picture = a_picture(nodes_with(3, 2), [service("a", "n0")])
     pod = [PodView(a_large_pod())]
