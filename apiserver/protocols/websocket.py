@@ -14,7 +14,7 @@ from apiserver.protocols.http import tls_of
 
 
 class WebSocketProtocol(WSProtocol):
-    """WebSocket with the `tls` extension in the scope."""
+    """WebSocket with two extensions in the scope: `tls`, and `abort`, which ends the connection at once."""
 
     _tls: dict[str, Any] | None = None
 
@@ -26,5 +26,9 @@ class WebSocketProtocol(WSProtocol):
     def handle_connect(self, event: Any) -> None:
         """The scope exists now; the app's task has not run yet."""
         super().handle_connect(event)
-        if self._tls is not None and hasattr(self, "scope"):
-            self.scope.setdefault("extensions", {})["tls"] = self._tls  # type: ignore[assignment]
+        if not hasattr(self, "scope"):
+            return
+        extensions: dict[str, Any] = self.scope.setdefault("extensions", {})
+        extensions["abort"] = self.transport.abort
+        if self._tls is not None:
+            extensions["tls"] = self._tls

@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from apiserver.reading import watchers
 from tests.apiserver.local_api import CORE
 from tests.apiserver.served_api import served_api
 
@@ -20,3 +23,15 @@ async def test_a_watch_tells_each_event_in_a_message(tmp_path: Path):
         ("ADDED", "a"),
         ("ADDED", "b"),
     ]
+
+
+async def test_who_does_not_read_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(watchers, "MAX_BEHIND", 0)
+    async with (
+        served_api(tmp_path) as served,
+        served.session.ws_connect(f"{served.url}{CORE}/secrets?watch=1&resourceVersion=0") as socket,
+    ):
+        await served.api.made(f"{CORE}/secrets", {"metadata": {"name": "a"}})
+        messages = [message async for message in socket]
+
+    assert (messages, socket.close_code) == ([], 1006)

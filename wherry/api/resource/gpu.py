@@ -169,9 +169,10 @@ def read_share(annotations: Mapping[str, str]) -> Share | None:
 
     >>> read_share({"gpu.wherry.dev/share": "10/40"})
     Share(size=10, whole=40)
+    >>> read_share({"gpu.wherry.dev/share": "²/40"})
     """
     size, _, whole = annotations.get(SHARE, "").partition("/")
-    if not (size.isdigit() and whole.isdigit()) or not 0 < int(size) <= int(whole):
+    if not (size.isdecimal() and whole.isdecimal()) or not 0 < int(size) <= int(whole):
         return None
     return Share(int(size), int(whole))
 
