@@ -68,7 +68,10 @@ async def unpack_batch(server: Server, request: Request, proceed: Proceed) -> An
     async def audited(server: Server, item: Request) -> Answer:
         return await audit(server, item, authorized)
 
-    items = [_alone(request, target, item) for item in await _items_of(request)]
+    sent = await _items_of(request)
+    # What becomes of an item stands in a list that is JSON, whatever the client prefers.
+    request = replace(request, headers={**request.headers, b"accept": JSON.encode()})
+    items = [_alone(request, target, item) for item in sent]
     answers = await asyncio.gather(*(panics_become_500(server, item, audited) for item in items))
     return Response(200, _LIST % b",".join(map(_status_of, answers)), headers=warning_headers(request.warnings))
 
@@ -92,7 +95,7 @@ def _alone(request: Request, batch: Target, item: bytes) -> Request:
     """The request by which one item would come alone."""
     try:
         metadata = _read_item(item).metadata
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         metadata = _Metadata()  # whoever decodes it says what is wrong
     target = batch._replace(namespace=metadata.namespace)
     path = f"/api/v1/namespaces/{metadata.namespace}/{batch.plural}"

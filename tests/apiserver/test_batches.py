@@ -55,6 +55,26 @@ async def test_each_item_has_its_own_outcome():
     assert answer.json["items"][1]["message"].endswith('pod two is already assigned to node "elsewhere"')
 
 
+async def test_outcomes_are_json_whatever_the_client_prefers():
+    async with running_api() as api:
+        preferred = {"accept": "application/vnd.kubernetes.protobuf,application/json"}
+        answer = await api.post(
+            "/api/v1/bindings", a_batch(a_binding("gone")), headers=preferred, **SCHEDULER, groups=()
+        )
+
+    assert told(answer) == [(404, 'pods "gone" not found')]
+
+
+async def test_an_item_that_is_no_text_spoils_no_other():
+    batch = orjson.dumps(a_batch(a_binding("one"), a_binding("spoilt"))).replace(b"spoilt", b"\xff")
+    async with running_api() as api:
+        await with_pods(api, "one")
+        answer = await api.post("/api/v1/bindings", batch, **SCHEDULER, groups=())
+
+        assert [code for code, _ in told(answer)] == [201, 404]
+        assert await nodes_of(api) == {"one": "n"}
+
+
 async def test_watchers_see_every_pod_change_once():
     async with running_api() as api:
         await with_pods(api, "one", "two")
