@@ -5,7 +5,7 @@ whole of it.
 
 A scheduler that knows too little, because a second one works or because it has just come back, is told so by the same
 write that would have granted a device twice. Who held what is read from the pods once; from then on it is known from
-the bindings that were made here.
+the bindings that were made here, and from the watch cache, which tells of those made by other servers.
 
 Limit: several API servers on one etcd do not see each other's bindings that are under way; the node does (it gives a
 device to nobody else before it got it back).
@@ -24,7 +24,11 @@ from wherry.machinery.errors import conflict
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from apiserver.reading.stored import Stored
     from apiserver.reading.watch_cache import WatchCache
+    from apiserver.reading.watchers import Event
+
+_MARK = GRANTED.encode()
 
 
 class _Holder(NamedTuple):
@@ -45,6 +49,7 @@ class Grants:
         self._holders: dict[str, dict[str, _Holder]] | None = None
         # Pods whose binding is under way: what the cache says of them is not the last word.
         self._pending: set[str] = set()
+        cache.of(Pod).listeners.append(self._changed)
 
     @asynccontextmanager
     async def exclusive(self, pod: dict[str, Any], annotations: dict[str, str]) -> AsyncIterator[None]:
@@ -95,6 +100,12 @@ class Grants:
         pod = Pod.read(stored.item)
         return pod.metadata.uid == holder.uid and not pod.is_finished and uuid in (granted_to(pod) or ())
 
+    def _changed(self, event: Event) -> None:
+        after = event.after
+        if self._holders is not None and after is not None and _MARK in after.item:
+            for uuid, holder in _holders_in(after):
+                self._holders.setdefault(uuid, {}).setdefault(holder.uid, holder)
+
     def _known(self) -> dict[str, dict[str, _Holder]]:
         if self._holders is None:
             self._holders = {}
@@ -104,8 +115,13 @@ class Grants:
 
     def _read(self) -> Iterator[tuple[str, _Holder]]:
         for stored in self._cache.of(Pod).objects():
-            pod = Pod.read(stored.item)
-            if not pod.is_finished:
-                share = read_share(pod.metadata.annotations)
-                for uuid in granted_to(pod) or ():
-                    yield uuid, _Holder(stored.namespace, stored.name, pod.metadata.uid, share)
+            yield from _holders_in(stored)
+
+
+def _holders_in(stored: Stored) -> Iterator[tuple[str, _Holder]]:
+    """The devices that a pod has, if it is not over."""
+    pod = Pod.read(stored.item)
+    if not pod.is_finished:
+        share = read_share(pod.metadata.annotations)
+        for uuid in granted_to(pod) or ():
+            yield uuid, _Holder(stored.namespace, stored.name, pod.metadata.uid, share)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from apiserver.writing.grants import Grants
 from tests.apiserver.local_api import running_api
 from tests.kubelet.local_transport import LocalTransport
 from wherry.api.core.pod import Pod
@@ -49,6 +50,20 @@ async def test_a_device_is_granted_to_one_pod_until_that_is_over():
             await bind(client, "three", "GPU-3,GPU-2")
         await client.delete(Pod, "two", "default", grace_seconds=0)
         await bind(client, "three", "GPU-3,GPU-2")
+
+
+async def test_what_another_server_has_granted_is_known_too():
+    async with running_api(now=clock.now) as api:
+        client, other = a_client(api), Grants(api.server.cache)
+        two = {"namespace": "default", "name": "two", "uid": "2"}
+        await client.create(a_pod("one"))
+        async with other.exclusive(two, {GRANTED: "GPU-1"}):
+            pass
+        await bind(client, "one", "GPU-2")
+
+        with pytest.raises(Conflict, match="device GPU-2 is granted to pod default/one already"):
+            async with other.exclusive(two, {GRANTED: "GPU-2"}):
+                pass
 
 
 async def test_parts_of_a_card_are_granted_up_to_its_memory_and_only_while_nobody_has_the_whole():
