@@ -18,7 +18,7 @@ from scheduler.cycle.plan import Choice
 from scheduler.pods import PodView
 from wherry.api.resource.gpu import RESOURCE
 
-# How often a node is tried for a pod of a gang whose pods differ, before it is given up.
+# How often a node is tried for a pod of a gang whose pods differ, before it is given up; and the pods of such a gang.
 MOST_TRIALS = 500
 # Pods that ask for the same in these are alike: no other order of them helps.
 _SHAPE = ("requests", "spec.node_selector", "spec.affinity", "spec.tolerations")
@@ -82,7 +82,8 @@ def assemble(pods: Sequence[PodView], needed: int, board: Board) -> Assembly:
     found = _one_by_one(ordered, board)
     if found.fitting >= needed:
         return found
-    if len({_shape(pod) for pod in ordered}) > 1 and (places := _Search(ordered, needed, board).places):
+    is_mixed = len(ordered) <= MOST_TRIALS and len({_shape(pod) for pod in ordered}) > 1
+    if is_mixed and (places := _Search(ordered, needed, board).places):
         placed = {place.pod.uid for place in places}
         return Assembly(tuple(places), tuple(pod for pod in ordered if pod.uid not in placed), len(places))
     return found._replace(places=(), missing=tuple(ordered))
@@ -132,8 +133,10 @@ class _Search:
             if not self._board.put(pod, node):
                 continue
             self.places.append(Place(pod, node, Choice(node, 0.0, "", 0.0)))
-            done = self._look(index + 1)
-            self._board.lift(pod)
+            try:
+                done = self._look(index + 1)
+            finally:
+                self._board.lift(pod)
             if done:
                 return True
             self.places.pop()

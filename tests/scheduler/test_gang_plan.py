@@ -10,7 +10,7 @@ from scheduling import all_plugins
 from scheduler.explaining.forecast import Verdict, forecast
 from scheduler.explaining.gangs import Thought, gang_of
 from scheduler.explaining.picture import Objects, Picture
-from scheduler.gangs.plan import assemble
+from scheduler.gangs.plan import Found, assemble
 from scheduler.pods import PodView
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
@@ -113,3 +113,21 @@ def test_what_a_waiting_gang_lacks_is_what_its_next_pod_lacks():
     assert (placed, len(picture.snapshot.pods_on("n0"))) == (2, 0)
     assert pod.key == "default/train-2"
     assert judgement.decision.message == "0/1 nodes are available: 1 Insufficient cpu."
+
+
+class Full:
+    """A board with room for nobody."""
+
+    def find(self, pod):
+        return Found()
+
+    def options(self, pod):
+        return ()
+
+
+def test_a_mixed_gang_of_thousands_is_only_told_that_it_does_not_fit():
+    pods = [PodView(pod) for pod in gang_pods(*range(1, 2001))]
+
+    found = assemble(pods, 2, Full())
+
+    assert (found.places, found.fitting, len(found.missing)) == ((), 0, 2000)
