@@ -66,7 +66,8 @@ async def story(crash_after):
         winner = max(first, key=first.get)
         for index in range(SIZE):
             await cluster.admin.delete(Pod, f"{winner}-{index}", "default")
-        await cluster.settle()
+        # Who was refused several times pauses for up to ten seconds.
+        await cluster.settle(quiet_seconds=12)
         return sorted(first.values()), sorted((await holding(cluster)).values()), crash.writes
 
 
