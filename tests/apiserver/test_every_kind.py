@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.apiserver.kind_samples import SAMPLES, Sample
-from tests.apiserver.local_api import TABLE, Api, running_api
+from tests.apiserver.local_api import TABLE, Api, cells_of, running_api
 from wherry.machinery.resource import ALL_VERBS, Resource, kind_named
 
 Object = dict[str, Any]
@@ -64,7 +64,7 @@ async def test_it_shows_as_a_row(place: Place, api: Api):
     answer = await api.get(place.one, headers={"accept": TABLE})
 
     [row] = answer.json["rows"]
-    assert row["cells"] == [place.sample.name, *place.sample.cells]
+    assert cells_of(row) == [place.sample.name, *place.sample.cells]
 
 
 async def test_watching_tells_of_its_life_and_collections_go_at_once(place: Place, api: Api):

@@ -6,7 +6,7 @@ import pytest
 
 from apiserver.reading import watchers
 from apiserver.reading.watchers import Selection, Watcher
-from tests.apiserver.local_api import CORE, PARTIAL, TABLE, Api, running_api
+from tests.apiserver.local_api import CORE, PARTIAL, TABLE, Api, cells_of, running_api
 from tests.apiserver.test_deleting import PODS, a_pod
 from tests.apiserver.test_objects import MAPS, a_map
 from wherry.machinery.selectors import EVERYTHING, FieldTerms
@@ -242,7 +242,7 @@ async def test_a_table_watch_names_its_columns_once(api: Api):
 
     assert [column["name"] for column in first["columnDefinitions"]] == ["Name", "Data", "Age"]
     assert second["columnDefinitions"] is None
-    assert (second["kind"], second["rows"][0]["cells"]) == ("Table", ["b", 1, "0s"])
+    assert (second["kind"], cells_of(second["rows"][0])) == ("Table", ["b", 1, "0s"])
     assert second["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
 
 
