@@ -31,7 +31,7 @@ def test_a_deadline_may_be_set_and_shortened_but_not_extended_or_removed():
 def test_other_fields_may_not_change_and_the_difference_is_shown():
     [fault] = faults_of_update(pod(), pod(dnsPolicy="Default"))
 
-    assert fault == f'{ONLY}\n- dnsPolicy: null\n+ dnsPolicy: "Default"\n'
+    assert fault == f'{ONLY}\n- dnsPolicy: "ClusterFirst"\n+ dnsPolicy: "Default"\n'
 
 
 def test_a_field_that_wherry_does_nothing_with_may_not_change_either():

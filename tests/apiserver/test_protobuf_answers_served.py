@@ -64,11 +64,11 @@ async def test_who_prefers_json_gets_json(api: Api, accept: str):
 
 
 async def test_a_kind_whose_message_nobody_knows_is_answered_in_json(api: Api):
-    groups = "/apis/scheduling.k8s.io/v1beta1/podgroups"
+    queues = "/apis/scheduling.wherry.dev/v1alpha1/queues"
 
-    either, only = await api.get(groups, headers=PREFERRED), await api.get(groups, headers=ONLY)
+    either, only = await api.get(queues, headers=PREFERRED), await api.get(queues, headers=ONLY)
 
-    assert (either.status, either.json["kind"], only.status) == (200, "PodGroupList", 406)
+    assert (either.status, either.json["kind"], only.status) == (200, "QueueList", 406)
 
 
 async def test_errors_and_deletions_are_statuses(api: Api):

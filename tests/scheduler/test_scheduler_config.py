@@ -23,12 +23,14 @@ def only_plugins(tmp_path, text):
 
 def test_without_a_word_every_plugin_is_on_in_kubernetes_order(tmp_path):
     assert [(plugin.name, plugin.weight) for plugin in only_plugins(tmp_path, "")] == [
+        ("QueueQuota", 1),
         ("NodeUnschedulable", 1),
         ("NodeName", 1),
         ("TaintToleration", 3),
         ("NodeAffinity", 2),
         ("NodePorts", 1),
         ("NodeResourcesFit", 1),
+        ("GpuShare", 10),
         ("NodeResourcesBalancedAllocation", 1),
         ("VolumeRestrictions", 1),
         ("VolumeBinding", 1),
@@ -92,7 +94,7 @@ profiles:
 
     filters = [plugin.name for plugin in panel.filters]
     assert [(plugin.name, plugin.weight) for plugin in panel.scorers] == [("NodeResourcesFit", 9)]
-    assert filters[:4] == ["NodeUnschedulable", "NodeAffinity", "NodePorts", "NodeResourcesFit"]
+    assert filters[:5] == ["QueueQuota", "NodeUnschedulable", "NodeAffinity", "NodePorts", "NodeResourcesFit"]
     assert {"NodeName", "TaintToleration", "DefaultPreemption"} & {plugin.name for plugin in plugins} == set()
 
 
@@ -104,7 +106,7 @@ profiles:
         ("profiles: [{}, {}]", "a schedulerName stands twice"),
         (
             "profiles: [{plugins: {multiPoint: {enabled: [{name: Nope}]}}}]",
-            "no plugin 'Nope'; there are NodeUnschedulable,",
+            "no plugin 'Nope'; there are QueueQuota, NodeUnschedulable,",
         ),
         ("profiles: [{pluginConfig: [{name: NodeName, args: {a: 1}}]}]", "pluginConfig NodeName: a: Extra inputs"),
         (
@@ -169,7 +171,7 @@ def test_a_file_in_a_folder_is_a_plugin(tmp_path):
         "        yield Verdict(nodes.label('fast').is_in(['yes']), 'node(s) were slow')\n"
     )
 
-    assert list(load_plugins(tmp_path))[:2] == ["OnlyFast", "NodeUnschedulable"]
+    assert list(load_plugins(tmp_path))[:2] == ["OnlyFast", "QueueQuota"]
     assert "OnlyFast" not in load_plugins()
 
 

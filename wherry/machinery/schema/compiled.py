@@ -139,7 +139,7 @@ def _struct(schema: Schema, defaults: Defaults | None) -> Walker:
             fill(result, value, path, run)
         return result
 
-    return remembered(walk_struct) if schema.name == POD_SPEC else walk_struct
+    return remembered(walk_struct, defaults) if schema.name == POD_SPEC else walk_struct
 
 
 def _filling(

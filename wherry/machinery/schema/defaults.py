@@ -27,12 +27,14 @@ class Defaults:
 
     def __init__(self) -> None:
         self._rules: dict[str, list[Rule]] = {}
+        self.count = 0
+        """How many rules there are: what was filled when there were fewer may lack something."""
 
     def __call__(self, definition: str) -> Callable[[Rule], Rule]:
         """Decorate the function that fills the definition's computed defaults."""
 
         def register(rule: Rule) -> Rule:
-            self.rules(definition).append(rule)
+            self._add(definition, rule)
             return rule
 
         return register
@@ -45,7 +47,11 @@ class Defaults:
                 if field not in draft:
                     draft[field] = fresh(value)
 
-        self.rules(definition).append(fill)
+        self._add(definition, fill)
+
+    def _add(self, definition: str, rule: Rule) -> None:
+        self.rules(definition).append(rule)
+        self.count += 1
 
     def rules(self, definition: str) -> list[Rule]:
         """The live list of a definition's rules; the compiled walker holds on to it."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from wherry.machinery.schema.defaults import Defaults
 from wherry.machinery.schema.findings import Path, Run
 
 Walker = Callable[[Any, Path, Run], Any]
@@ -16,11 +17,19 @@ MOST = 128
 LONGEST = 8192
 
 
-def remembered(walker: Walker) -> Walker:
-    """The same walk; what it makes of values in which it finds nothing wrong is remembered, the oldest forgotten."""
+def remembered(walker: Walker, defaults: Defaults | None) -> Walker:
+    """The same walk; what it makes of values in which it finds nothing wrong is remembered, the oldest forgotten.
+
+    All is forgotten when a rule is added to the defaults that the walk fills in.
+    """
     known: dict[bytes, tuple[bytes, int]] = {}
+    rules = 0
 
     def walk_remembered(value: Any, path: Path, run: Run) -> Any:
+        nonlocal rules
+        if defaults is not None and defaults.count != rules:
+            rules = defaults.count
+            known.clear()
         text = _text(value)
         if len(text) > LONGEST:
             return walker(value, path, run)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
 import orjson
 
 from wherry.api.core.pod.container import Container
@@ -137,13 +138,17 @@ def difference(before: PodSpec, after: PodSpec) -> str:
 
     Differs: Kubernetes prints a diff of its Go structs here.
     """
-    old, new = before.to_wire(), after.to_wire()
-    fields = [field for field in {**old, **new} if old.get(field) != new.get(field)]
-    return "".join(f"- {field}: {_json(old.get(field))}\n+ {field}: {_json(new.get(field))}\n" for field in fields)
+    fields = [
+        each for each in msgspec.structs.fields(before) if getattr(before, each.name) != getattr(after, each.name)
+    ]
+    return "".join(f"- {_shown(field, before)}\n+ {_shown(field, after)}\n" for field in fields)
 
 
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+def _shown(field: msgspec.structs.FieldInfo, spec: PodSpec) -> str:
+    """A field and its value; one that has its default is not on the wire."""
+    value = getattr(spec, field.name)
+    default = value if isinstance(value, str | int) else None
+    return f"{field.encode_name}: {orjson.dumps(spec.to_wire().get(field.encode_name, default)).decode()}"
 
 
 def check_ephemeral_containers_update(pod: Pod, old: Pod) -> Iterator[FieldError]:
