@@ -200,7 +200,7 @@ def _weighs_the_same(before: PodView, after: PodView) -> bool:
     if (
         before.pod.spec.containers == after.pod.spec.containers
         and before.pod.spec.resources == after.pod.spec.resources
-        and before.pod.status.held == after.pod.status.held
+        and before.pod.resizing == after.pod.resizing
     ):
         return True  # the rest of what counts can never change
     now = (after.requests, after.estimates, after.host_ports)

@@ -28,7 +28,7 @@ class NodeResourcesFit(Plugin):
     reads = ("requests", "estimates")
     retry_when = (
         *(Added(Node), Changed(Node, "status.allocatable")),
-        *(Changed(Pod, "spec.containers", "status.held"), Deleted(Pod)),
+        *(Changed(Pod, "spec.containers", "resizing"), Deleted(Pod)),
     )
     Args = NodeResourcesFitArgs
 

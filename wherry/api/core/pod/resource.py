@@ -8,6 +8,7 @@ from typing import Any
 
 from wherry.api.core.pod import defaults as defaults  # registers the rules
 from wherry.api.core.pod.columns import COLUMNS, finished_conditions
+from wherry.api.core.pod.container import Resources
 from wherry.api.core.pod.label_keys import write_label_keys
 from wherry.api.core.pod.qos import qos_class
 from wherry.api.core.pod.selecting import SELECTABLE, SelectedPod
@@ -22,6 +23,7 @@ from wherry.api.core.pod.validation import (
 )
 from wherry.machinery.field_errors import FieldError, forbidden
 from wherry.machinery.meta import ObjectMeta, controller_reference
+from wherry.machinery.quantity import Quantity
 from wherry.machinery.resource import Resource
 from wherry.machinery.view import Verbatim
 
@@ -86,6 +88,16 @@ class Pod(Resource, version="v1", short=("po",), categories=("all",), subresourc
     def row_conditions(self) -> list[dict[str, Any]]:
         """Finished pods say so."""
         return finished_conditions(self)
+
+    @property
+    def resizing(self) -> tuple[tuple[str, Resources | None, dict[str, Quantity]], ...]:
+        """Of `status.held` what is not as the spec asks: there a resize is under way, or refused."""
+        asked = {each.name: each.resources.requests for each in (*self.spec.init_containers, *self.spec.containers)}
+        return tuple(
+            (name, has, allocated)
+            for name, has, allocated in self.status.held
+            if (has is not None and has.requests != asked.get(name)) or (allocated and allocated != asked.get(name))
+        )
 
     @property
     def is_finished(self) -> bool:
