@@ -6,7 +6,7 @@ ARGS ?=
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test check soak bench transcripts
+.PHONY: help install up down test check soak conformance bench transcripts
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ soak: install ## Live through thousands of simulated clusters' lives; SEEDS says
 	@WHERRY_SEEDS=$(SEEDS) $(BIN)/pytest -q -n 2 --show-capture=no tests/properties/test_deployments_under_chaos.py
 	@WHERRY_STEPS=500 WHERRY_INJECTIONS=1000 $(BIN)/pytest -q -n 2 --show-capture=no -o timeout=1200 \
 		tests/properties/test_walk_of_desired_states.py tests/properties/test_mutated_children.py
+
+conformance: install ## Build Kubernetes' own conformance tests and run them (root, Debian); ARGS=sig-apps runs some
+	@scripts/conformance/build.sh .conformance
+	@$(BIN)/python scripts/conformance/run.py .conformance $(ARGS)
 
 bench: install ## Measure, and print JSON
 	@for bench in bench/*.py; do echo "# $$bench" >&2; $(BIN)/python $$bench || exit 1; done

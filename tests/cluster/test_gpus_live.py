@@ -27,7 +27,7 @@ def test_the_page_does_what_it_says(cluster: LiveCluster, tmp_path: Path) -> Non
     counting = '{"spec":{"containers":[{"name":"c","image":"c","resources":{"limits":{"nvidia.com/gpu":"1"}}}]}}'
     cluster.kubectl("run", "counts", "--image=c", f"--overrides={counting}")
     manifest = tmp_path / "claims.yaml"
-    manifest.write_text(re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)[1])
+    manifest.write_text(re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)[2])
     cluster.kubectl("apply", "-f", str(manifest))
     cluster.kubectl("wait", "--for=condition=Ready", "pod/train", "pod/counts", "--timeout=30s")
 

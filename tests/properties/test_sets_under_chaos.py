@@ -34,11 +34,16 @@ def a_set(name: str, image: str = "v1", **spec: Any) -> Object:
     return {"apiVersion": "apps/v1", "kind": KINDS[name].kind.name, "metadata": metadata, "spec": spec}
 
 
+# The longest that a plan may not know yet of a pod's end: its watch lags, and a lost request is made again.
+UNHEARD_SECONDS = FAULTS.watch_lag_seconds + 0.5
+
+
 class Promises:
     """Follows a journal: pods of `db` come in order, and no node has two active pods of `agent`."""
 
     def __init__(self, cluster: SimulatedCluster) -> None:
         self.pods: dict[str, Object] = {}
+        self.ended_at: dict[str, float] = {}
         self.broken: list[str] = []
         cluster.journal.subscribe(self._written)
 
@@ -47,6 +52,7 @@ class Promises:
             return
         if write.after is None:
             self.pods.pop(write.key, None)
+            self.ended_at[write.key] = write.at
             return
         self.pods[write.key] = write.after
         if write.before is None:
@@ -54,8 +60,10 @@ class Promises:
             self._came_in_order(write, name) if name.startswith("db-") else self._is_alone(write)
 
     def _came_in_order(self, write: Write, name: str) -> None:
-        missing = [number for number in range(int(name[3:])) if f"{write.key[:-1]}{number}" not in self.pods]
-        if missing:
+        before = {number: f"{write.key[:-1]}{number}" for number in range(int(name[3:]))}
+        heard_of = write.at - UNHEARD_SECONDS
+        known = {*self.pods, *(key for key, at in self.ended_at.items() if at > heard_of)}
+        if missing := [number for number, key in before.items() if key not in known]:
             self.broken.append(f"{name} came at {write.at:.3f} before {missing}")
 
     def _is_alone(self, write: Write) -> None:
