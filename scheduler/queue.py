@@ -212,4 +212,6 @@ class Queue:
 
 
 def _asks_differently(before: PodView, after: PodView) -> bool:
-    return before.spec != after.spec or before.metadata.labels != after.metadata.labels
+    """Whether the pod wants something else, or has been given the claims that are made for it."""
+    old, new = before.pod.status.resource_claim_statuses, after.pod.status.resource_claim_statuses
+    return before.spec != after.spec or before.metadata.labels != after.metadata.labels or old != new

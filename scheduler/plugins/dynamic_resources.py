@@ -29,7 +29,6 @@ class DynamicResources(Plugin):
     retry_when = (
         *(Added(kind) for kind in (Node, DeviceClass, ResourceClaim, ResourceSlice)),
         Changed(Node, "metadata.labels"),
-        Changed(Pod, "status.resource_claim_statuses"),
         Changed(DeviceClass, "spec"),
         Changed(ResourceClaim, "status"),
         Changed(ResourceSlice, "spec"),

@@ -112,6 +112,15 @@ def test_a_pod_that_asks_differently_is_tried_again():
     assert queue.pop(5).spec.tolerations[0].operator == "Exists"
 
 
+def test_a_pod_whose_claim_is_made_is_tried_again_although_the_claim_itself_came_before():
+    queue = refused_by("DynamicResources", a_view("p"))
+    made = {"resourceClaimStatuses": [{"name": "cards", "resourceClaimName": "p-cards-x7k2p"}]}
+
+    queue.add(a_view("p", status=made), now=5)
+
+    assert queue.pop(5).pod.status.resource_claim_statuses
+
+
 def test_a_failed_binding_is_tried_again_after_a_pause():
     queue = a_queue(a_view("p"))
     queue.retry_later(queue.pop(0), now=0)
