@@ -111,7 +111,9 @@ class _Attempt:
                 yield found
 
     def _movable(self, node: str, pod: PodView) -> list[PodView]:
-        here = self._site.snapshot.pods_on(node).values()
+        # Where another scheduler, or another profile, would put its pods is not ours to say.
+        there = self._site.snapshot.pods_on(node).values()
+        here = [other for other in there if other.spec.scheduler_name == pod.spec.scheduler_name]
         # Who has moved in thought already has a place that others count on.
         moved = {move.pod.uid for move in self._moves}
         return [other for other in here if is_movable(other, pod.spec.priority) and other.uid not in moved]

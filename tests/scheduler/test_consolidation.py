@@ -67,7 +67,16 @@ def test_only_those_move_who_are_made_anew_and_may_go():
     kept = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
     job = an_object("Job", "train", api_version="batch/v1")
     of_a_gang = {"scheduling_group": {"podGroupName": "train"}}
-    stays = [{"owner": None}, {"owner": job}, {"annotations": kept}, {"priority": 9}, of_a_gang, {"deleted": True}]
+    elses = {"scheduler_name": "second"}
+    stays = [
+        {"owner": None},
+        {"owner": job},
+        {"annotations": kept},
+        {"priority": 9},
+        of_a_gang,
+        {"deleted": True},
+        elses,
+    ]
 
     found = [regrouped(a_picture(nodes_with(3, 1), [service("a", "n0", **more)]), [a_large_pod()]) for more in stays]
 

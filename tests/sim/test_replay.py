@@ -122,3 +122,13 @@ def test_an_unknown_policy_is_named(tmp_path):
     words = ["simulate", "--nodes", f"{tmp_path}/nodes.yaml", "--trace", f"{tmp_path}/trace.csv", "--policy", "best"]
 
     assert "'best': expected spread, pack, default, mine" in CliRunner().invoke(main, words).output
+
+
+def test_a_folder_for_the_plot_that_is_not_there_is_named_before_anything_is_replayed(tmp_path):
+    (tmp_path / "nodes.yaml").write_text(ONE_NODE)
+    (tmp_path / "trace.csv").write_text(f"{HEAD}a,0,1,1,0,1\n")
+
+    words = ["simulate", "--nodes", f"{tmp_path}/nodes.yaml", "--trace", f"{tmp_path}/trace.csv"]
+    done = CliRunner().invoke(main, [*words, "--plot", f"{tmp_path}/none/plot.svg"])
+
+    assert (done.exit_code, "there is no folder" in done.output, "waiting" in done.output) == (1, True, False)

@@ -58,7 +58,7 @@ def test_who_holds_which_cards(cluster, kubectl):
     assert row.split()[:5] == ["alice", "default/train", "Pod/train", "fake-1", "gpu-0,gpu-1"]
     assert free == "free: fake-1 gpu-2,gpu-3"
     assert [card["uuid"] for card in item["cards"]] == ["GPU-fake-1-0", "GPU-fake-1-1"]
-    assert ask(cluster, "who", "--user", "bob")[0] == "nobody holds a card"
+    assert ask(cluster, "who", "--user", "bob")[0] == "bob holds no card"
     kubectl("delete", "pod", "train", "--wait=true")
 
 

@@ -59,7 +59,7 @@ def command(user: str | None, output: str | None, kubeconfig: Path | None, name:
     if output == "json":
         click.echo(as_json([_item(each, seen) for each in line], queues=[each._asdict() for each in seen.queues]))
     else:
-        click.echo("\n".join((*_lines(line, seen, output == "wide"), *_queues(seen.queues))))
+        click.echo("\n".join((*_lines(line, user, seen, output == "wide"), *_queues(seen.queues))))
 
 
 async def _look(client: Client) -> _Seen:
@@ -71,9 +71,9 @@ async def _look(client: Client) -> _Seen:
     return _Seen(line, queue_of, list(uses_of(limits.book, queue_of.values())))
 
 
-def _lines(line: Sequence[Waiting], seen: _Seen, wide: bool) -> Iterator[str]:
+def _lines(line: Sequence[Waiting], user: str | None, seen: _Seen, wide: bool) -> Iterator[str]:
     if not line:
-        yield "nobody waits for a node"
+        yield f"no pod of {user} waits for a node" if user else "nobody waits for a node"
         return
     yield from table(HEAD, (_row(each, seen, wide) for each in line))
 

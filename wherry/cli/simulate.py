@@ -49,6 +49,8 @@ def command(
     takes seconds. Queue, plugins and preemption are the scheduler's own. `spread` and `pack` are what
     Kubernetes' plugins do, `default` adds those for GPUs, and `mine` adds yours to `spread`.
     """
+    if plot is not None and not plot.absolute().parent.is_dir():
+        raise ClusterProblem(f"--plot {plot}: there is no folder {plot.absolute().parent}")
     try:
         machines, tasks = read_nodes(nodes), read_tasks(trace)
     except TraceError as error:

@@ -47,7 +47,7 @@ def command(user: str | None, output: str | None, kubeconfig: Path | None, name:
     if output == "json":
         click.echo(as_json([_item(each) for each in holdings]))
         return
-    click.echo("\n".join((*_lines(holdings, output == "wide"), *_idle(seen.idle))))
+    click.echo("\n".join((*_lines(holdings, user, output == "wide"), *_idle(seen.idle))))
 
 
 async def _look(client: Client) -> _Seen:
@@ -61,9 +61,9 @@ async def _look(client: Client) -> _Seen:
     return _Seen(holdings, idle_cards(holdings, inventory))
 
 
-def _lines(holdings: Sequence[Holding], wide: bool) -> Iterator[str]:
+def _lines(holdings: Sequence[Holding], user: str | None, wide: bool) -> Iterator[str]:
     if not holdings:
-        yield "nobody holds a card"
+        yield f"{user} holds no card" if user else "nobody holds a card"
         return
     head = (*HEAD, "UUIDS", "MODEL") if wide else HEAD
     yield from table(head, (_row(each, wide) for each in holdings))
