@@ -33,7 +33,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from scheduler.framework import Plugin
+from scheduler.framework import Plugin, load_plugins
 
 DEFAULT_SCHEDULER = "default-scheduler"
 ALL = "*"
@@ -147,6 +147,13 @@ def read_config(path: Path) -> SchedulerConfig:
     if len(set(names)) < len(names):
         raise ConfigError(f"{path}: profiles: a schedulerName stands twice (seen: {', '.join(names)})")
     return config
+
+
+def rules_of(config: Path | None, plugins: Path | None) -> dict[str, list[Plugin]]:
+    """The plugins by scheduler name of a configuration file and a folder; raises ConfigError and PluginFileError."""
+    settings = read_config(config) if config else SchedulerConfig()
+    known = load_plugins(plugins)
+    return {profile.scheduler_name: plugins_of(profile, known) for profile in settings.profiles}
 
 
 def plugins_of(profile: ProfileConfig, known: Mapping[str, type[Plugin]]) -> list[Plugin]:

@@ -7,13 +7,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from scheduler.framework import load_plugins
 from wherry.cli import main
 from wherry.cluster.layout import Layout
 from wherry.cluster.operator_files import check_files, say_what_is_newer
 from wherry.cluster.problem import ClusterProblem
+from wherry.cluster.settings import Settings
+from wherry.cluster.supervision.processes import processes_of
 
 POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
 KEYS = "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources: "
+PROFILES = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
+NO_PLUGIN = f"profile default-scheduler: no plugin 'Nope'; there are {', '.join(load_plugins())}"
 KEY = b64encode(bytes(32)).decode()
 
 
@@ -47,6 +52,8 @@ def a_layout(folder: Path, file: str, content: str) -> Layout:
             f"{KEYS}[{{resources: [secrets], providers: [{{aesgcm: {{keys: [{{name: k, secret: {KEY}A}}]}}}}]}}]",
             "resources[0].providers[0].aesgcm.keys[0].secret: must be base64",
         ),
+        ("scheduler.yaml", PROFILES + "profiles: [{plugins: {score: {enabled: [{name: Nope}]}}}]", NO_PLUGIN),
+        ("authentication.yaml", "jwt: [", "line 1: it is not YAML"),
     ],
 )
 def test_up_names_the_field_and_starts_nothing(tmp_path: Path, file: str, content: str, said: str) -> None:
@@ -54,7 +61,7 @@ def test_up_names_the_field_and_starts_nothing(tmp_path: Path, file: str, conten
 
     result = CliRunner().invoke(main, ["up", "--no-node", "--data-dir", str(tmp_path)])
 
-    what = "audit policy" if file.startswith("audit") else "encryption"
+    what = {"audit-policy.yaml": "audit policy"}.get(file, file.removesuffix(".yaml"))
     assert result.output == f"Error: {what} {tmp_path / file}: {said}\n"
     assert (result.exit_code, layout.supervisor_file.exists(), KEY in result.output) == (1, False, False)
 
@@ -65,6 +72,17 @@ def test_a_file_that_is_no_text_is_named_too(tmp_path: Path) -> None:
 
     with pytest.raises(ClusterProblem, match=r"audit-policy.yaml: it is not text in UTF-8$"):
         check_files(layout)
+
+
+def test_the_scheduler_gets_the_profiles_and_plugins_of_the_folder(tmp_path: Path) -> None:
+    layout = a_layout(tmp_path, "scheduler.yaml", PROFILES)
+    layout.scheduler_plugins.mkdir()
+
+    check_files(layout)
+    [scheduler] = [each for each in processes_of(layout, Settings(port=6443)) if each.name == "scheduler"]
+
+    own = ("--config", str(layout.scheduler_file), "--plugins", str(layout.scheduler_plugins))
+    assert scheduler.options[-4:] == own
 
 
 def test_files_that_are_right_are_taken(tmp_path: Path) -> None:

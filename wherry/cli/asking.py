@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scheduler.config import ConfigError, SchedulerConfig, plugins_of, read_config
+from scheduler.config import ConfigError, rules_of
 from scheduler.explaining.forecast import Forecast, forecast
 from scheduler.explaining.manifests import Wanted
 from scheduler.explaining.picture import Picture
 from scheduler.explaining.thought_devices import KINDS
-from scheduler.framework import Plugin, load_plugins
+from scheduler.framework import Plugin
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.scheduling.pod_group import PodGroup
@@ -20,6 +20,7 @@ from wherry.cli.daemons import pods_of_daemon
 from wherry.client.http import Client
 from wherry.client.kubeconfig import KubeconfigError, load_connection
 from wherry.cluster.layout import layout_of
+from wherry.cluster.operator_files import scheduling_files
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.settings import load_settings
 from wherry.machinery.errors import AlreadyExists, ApiError, Forbidden, NotFound
@@ -58,11 +59,15 @@ def asked(kubeconfig: Path, question: Callable[[Client], Awaitable[T]], *, about
 def scheduling_rules(config: Path | None, plugins: Path | None) -> Mapping[str, Sequence[Plugin]]:
     """The plugins by scheduler name, as `python -m scheduler` would have them; raises ClusterProblem."""
     try:
-        settings = read_config(config) if config else SchedulerConfig()
-        known = load_plugins(plugins)
-        return {profile.scheduler_name: plugins_of(profile, known) for profile in settings.profiles}
+        return rules_of(config, plugins)
     except (ConfigError, ImportError, TypeError) as error:
         raise ClusterProblem(str(error)) from error
+
+
+def rules_here(config: Path | None, plugins: Path | None, name: str, data_dir: Path | None) -> Mapping[str, Any]:
+    """The same for a cluster of this machine, whose own files hold where none are given; raises ClusterProblem."""
+    own = scheduling_files(layout_of(name, data_dir))
+    return scheduling_rules(config or own[0], plugins or own[1])
 
 
 def forecast_of(

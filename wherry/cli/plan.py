@@ -13,7 +13,7 @@ import yaml
 from scheduler.explaining.forecast import Forecast, Verdict
 from scheduler.explaining.manifests import Wanted, brought_by, wanted_by
 from scheduler.explaining.text import explain
-from wherry.cli.asking import admin_kubeconfig, forecast_of, scheduling_rules
+from wherry.cli.asking import admin_kubeconfig, forecast_of, rules_here, scheduling_rules
 from wherry.cli.options import data_dir_option, kubeconfig_option, name_option, says_problems_with, scheduler_options
 from wherry.cluster.problem import ClusterProblem
 
@@ -55,7 +55,7 @@ def command(
     wanted, brought = _wanted(documents, namespace), _brought(documents, namespace)
     if not wanted:
         raise ClusterProblem(f"{filename}: there is nothing in it that makes pods")
-    rules = scheduling_rules(config, plugins)
+    rules = scheduling_rules(config, plugins) if kubeconfig else rules_here(config, plugins, name, data_dir)
     told = forecast_of(kubeconfig or admin_kubeconfig(name, data_dir), rules, wanted, brought, about=filename)
     click.echo("\n".join(_lines(told)))
     sys.exit(told.verdict)

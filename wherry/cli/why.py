@@ -19,7 +19,7 @@ from scheduler.framework import Plugin
 from scheduler.pods import PodView
 from wherry.api.core.pod import Pod
 from wherry.api.events.event import Event
-from wherry.cli.asking import admin_kubeconfig, asked, scheduling_rules
+from wherry.cli.asking import admin_kubeconfig, asked, rules_here, scheduling_rules
 from wherry.cli.options import (
     data_dir_option,
     kubeconfig_option,
@@ -72,7 +72,7 @@ def command(
     kind, slash, named = what.partition("/")
     if not slash or not named or kind not in ("pod", "pods", "po"):
         raise click.BadParameter(f"{what!r}: expected pod/NAME", param_hint="pod/NAME")
-    rules = scheduling_rules(config, plugins)
+    rules = scheduling_rules(config, plugins) if kubeconfig else rules_here(config, plugins, name, data_dir)
 
     async def ask(client: Client) -> _Known:
         return await _known(client, named, namespace, rules, now)

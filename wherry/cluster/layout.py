@@ -71,6 +71,21 @@ class Layout:
         return self.data_dir / "audit-policy.yaml"
 
     @property
+    def authentication_file(self) -> Path:
+        """Whose ID tokens are believed besides what the cluster gives out itself; where there is none, nobody's."""
+        return self.data_dir / "authentication.yaml"
+
+    @property
+    def scheduler_file(self) -> Path:
+        """The scheduler's profiles; where there is none, it has the default one."""
+        return self.data_dir / "scheduler.yaml"
+
+    @property
+    def scheduler_plugins(self) -> Path:
+        """A folder of scheduler plugins of the person's own."""
+        return self.data_dir / "scheduler-plugins"
+
+    @property
     def run(self) -> Path:
         return self.data_dir / "run"
 

@@ -1,16 +1,47 @@
-"""What an operator may put into the data folder: an audit policy, and keys for what is encrypted at rest."""
+"""What an operator may put into the data folder, besides what `up` makes there.
+
+An audit policy, keys for what is encrypted at rest, whose ID tokens are believed, the scheduler's profiles and plugins.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from wherry.cluster.layout import Layout
+from wherry.cluster.ownership import persons_files
 from wherry.cluster.problem import ClusterProblem
 
 
 def check_files(layout: Layout) -> None:
-    """Raise ClusterProblem for a file that the API server would refuse, before anything is started."""
-    # Imported where there is a file: they are heavy, and most clusters have none.
+    """Raise ClusterProblem for a file that a component would refuse, before anything is started."""
+    # What reads them is imported where there is a file: it is heavy, and most clusters have none.
+    _check_policies(layout)
+    if layout.authentication_file.exists():
+        from apiserver.access.oidc.config import AuthenticationConfiguration
+        from apiserver.file_errors import FileProblem, read_model
+
+        try:
+            read_model(layout.authentication_file, AuthenticationConfiguration)
+        except FileProblem as problem:
+            raise ClusterProblem(f"authentication {layout.authentication_file}: {problem}") from None
+    if layout.scheduler_file.exists() or layout.scheduler_plugins.exists():
+        from scheduler.config import ConfigError, rules_of
+        from scheduler.framework import PluginFileError
+
+        try:
+            rules_of(*scheduling_files(layout))
+        except (ConfigError, PluginFileError) as error:
+            raise ClusterProblem(f"scheduler {layout.scheduler_file}: {error}") from None
+
+
+def scheduling_files(layout: Layout) -> tuple[Path | None, Path | None]:
+    """The scheduler's configuration and its folder of plugins, each if it is there."""
+    config, plugins = layout.scheduler_file, layout.scheduler_plugins
+    return config if config.exists() else None, plugins if plugins.exists() else None
+
+
+def _check_policies(layout: Layout) -> None:
     if layout.audit_policy_file.exists():
         from apiserver.audit.policy import PolicyError, load_policy
 
@@ -32,7 +63,7 @@ def check_files(layout: Layout) -> None:
 def say_what_is_newer(layout: Layout, say: Callable[[str], None]) -> None:
     """Tell of files that a running cluster does not obey yet."""
     began = layout.supervisor_file.stat().st_mtime
-    for file in (layout.audit_policy_file, layout.encryption_file):
+    for file in persons_files(layout):
         if file.exists() and file.stat().st_mtime > began:
             say(
                 f"{file} is newer than the running cluster: it counts after `wherry down --name {layout.name}` and `up`"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from wherry.cluster.layout import Layout
 from wherry.cluster.machine.images import PAUSE_IMAGE
+from wherry.cluster.operator_files import scheduling_files
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.settings import CLUSTER_DOMAIN, NodeSettings, Settings
 
@@ -51,7 +52,7 @@ def _processes(layout: Layout, settings: Settings) -> Iterator[Process]:
     yield Process("apiserver", _python("apiserver", apiserver_options(layout, settings)), 1, f"{settings.url}/readyz")
     yield Process("controllers", _python("controllers", _controllers(layout, settings)), 2)
     # One supervisor runs one scheduler: there is nobody to elect, and after a crash no lease to wait for.
-    scheduler = ("--kubeconfig", str(layout.kubeconfig("scheduler")), "--no-leader-elect")
+    scheduler = ("--kubeconfig", str(layout.kubeconfig("scheduler")), "--no-leader-elect", *_profiles(layout))
     yield Process("scheduler", _python("scheduler", scheduler), 2)
     for node in settings.nodes:
         yield Process(f"kubelet-{node.name}", _kubelet(layout, settings, node), 2)
@@ -118,6 +119,17 @@ def _policies(layout: Layout) -> Iterator[str]:
     if layout.audit_policy_file.exists():
         yield from ("--audit-policy-file", str(layout.audit_policy_file))
         yield from ("--audit-log-path", str(layout.logs / "audit.log"))
+    if layout.authentication_file.exists():
+        yield from ("--authentication-config", str(layout.authentication_file))
+
+
+def _profiles(layout: Layout) -> Iterator[str]:
+    """What the operator has put into the data folder for the scheduler to obey."""
+    config, plugins = scheduling_files(layout)
+    if config:
+        yield from ("--config", str(config))
+    if plugins:
+        yield from ("--plugins", str(plugins))
 
 
 def _store(layout: Layout, settings: Settings) -> str:
