@@ -1,5 +1,6 @@
 """A node tells of its cards, gives out those that were granted, and takes a broken one out alone."""
 
+import asyncio
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -109,7 +110,9 @@ async def test_a_node_publishes_its_cards_and_a_broken_one_is_out_alone(tmp_path
         assert [reference.uid for reference in slice.metadata.owner_references] == [owner.metadata.uid]
         assert (slice.spec.pool.generation, len(slice.spec.devices)) == (2, 4)
         assert [device.name for device in slice.spec.devices if device.taints] == [lost.name]
-        assert "DeviceUnhealthy" in await node.reasons("train")
+        async with asyncio.timeout(20):  # events are written when there is time
+            while "DeviceUnhealthy" not in await node.reasons("train"):
+                await asyncio.sleep(0.05)
 
 
 async def test_a_node_may_write_slices_of_its_own_devices_only():
