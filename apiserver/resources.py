@@ -321,7 +321,7 @@ async def delete_collection(server: Server, request: Request, cls: type[Resource
     namespace = target.namespace if cls.kind.namespaced else ""
     selection = selection_of(request, cls, namespace)
     revision = await server.cache.fresh()
-    chosen = [stored for stored in server.cache.of(cls).objects(namespace) if selection.matches(stored)]
+    chosen = selection.chosen(list(server.cache.of(cls).objects(namespace)))
     for stored in chosen:
         write = write_of(request, cls, "DELETE")
         write.namespace, write.name = stored.namespace, stored.name

@@ -55,7 +55,7 @@ async def serve(server: Server, request: Request, cls: type[Resource]) -> Answer
         head = {"kind": cls.kind.name, "apiVersion": cls.kind.api_version}
         return resources.respond(server, request, cls, orjson.dumps({**head, **found[0]}))
     selection = selection_of(request, _MEASURED[cls], target.namespace)
-    chosen = [each for each in server.cache.of(_MEASURED[cls]).objects(target.namespace) if selection.matches(each)]
+    chosen = selection.chosen(list(server.cache.of(_MEASURED[cls]).objects(target.namespace)))
     items = (orjson.dumps(item) for item in await _measured(server, cls, chosen))
     return written(request, form, many(cls, items, {}, form, server.now(), request.first("includeObject")))
 

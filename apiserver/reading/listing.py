@@ -21,8 +21,8 @@ from apiserver.extensions.converting import convert_stored
 from apiserver.reading.conversion import is_converted, item_to_client, stored_fields
 from apiserver.reading.negotiation import Representation
 from apiserver.reading.representation import many_in_pieces, many_in_protobuf, some_at_a_time
+from apiserver.reading.selection import Selection
 from apiserver.reading.stored import Stored
-from apiserver.reading.watchers import Selection
 from apiserver.request import Request
 from apiserver.storage.store import Compacted
 from wherry.api.extensions.custom_resource import CustomResource
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 # How long a request for a version that does not exist yet waits. Kubernetes: 3 s.
 FUTURE_SECONDS = 3.0
 PAGE = 1000
-# Objects that are asked whether they are selected before others get their turn: a few milliseconds.
-JUDGED_AT_A_TIME = 1000
+# Objects that are asked whether they are selected before others get their turn: about a millisecond.
+JUDGED_AT_A_TIME = 4000
 
 
 def selection_of(request: Request, cls: type[Resource], namespace: str) -> Selection:
@@ -140,7 +140,7 @@ async def _selected(server: Server, cls: type[Resource], selection: Selection) -
     for some in some_at_a_time(list(listed), JUDGED_AT_A_TIME):
         if len(some) == JUDGED_AT_A_TIME:
             await asyncio.sleep(0)
-        chosen += [stored for stored in some if selection.matches(stored)]
+        chosen += selection.chosen(some)
     return chosen
 
 
@@ -181,7 +181,7 @@ def _remembered_page(
     begin = bisect_right(objects, keys.folder(cls.kind) + place.start, key=attrgetter("key")) if place.start else 0
     left: Iterable[Stored] = itertools.islice(objects, begin, None)
     if not selection.is_plain:
-        left = (stored for stored in left if selection.matches(stored))
+        left = iter(selection.chosen(list(left)))
     page = list(itertools.islice(left, limit or None))
     if not limit or next(iter(left), None) is None:
         return page, {"resourceVersion": str(place.revision)}

@@ -13,14 +13,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from apiserver.reading.fan_out import FanOut
+from apiserver.reading.selection import Selection
 from apiserver.reading.stored import Stored, head_of
 from wherry.machinery.resource import Kind
-from wherry.machinery.selectors import FieldTerms, Requirements
 
 log = structlog.get_logger()
 
@@ -51,27 +51,6 @@ class Event:
         """Bytes it keeps alive: the state before is that of another event, or of the cache."""
         shown = self.after or self.before
         return len(shown.item) if shown is not None else 0
-
-
-class Selection(NamedTuple):
-    """What a watcher wants to hear of."""
-
-    namespace: str
-    labels: Requirements
-    fields: FieldTerms
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether neither labels nor fields matter."""
-        return self.labels.selects_everything and self.fields.selects_everything
-
-    def matches(self, stored: Stored | None) -> bool:
-        """Whether the object is selected."""
-        if stored is None or (self.namespace and stored.namespace != self.namespace):
-            return False
-        if not self.labels.matches(stored.labels):
-            return False
-        return self.fields.selects_everything or self.fields.matches(stored.all_fields)
 
 
 Place = TypeVar("Place")

@@ -106,7 +106,7 @@ async def _events(
 
 def _initial_frames(cache: ResourceCache, watcher: Watcher, mark: bytes) -> Iterator[bytes]:
     """Synthetic events for what there is now, and `mark` if it is not empty."""
-    chosen = [stored for stored in cache.objects(watcher.selection.namespace) if watcher.selection.matches(stored)]
+    chosen = watcher.selection.chosen(list(cache.objects(watcher.selection.namespace)))
     return itertools.chain((watcher.frame("ADDED", stored) for stored in chosen), [mark] if mark else [])
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from apiserver.reading import fan_out, watchers
 from apiserver.reading.fan_out import FanOut
+from apiserver.reading.selection import Selection
 from apiserver.reading.stored import Stored
-from apiserver.reading.watchers import Event, Selection, Watcher, Watchers
+from apiserver.reading.watchers import Event, Watcher, Watchers
 from wherry.api.core.pod import Pod
 from wherry.machinery.selectors import EVERYTHING, FieldTerms
 

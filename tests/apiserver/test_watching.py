@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from apiserver.reading import watchers
-from apiserver.reading.watchers import Selection, Watcher
+from apiserver.reading.selection import Selection
+from apiserver.reading.watchers import Watcher
 from tests.apiserver.local_api import CORE, PARTIAL, TABLE, Api, cells_of, running_api
 from tests.apiserver.test_deleting import PODS, a_pod
 from tests.apiserver.test_objects import MAPS, a_map

@@ -1,0 +1,36 @@
+"""Many objects are chosen from as each of them is judged."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from apiserver.reading.selection import Selection
+from apiserver.reading.stored import Stored, encode
+from wherry.api.core.pod import Pod
+from wherry.machinery.selectors import NOTHING, FieldTerms, parse_field_selector, parse_label_selector
+
+LABELS = some.dictionaries(some.sampled_from(("app", "tier")), some.sampled_from(("web", "db", "", "7")))
+TERMS = ("app", "!app", "app=web", "app!=web", "app in (web,db)", "app notin (web,db)", "app>5", "app<5", "tier=web")
+FIELDS = ("metadata.name=p-0", "metadata.namespace!=shop", "spec.nodeName=n", "status.phase!=Running")
+
+
+def a_stored_pod(name: str, labels: dict[str, str]) -> Stored:
+    draft = {"metadata": {"name": name, "namespace": "shop", "labels": labels}, "spec": {"nodeName": name[-1:]}}
+    return Stored(Pod, f"/registry/pods/shop/{name}", encode(draft, Pod.kind), 7)
+
+
+@given(
+    some.lists(LABELS, max_size=5),
+    some.lists(some.sampled_from(TERMS), max_size=3),
+    some.lists(some.sampled_from(FIELDS), max_size=2),
+)
+def test_many_are_chosen_as_each_is_judged(labels: list[dict[str, str]], terms: list[str], fields: list[str]):
+    listed = [a_stored_pod(f"p-{number}", each) for number, each in enumerate(labels)]
+    selection = Selection("shop", parse_label_selector(",".join(terms)), parse_field_selector(",".join(fields)))
+
+    assert selection.chosen(listed) == [each for each in listed if selection.matches(each)]
+
+
+@pytest.mark.parametrize("labels", [{}, {"app": "web"}])
+def test_a_selector_that_selects_nothing_chooses_none(labels: dict[str, str]):
+    assert list(Selection("", NOTHING, FieldTerms()).chosen([a_stored_pod("p-0", labels)])) == []
