@@ -1,11 +1,13 @@
 """Which processes a cluster has, how they are kept running, and that nobody else's is ever signalled."""
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -18,6 +20,7 @@ from wherry.cluster.supervision.forking import Forkery
 from wherry.cluster.supervision.logs import MOST_BYTES, keep_small, last_lines, open_log
 from wherry.cluster.supervision.process_id import ProcessId, identify
 from wherry.cluster.supervision.processes import Process, processes_of
+from wherry.sim.virtual_time import in_virtual_time
 
 
 def test_everything_starts_after_what_it_needs(tmp_path: Path) -> None:
@@ -56,6 +59,42 @@ async def test_a_child_that_ends_is_started_again(tmp_path: Path) -> None:
     await child.stop(1)
 
     assert len([line for line in last_lines(tmp_path / "brief.log", 20) if line.endswith("brief ended with 0")]) >= 2
+
+
+class ThreeSeconds:
+    """A component that is killed three seconds after each start; what a child asks of where it is forked."""
+
+    pid = os.getpid()
+
+    def __init__(self) -> None:
+        self.starts: list[float] = []
+
+    async def start(self, *_: object) -> "ThreeSeconds":
+        self.starts.append(asyncio.get_running_loop().time())
+        return self
+
+    async def wait(self) -> int:
+        await asyncio.sleep(3)
+        return -signal.SIGKILL
+
+
+@in_virtual_time
+async def test_a_component_that_served_is_started_at_once_however_often_it_is_killed(tmp_path: Path) -> None:
+    killed = ThreeSeconds()
+    child = Child(
+        Process("killed", (sys.executable, "-P", "-m", "web"), 1),
+        tmp_path / "log",
+        cast("Forkery", killed),
+        lambda: None,
+    )
+
+    keeping = asyncio.create_task(child.keep_running())
+    await asyncio.sleep(60)
+    keeping.cancel()
+
+    pauses = [after - before - 3 for before, after in itertools.pairwise(killed.starts)]
+    assert len(pauses) > 15
+    assert max(pauses) <= 0.1
 
 
 async def test_a_child_that_will_not_end_is_killed(tmp_path: Path) -> None:

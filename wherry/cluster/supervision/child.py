@@ -1,7 +1,8 @@
 """Child: one process of a cluster, kept running until it is told to stop.
 
-A process that ends is started again after a pause that doubles from 0.1 s to 10 s; one that ran for half a minute
-starts over with the shortest. What it prints goes to its log. It is told to end when the supervisor dies.
+A process that ends is started again after a pause that doubles from 0.1 s to 10 s; one that ran for two seconds starts
+over with the shortest, so that nobody waits for a component that was only killed, however often. What it prints goes to
+its log. It is told to end when the supervisor dies.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from wherry.cluster.supervision.report import ChildReport
 
 FIRST_PAUSE_SECONDS = 0.1
 MOST_PAUSE_SECONDS = 10.0
-HEALTHY_SECONDS = 30.0
+# What cannot start ends sooner than this; what served and dies after it costs at most a start each two seconds.
+HEALTHY_SECONDS = 2.0
 
 
 class Child:
