@@ -131,6 +131,7 @@ async def _pump(answer: Stream, send: Send, framing: Framing) -> None:
         async for chunk in answer.chunks:
             for message in framing(chunk):
                 await send(message)
+            await asyncio.sleep(0)  # one that always has more must not keep everybody else waiting
     finally:
         close = getattr(answer.chunks, "aclose", None)
         if close is not None:

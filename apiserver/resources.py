@@ -158,7 +158,7 @@ async def list_(server: Server, request: Request, cls: type[Resource]) -> Answer
     form = form_of(request, cls)
     body, *more = await list_objects(server, request, cls, form)
     if form.is_protobuf:
-        return Response(200, body, PROTOBUF.encode(), warning_headers(request.warnings))
+        return Response(200, body, PROTOBUF.encode(), warning_headers(request.warnings), more)
     if more and is_plain(request, form):
         return Response(200, body, headers=warning_headers(request.warnings), more=more)
     return written(request, form, b"".join((body, *more)))

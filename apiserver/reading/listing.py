@@ -103,7 +103,7 @@ async def list_objects(server: Server, request: Request, cls: type[Resource], fo
     stored = list(stored)  # as it is now, although others write while it is encoded
     items = (item_to_client(each.item, cls) for each in stored) if is_converted(cls) else (each.item for each in stored)
     if form.is_protobuf:
-        return [await many_in_protobuf(cls, items, metadata, form)]
+        return await many_in_protobuf(cls, items, metadata, form)
     return await many_in_pieces(cls, items, metadata, form, server.now(), request.first("includeObject"))
 
 

@@ -22,8 +22,8 @@ from wherry.machinery.resource import Resource
 
 Item = TypeVar("Item")
 
-# Objects of a list that are encoded before others get their turn: a few milliseconds.
-ENCODED_AT_A_TIME = 32
+# Objects of a list that are encoded before others get their turn: a millisecond.
+ENCODED_AT_A_TIME = 16
 # The same for those that need not be encoded: some hundred KiB.
 JOINED_AT_A_TIME = 256
 # From here on the body of a list stays in pieces. No audit log takes one that is as long.
@@ -79,7 +79,7 @@ async def many_in_pieces(
             await asyncio.sleep(0)
         pieces.append(part)
     pieces.append(b"]}")
-    return pieces if sum(map(len, pieces)) > LONG_BYTES else [b"".join(pieces)]
+    return _in_one_if_short(pieces)
 
 
 def some_at_a_time(items: Iterable[Item], count: int) -> Iterator[list[Item]]:
@@ -109,18 +109,23 @@ def _head(cls: type[Resource], metadata: dict[str, Any], representation: Represe
 
 async def many_in_protobuf(
     cls: type[Resource], items: Iterable[bytes], metadata: dict[str, Any], representation: Representation
-) -> bytes:
-    """A list as a protobuf body. Others get their turn while it is made: that takes longer than to join JSON."""
+) -> list[bytes]:
+    """The same as a protobuf body. Others get their turn while it is made: it takes longer than to join JSON."""
     kind, version = cls.kind.name, cls.kind.api_version
     if representation.is_partial:
         kind, version = "PartialObjectMetadata", representation.api_version
         items = (partial(item, representation) for item in items)
-    encoded = []
-    for item in items:
-        encoded.append(protobuf.contents(version, kind, orjson.loads(item)))
-        if len(encoded) % ENCODED_AT_A_TIME == 0:
+    pieces: list[bytes] = []
+    for some in some_at_a_time(items, ENCODED_AT_A_TIME):
+        if pieces:
             await asyncio.sleep(0)
-    return protobuf.encode_list(version, f"{kind}List", metadata, encoded)
+        pieces.append(b"".join(protobuf.listed(protobuf.contents(version, kind, orjson.loads(item))) for item in some))
+    head, end = protobuf.around_list(version, f"{kind}List", metadata, sum(map(len, pieces)))
+    return _in_one_if_short([head, *pieces, end])
+
+
+def _in_one_if_short(pieces: list[bytes]) -> list[bytes]:
+    return pieces if sum(map(len, pieces)) > LONG_BYTES else [b"".join(pieces)]
 
 
 def _table(

@@ -11,6 +11,7 @@ DELETED with its previous content and the new version.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
@@ -30,6 +31,8 @@ MAX_BEHIND = 8192
 MAX_BEHIND_BYTES = 8 * 1024 * 1024
 # What one chunk to a client holds at most.
 CHUNK_BYTES = 64 * 1024
+# How long the state that a watch begins with is made into frames before others get their turn.
+CHUNK_SECONDS = 0.001
 
 # Fields by which watchers are indexed.
 INDEXED = ("metadata.name", "spec.nodeName")
@@ -197,10 +200,11 @@ class Watcher:
             return waiting.popleft()
         taken: list[bytes] = []
         size = 0
+        until = time.perf_counter() + CHUNK_SECONDS
         for framed in self._initial:
             taken.append(framed)
             size += len(framed)
-            if size >= CHUNK_BYTES:
+            if size >= CHUNK_BYTES or time.perf_counter() >= until:
                 return b"".join(taken)
         while waiting and size < CHUNK_BYTES:
             taken.append(waiting.popleft())

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 BOOKMARK_SECONDS = 60.0
 # Without a timeout of the client's choice a watch ends after 30 to 60 minutes, so that clients spread over servers.
 MIN_SECONDS = 1800.0
-# Past events gathered before they are sent; a queue of that many is never cut.
-REPLAYED_AT_A_TIME = 64
+# Past events gathered before they are sent and others get their turn: a millisecond. Few enough for any queue.
+REPLAYED_AT_A_TIME = 16
 
 
 async def watch_objects(server: Server, request: Request, cls: type[Resource], form: Representation) -> Stream:
@@ -119,6 +119,7 @@ async def _replayed(server: Server, cls: type[Resource], live: Watcher, since: i
         waiting += 1
         if waiting >= REPLAYED_AT_A_TIME or past.has_chunk:
             waiting = 0
+            await asyncio.sleep(0)
             while chunk := past.take():
                 yield chunk
     while chunk := past.take():

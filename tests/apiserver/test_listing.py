@@ -257,7 +257,10 @@ async def test_events_are_listed_by_what_they_are_about(api: Api):
     assert newer.json["items"][0]["regarding"]["name"] == "x"
 
 
-@pytest.mark.parametrize("accept", ["application/json", TABLE, PARTIAL_LIST, "application/yaml"])
+LIST_FORMS = ("application/json", TABLE, PARTIAL_LIST, "application/yaml", "application/vnd.kubernetes.protobuf")
+
+
+@pytest.mark.parametrize("accept", LIST_FORMS)
 async def test_a_long_list_is_the_same_in_many_pieces(api: Api, monkeypatch: pytest.MonkeyPatch, accept: str):
     await five_maps(api)
     headers = {"accept": accept}

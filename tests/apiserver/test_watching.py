@@ -361,3 +361,17 @@ async def test_a_large_state_is_framed_as_it_is_read(api: Api):
         events = await stream.take(21)
 
     assert events == [("ADDED", f"m{number:02}") for number in range(20)] + [("ADDED", "n")]
+
+
+async def test_others_have_their_turn_while_a_large_state_is_told(api: Api, monkeypatch: pytest.MonkeyPatch):
+    for number in range(100):
+        await api.made(MAPS, a_map(f"m{number:03}"))
+    monkeypatch.setattr(watchers, "CHUNK_SECONDS", 0.0)
+
+    async with api.watch(MAPS) as stream:
+        first = await stream.take(1)
+        ahead = stream.chunks.qsize()
+        others = await stream.take(99)
+
+    assert ahead < 50
+    assert first + others == [("ADDED", f"m{number:03}") for number in range(100)]

@@ -9,7 +9,17 @@ Kubernetes has), `body.py` (the object in a body), `answer.py` (the way back), `
 belongs here: who asks for which form.
 """
 
-from wherry.machinery.protobuf.answer import contents, encode, encode_list, event, is_known
+from wherry.machinery.protobuf.answer import around_list, contents, encode, event, is_known, listed
 from wherry.machinery.protobuf.body import MAGIC, decode, decode_delete_options
 
-__all__ = ["MAGIC", "contents", "decode", "decode_delete_options", "encode", "encode_list", "event", "is_known"]
+__all__ = [
+    "MAGIC",
+    "around_list",
+    "contents",
+    "decode",
+    "decode_delete_options",
+    "encode",
+    "event",
+    "is_known",
+    "listed",
+]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -41,17 +41,22 @@ def encode(obj: Mapping[str, Any]) -> bytes:
     api_version, kind = obj.get("apiVersion", "v1"), obj["kind"]
     if message_of(api_version, kind) is None and kind.endswith("List"):
         item = kind.removesuffix("List")
-        return encode_list(
-            api_version, kind, obj.get("metadata") or {}, (contents(api_version, item, each) for each in obj["items"])
-        )
+        items = [listed(contents(api_version, item, each)) for each in obj["items"]]
+        head, end = around_list(api_version, kind, obj.get("metadata") or {}, sum(map(len, items)))
+        return b"".join((head, *items, end))
     return enveloped(api_version, kind, contents(api_version, kind, obj))
 
 
-def encode_list(api_version: str, kind: str, metadata: Mapping[str, Any], items: Iterable[bytes]) -> bytes:
-    """A list of objects whose `contents` are known. Every list of Kubernetes has the same two fields."""
-    pieces = [delimited(_FIRST, _message("meta.ListMeta", metadata))]
-    pieces += [delimited(_SECOND, item) for item in items]
-    return enveloped(api_version, kind, b"".join(pieces))
+def listed(contents: bytes) -> bytes:
+    """An object as it stands in a list. Every list of Kubernetes has the same two fields."""
+    return delimited(_SECOND, contents)
+
+
+def around_list(api_version: str, kind: str, metadata: Mapping[str, Any], size: int) -> tuple[bytes, bytes]:
+    """What stands before and behind the objects of a list, which have `size` bytes together."""
+    lead = delimited(_FIRST, _message("meta.ListMeta", metadata))
+    opening = b"".join((_opening(api_version, kind), _SECOND, varint_bytes(len(lead) + size), lead))
+    return opening, _NO_ENCODING
 
 
 def contents(api_version: str, kind: str, obj: Mapping[str, Any]) -> bytes:
@@ -64,8 +69,12 @@ def contents(api_version: str, kind: str, obj: Mapping[str, Any]) -> bytes:
 
 def enveloped(api_version: str, kind: str, raw: bytes) -> bytes:
     """The whole body: magic bytes, what it is, the object's message."""
+    return b"".join((_opening(api_version, kind), delimited(_SECOND, raw), _NO_ENCODING))
+
+
+def _opening(api_version: str, kind: str) -> bytes:
     type_meta = delimited(_FIRST, api_version.encode()) + delimited(_SECOND, kind.encode())
-    return b"".join((MAGIC, delimited(_FIRST, type_meta), delimited(_SECOND, raw), _NO_ENCODING))
+    return MAGIC + delimited(_FIRST, type_meta)
 
 
 def event(type: str, body: bytes) -> bytes:
