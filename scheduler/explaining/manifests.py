@@ -23,13 +23,16 @@ MOST_PODS = 10_000
 class Wanted(NamedTuple):
     """So many pods like this one, as a manifest without a name of its own; `name` is the one it brings, if any.
 
-    Of a daemon, there is one for each node that takes it, whatever the `number`.
+    Of a daemon, there is one for each node that takes it, whatever the `number`. `owner` is who makes them, as people
+    say it; pods of a StatefulSet are numbered, from `first` on.
     """
 
     manifest: dict[str, Any]
     number: int
     name: str = ""
     is_daemon: bool = False
+    owner: str = ""
+    first: int = 1
 
 
 def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
@@ -40,14 +43,18 @@ def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
         yield Wanted(_pod(name, place, manifest), 1, metadata.get("name", ""))
     elif kind == "CronJob":
         job = manifest["spec"]["jobTemplate"]
-        yield from wanted_by({**job, "kind": "Job", "metadata": {"name": name, "namespace": place}}, place)
+        made = wanted_by({**job, "kind": "Job", "metadata": {"name": name, "namespace": place}}, place)
+        yield from (each._replace(owner=f"CronJob {place}/{name}") for each in made)
     elif kind == "DaemonSet":
-        yield Wanted(_pod(name, place, manifest["spec"]["template"]), 1, is_daemon=True)
+        yield Wanted(
+            _pod(name, place, manifest["spec"]["template"]), 1, is_daemon=True, owner=f"DaemonSet {place}/{name}"
+        )
     elif kind in _MAKERS:
         pod = _pod(name, place, manifest["spec"]["template"])
         if _gang_of(manifest) is not None:
             pod["spec"] = {**pod["spec"], "schedulingGroup": {"podGroupName": name}}
-        yield Wanted(pod, _number(kind, name, manifest["spec"]))
+        first = (manifest["spec"].get("ordinals") or {}).get("start", 0) if kind == "StatefulSet" else 1
+        yield Wanted(pod, _number(kind, name, manifest["spec"]), owner=f"{kind} {place}/{name}", first=first)
 
 
 def brought_by(manifest: dict[str, Any], namespace: str) -> Iterator[dict[str, Any]]:

@@ -60,6 +60,14 @@ def test_what_up_does_not_understand_is_named(tmp_path: Path, options: list[str]
     assert not (tmp_path / "data").exists()
 
 
+def test_a_plan_that_is_not_understood_does_not_look_like_one_that_does_not_fit() -> None:
+    missing, unknown = (CliRunner().invoke(main, ["plan", *words]) for words in ([], ["-f", "-", "--nope"]))
+
+    assert (missing.exit_code, unknown.exit_code) == (64, 64)
+    assert "Missing option '-f'" in missing.output
+    assert "No such option '--nope'" in unknown.output
+
+
 def test_down_of_nothing_says_so(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["down", "--data-dir", str(tmp_path / "none")])
 

@@ -4,11 +4,11 @@ import pytest
 from make import a_node
 
 from scheduler.explaining.forecast import Verdict, forecast
-from scheduler.explaining.manifests import wanted_by
+from scheduler.explaining.picture import Picture
 from scheduler.framework import load_plugins
 from tests.apiserver.local_api import running_api
 from tests.kubelet.local_transport import LocalTransport
-from wherry.cli import asking
+from wherry.cli.trying import Trial
 from wherry.client.http import Client
 from wherry.client.kubeconfig import Connection
 
@@ -32,8 +32,8 @@ async def test_each_node_that_takes_the_pod_gets_one_if_it_has_room(daemon):
         transport = LocalTransport(api, "admin", ("system:masters",))
         client = Client(Connection("https://api"), user_agent="test", transport=transport)
         rules = {"default-scheduler": [plugin() for plugin in load_plugins().values()]}
-        pods = [pod for each in wanted_by(daemon, "default") for pod in await asking._completed(client, each)]
-        told = forecast(await asking.Picture.taken(client, rules), pods)
+        pods = (await Trial([daemon], "default").held(client)).pods
+        told = forecast(await Picture.taken(client, rules), pods)
 
     assert [pod.metadata.name for pod in pods] == ["agent-a", "agent-b"]
     assert (told.verdict, list(told.lines())) == (Verdict.DOES_NOT_FIT, ["1 of 2 pods fit:", "  a: 1"])

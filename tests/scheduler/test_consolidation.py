@@ -12,11 +12,14 @@ from test_scheduler_runner import events, placement, scheduling
 
 from scheduler.consolidation.plan import Site, consolidate
 from scheduler.cycle.panel import Panel
+from scheduler.explaining.forecast import Verdict, forecast
 from scheduler.explaining.gangs import Thought
+from scheduler.explaining.picture import Objects, Picture
 from scheduler.explaining.regrouping import NOBODY_MOVES, regroupings
 from scheduler.plugins.consolidation import Consolidation, ConsolidationArgs
 from scheduler.pods import PodView
 from scheduler.preemption.budgets import Budgets
+from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.machinery import errors
 from wherry.sim.virtual_time import in_virtual_time
@@ -194,3 +197,30 @@ def test_it_is_told_who_would_have_to_move():
 
     assert allowed == ["there is room on n0 if default/a moves from n0 to n1"]
     assert not_allowed == [f"{allowed[0]}; {NOBODY_MOVES}"]
+
+
+def test_a_forecast_knows_who_would_move_if_the_scheduler_moves_anybody():
+    pods = [service("a", "n0"), service("b", "n1")]
+    others = [plugin for plugin in all_plugins() if not isinstance(plugin, Consolidation)]
+    moving = {"default-scheduler": [*others, Consolidation(ConsolidationArgs(most_moves=1))]}
+    still = forecast(a_picture(nodes_with(3, 3), pods), [a_large_pod()])
+    moved = forecast(Picture(Objects({Node: nodes_with(3, 3), Pod: pods}), moving), [a_large_pod()])
+
+    assert (still.verdict, moved.verdict) == (Verdict.DOES_NOT_FIT, Verdict.PREEMPTS)
+    assert list(still.lines()) == [
+        "0 of 1 pods fit",
+        f"there is room on n0 if default/a moves from n0 to n1; {NOBODY_MOVES}",
+    ]
+    assert list(moved.lines()) == [
+        "1 of 1 pods fit:",
+        "  n0: 1",
+        "1 pod would have to move:",
+        "  default/a from n0 to n1",
+    ]
+
+
+def test_a_forecast_of_a_gang_without_room_says_what_the_next_of_its_pods_lacks():
+    told = forecast(a_picture(nodes_with(2, 2), (), [a_group(3)]), gang_pods(2, 2, 2))
+
+    assert told.stuck is not None
+    assert told.stuck.judgement.decision.message == "0/2 nodes are available: 2 Insufficient cpu."

@@ -75,7 +75,7 @@ def test_pods_are_placed_in_thought_one_after_the_other():
         "3 of 4 pods fit:",
         "  a: 2",
         "  b: 1",
-        "1 pods would have to make way:",
+        "1 pod would have to make way:",
         "  default/low on b",
     ]
 

@@ -62,6 +62,6 @@ def test_a_forecast_says_who_would_make_way_for_a_whole_gang():
         "  n1: 1",
         "group train gets its nodes together or not at all: 1 of 2 would fit now",
         "group train is more important than others, and fits if default/low make way",
-        "1 pods would have to make way:",
+        "1 pod would have to make way:",
         "  default/low on n0",
     ]

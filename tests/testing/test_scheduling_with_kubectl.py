@@ -125,15 +125,51 @@ def test_a_plan_says_by_its_exit_status_whether_a_job_fits_and_changes_nothing(c
 
 def test_a_plan_takes_the_namespace_that_comes_with_the_manifest_and_says_by_3_what_it_cannot_tell(cluster):
     fits, lines = ask(cluster, "plan", "-f", str(Path(__file__).parents[2] / "examples/web.yaml"))
+    nameless = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": []}}'
     problems = [
         ask(cluster, "plan", "-f", "-", stdin=text)
-        for text in ("kind: Pod", "a: [", "kind: Service", '{"kind": "Pod", "spec": {"containers": []}}')
+        for text in ("kind: Pod", "a: [", "kind: Service", '{"kind": "Pod", "spec": {"containers": []}}', nameless)
     ]
 
     assert (fits, lines[0]) == (0, "it fits")
-    assert [code for code, _ in problems] == [3, 3, 3, 3]
+    assert [code for code, _ in problems] == [3, 3, 3, 3, 3]
     assert problems[0][1][0] == "Error: an object of the manifest lacks its field 'spec'"
-    assert problems[3][1][0].endswith("is invalid: spec.containers: Required value")
+    assert problems[3][1][0] == "Error: an object of the manifest lacks its field 'apiVersion'"
+    assert problems[4][1][0].endswith("is invalid: spec.containers: Required value")
+
+
+def test_a_plan_says_what_the_api_server_would_refuse_and_which_pods_a_quota_keeps_from_being_made(cluster, kubectl):
+    def job(place: str = "lab", **spec: object) -> str:
+        template = {"spec": {"restartPolicy": "Never", **json.loads(a_pod("x", "100m", **spec))["spec"]}}
+        metadata = {"name": "train", "namespace": place}
+        body = {"parallelism": 4, "scheduling": {"schedulingPolicy": {"gang": {}}}, "template": template}
+        return json.dumps({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": body})
+
+    kubectl("create", "namespace", "lab")
+    fits = ask(cluster, "plan", "-f", "-", stdin=job())
+    kubectl("create", "quota", "few", "--namespace=lab", "--hard=pods=3")
+    kubectl("wait", "--for=jsonpath={.status.used.pods}=0", "--namespace=lab", "quota/few", "--timeout=30s")
+    code, lines = ask(cluster, "plan", "-f", "-", stdin=job())
+    refused = [
+        ask(cluster, "plan", "-f", "-", stdin=text)
+        for text in (job("nowhere"), job(restartPolcy="Never"), job(schedulerName="theirs"))
+    ]
+
+    assert fits == (0, ["it fits", "4 of 4 pods fit:", *fits[1][2:-1], fits[1][-1]])
+    over = "exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3"
+    assert (code, lines) == (
+        2,
+        [
+            "it does not fit",
+            "0 of 4 pods fit",
+            f"Job lab/train: 1 of 4 pods refused: {over}",
+            "waiting for 1 more pods of group train: 3 of 4",
+        ],
+    )
+    assert [code for code, _ in refused] == [3, 3, 3]
+    assert 'namespaces "nowhere" not found; `kubectl create namespace nowhere` makes it' in refused[0][1][0]
+    assert 'unknown field "spec.template.spec.restartPolcy"' in refused[1][1][0]
+    assert "a pod of Job lab/train wants schedulerName theirs" in refused[2][1][0]
 
 
 def test_a_plan_knows_the_claims_that_come_with_a_pod_and_calls_the_pod_by_its_name(cluster):

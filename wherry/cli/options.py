@@ -13,6 +13,9 @@ import click
 from wherry.cluster.layout import DEFAULT_NAME
 from wherry.cluster.problem import ClusterProblem
 
+# EX_USAGE of sysexits.h.
+NOT_UNDERSTOOD = 64
+
 name_option = click.option("--name", default=DEFAULT_NAME, help="Which cluster; several live side by side.")
 data_dir_option = click.option(
     "--data-dir",
@@ -59,3 +62,18 @@ def says_problems(command: Callable[..., Any]) -> Callable[..., Any]:
 def say(line: str) -> None:
     """A line of progress; results go to standard output, progress does not."""
     click.echo(line, err=True)
+
+
+class _NotUnderstood(click.UsageError):
+    exit_code = NOT_UNDERSTOOD
+
+
+class StrictCommand(click.Command):
+    """A verb whose exit status 2 means something: not to be understood has a status of its own, as in sysexits.h."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's own."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise _NotUnderstood(error.format_message(), error.ctx) from error

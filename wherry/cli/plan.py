@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,17 @@ import click
 import yaml
 
 from scheduler.explaining.forecast import Forecast, Verdict
-from scheduler.explaining.manifests import Wanted, brought_by, wanted_by
 from scheduler.explaining.text import explain
-from wherry.cli.asking import admin_kubeconfig, forecast_of, rules_here, scheduling_rules
-from wherry.cli.options import data_dir_option, kubeconfig_option, name_option, says_problems_with, scheduler_options
+from wherry.cli.asking import admin_kubeconfig, rules_here, scheduling_rules
+from wherry.cli.options import (
+    StrictCommand,
+    data_dir_option,
+    kubeconfig_option,
+    name_option,
+    says_problems_with,
+    scheduler_options,
+)
+from wherry.cli.trying import Trial, forecast_of
 from wherry.cluster.problem import ClusterProblem
 
 # Beyond what a forecast can say.
@@ -26,7 +34,7 @@ _WORDS = {
 }
 
 
-@click.command()
+@click.command(cls=StrictCommand)
 @click.option("-f", "--filename", required=True, help="A manifest, or - for standard input.")
 @click.option("-n", "--namespace", default="default", show_default=True, help="Of objects that name none.")
 @scheduler_options
@@ -45,19 +53,19 @@ def command(
 ) -> None:
     """Tell whether a manifest's pods would get nodes now, and which, without placing anything.
 
-    The exit status is 0 if all fit, 1 if other pods would have to make way for some of them, 2 if some do not fit, and
-    3 if that cannot be told.
+    The exit status is 0 if all fit, 1 if other pods would have to make way or move for some of them, 2 if some do not
+    fit or would not even be made, as beyond a quota, 3 if that cannot be told, as of a manifest that the API server
+    would not take, and 64 if the command is not understood.
     It knows pods, what makes pods, and the claims on devices that come with them; other objects in the file are passed
     over. The API server checks and completes
     the pods as if they were created (priority, limits, quotas), and changes nothing.
     """
-    documents = list(_documents(filename))
-    wanted, brought = _wanted(documents, namespace), _brought(documents, namespace)
-    if not wanted:
+    trial = Trial(list(_documents(filename)), namespace)
+    if not trial.wanted:
         raise ClusterProblem(f"{filename}: there is nothing in it that makes pods")
     rules = scheduling_rules(config, plugins) if kubeconfig else rules_here(config, plugins, name, data_dir)
-    told = forecast_of(kubeconfig or admin_kubeconfig(name, data_dir), rules, wanted, brought, about=filename)
-    click.echo("\n".join(_lines(told)))
+    told, owners = forecast_of(kubeconfig or admin_kubeconfig(name, data_dir), rules, trial, about=filename)
+    click.echo("\n".join(_lines(told, owners)))
     sys.exit(told.verdict)
 
 
@@ -76,22 +84,9 @@ def _documents(filename: str) -> Iterator[dict[str, Any]]:
             raise ClusterProblem(f"{filename}: expected objects, found {document!r:.60}")
 
 
-def _brought(documents: list[dict[str, Any]], namespace: str) -> list[dict[str, Any]]:
-    return [obj for document in documents for obj in brought_by(document, namespace)]
-
-
-def _wanted(documents: list[dict[str, Any]], namespace: str) -> list[Wanted]:
-    try:
-        return [each for document in documents for each in wanted_by(document, namespace)]
-    except KeyError as error:
-        raise ClusterProblem(f"an object of the manifest lacks its field {error}") from error
-    except (TypeError, ValueError) as error:
-        raise ClusterProblem(f"an object of the manifest cannot be read: {error}") from error
-
-
-def _lines(told: Forecast) -> Iterator[str]:
+def _lines(told: Forecast, owners: Mapping[str, str]) -> Iterator[str]:
     yield _WORDS[told.verdict]
     yield from told.lines()
-    first = next((fate for fate in told.fates if not fate.node), None)
-    if first is not None:
-        yield from explain(first.judgement.decision, 10)
+    if (first := told.stuck) is not None:
+        decision = first.judgement.decision
+        yield from explain(replace(decision, pod=owners.get(first.pod.uid, decision.pod)), 10)

@@ -113,11 +113,12 @@ class Client:
                 return Listing(items, page.metadata.resource_version)
             query["continue"] = page.metadata.continue_
 
-    async def create(self, manifest: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
-        """Create an object; gives it as stored."""
+    async def create(self, manifest: dict[str, Any], *, dry_run: bool = False, strict: bool = False) -> dict[str, Any]:
+        """Create an object; gives it as stored. A `strict` one is refused for fields that nobody knows."""
         kind = await self.kind_of(manifest)
         path = kind.path(self._namespace(kind, manifest))
-        return await self._object("POST", path, manifest, query={"dryRun": "All" if dry_run else ""})
+        query = {"dryRun": "All" if dry_run else "", "fieldValidation": "Strict" if strict else ""}
+        return await self._object("POST", path, manifest, query=query)
 
     async def update(self, manifest: dict[str, Any], *, subresource: str = "") -> dict[str, Any]:
         """Replace an object by one that was read whole."""
