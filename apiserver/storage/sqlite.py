@@ -3,6 +3,9 @@
 Writes go through one thread (`sqlite_writer.py`), reads of one key happen right here (microseconds, less than a hop
 to another thread costs, unless the page must come from a cold disk), lists and old history on a reading thread. One
 process at a time may hold the file; others may look into it with any SQLite tool that only reads.
+
+Who puts an older copy of the file in its place need say nothing: versions jump past all that were ever given out, and
+what clients saw before is Compacted, so that nobody takes what is new for what they know.
 """
 
 import asyncio
@@ -11,9 +14,12 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+
+import structlog
 
 from apiserver.storage.feed import Feed, closed
 from apiserver.storage.sqlite_log import Head, Log
@@ -25,13 +31,19 @@ from apiserver.storage.store import Change, Compacted, Entry, Page, StoreUnavail
 FEED_CHANGES = 1024
 FEED_BYTES = 4 * 1024 * 1024
 
+# How far versions jump past the newest known to have been given out. After a loss of power a few more may have been.
+JUMP = 1_000_000
+
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 class FileLock:
     """Keeps a second process from writing the same database. The kernel releases it when the process dies.
 
-    A file of its own, as closing any descriptor of the database would drop SQLite's own locks on it.
+    A file of its own, as closing any descriptor of the database would drop SQLite's own locks on it. It holds the
+    newest revision that was given out, never more, and after a loss of power perhaps less.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,6 +54,16 @@ class FileLock:
             os.close(self._descriptor)
             raise StoreUnavailable(f"{path}: another process has this store open") from error
 
+    def newest(self) -> int:
+        """The newest revision that was given out; 0 if nobody knows."""
+        text = os.pread(self._descriptor, 20, 0)
+        return int(text) if text.isdigit() else 0
+
+    def remember(self, revision: int) -> None:
+        """Note a revision before it is given out: a write to memory, which outlives the process."""
+        with suppress(OSError):  # a full disk: the next one is noted
+            os.pwrite(self._descriptor, b"%020d" % revision, 0)
+
     def release(self) -> None:
         os.close(self._descriptor)
 
@@ -51,15 +73,15 @@ class SqliteStore:
 
     is_shared = False
 
-    def __init__(self, path: Path, lock: FileLock, log: Log) -> None:
-        head = log.head()
+    def __init__(self, path: Path, lock: FileLock, table: Log) -> None:
+        head = _caught_up(path, lock, table)
         self._lock = lock
         self._feed = Feed(head.newest)
         self._compacted = head.promised
         self._near = Log.reading(path)
         self._far = Log.reading(path)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
-        self._writer = Writer(log, self._publish)
+        self._writer = Writer(table, self._publish)
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteStore":
@@ -159,7 +181,17 @@ class SqliteStore:
         """Watchers first, then the writers: one who was answered finds every watcher in this process woken."""
         changes = [result for _, result in outcomes if isinstance(result, Change)]
         if changes:
+            self._lock.remember(changes[-1].revision)
             self._feed.append(changes)
             self._feed.shrink(changes=FEED_CHANGES, size_bytes=FEED_BYTES)
         for job, result in outcomes:
             job.answer(result)
+
+
+def _caught_up(path: Path, lock: FileLock, table: Log) -> Head:
+    """Where the table stands; if that is before what was given out, the file is an older copy, and jumps."""
+    head, given_out = table.head(), lock.newest()
+    if head.newest >= given_out:
+        return head
+    log.warning("an older copy of the store: versions jump", path=str(path), newest=head.newest, given_out=given_out)
+    return table.jump(given_out + JUMP)

@@ -175,6 +175,18 @@ class Log:
         self._connection.execute("UPDATE compaction SET promised = max(promised, ?), swept = ?", (revision, window[1]))
         return self.head()
 
+    def jump(self, revision: int) -> Head:
+        """Go on from `revision`, which is ahead, as if all before it were compacted: nobody may ask for it again."""
+        newest = self.head().newest
+        while self.head().swept < newest:
+            with self.transaction():
+                self.sweep(newest)
+        with self.transaction():
+            self._connection.execute("DELETE FROM sqlite_sequence WHERE name = 'log'")
+            self._connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('log', ?)", (revision,))
+            self._connection.execute("UPDATE compaction SET promised = ?, swept = ?", (revision, revision))
+        return self.head()
+
     @contextmanager
     def _snapshot(self) -> Iterator[Head]:
         """Several reads that see one state."""

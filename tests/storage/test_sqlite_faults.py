@@ -1,6 +1,7 @@
 """What the SQLite store does when its disk is full or broken, its file strange, or its watchers slow."""
 
 import asyncio
+import contextlib
 import shutil
 import sqlite3
 import subprocess
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from apiserver.storage import Store, StoreUnavailable, open_store
-from apiserver.storage.sqlite import FEED_BYTES, FEED_CHANGES
+from apiserver.storage import Compacted, Store, StoreUnavailable, open_store
+from apiserver.storage.sqlite import FEED_BYTES, FEED_CHANGES, JUMP
 from apiserver.storage.sqlite_log import SWEEP_REVISIONS
 from tests.storage.failing_disk import BROKEN, FULL, disk_refuses
 from tests.storage.store_client import create, take
@@ -109,6 +110,29 @@ async def test_a_second_process_is_kept_out_until_the_first_has_closed(store: St
 
     await store.close()
     await (await open_store(f"sqlite:{path}")).close()
+
+
+async def test_after_an_older_copy_came_back_versions_jump_and_nobody_goes_on_from_before(store: Store, path: Path):
+    a, b = await create(store, "/registry/", "ab")
+    await store.delete("/registry/b", expected=b.revision)
+    with contextlib.closing(sqlite3.connect(path)) as now, contextlib.closing(sqlite3.connect(f"{path}.copy")) as copy:
+        now.backup(copy)
+    seen = [entry.revision for entry in await create(store, "/registry/", "bcd")]
+    await store.close()
+
+    path.with_name(path.name + ".copy").replace(path)
+    again = await open_store(f"sqlite:{path}")
+    page = await again.list("/registry/")
+    (c,) = await create(again, "/registry/", "c")
+
+    assert (page.entries, page.revision) == ([a], seen[-1] + JUMP)
+    assert c.revision == page.revision + 1
+    for revision in (1, *seen):
+        with pytest.raises(Compacted):
+            await take(1, again.watch("/registry/", since=revision))
+    assert [change.key for change in await take(1, again.watch("/registry/", since=page.revision))] == [c.key]
+    await again.compact(c.revision)
+    await again.close()
 
 
 def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
