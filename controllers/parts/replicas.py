@@ -62,7 +62,9 @@ def sized(owner: Replicator, active: list[Pod], neighbours: Iterable[Pod], world
             for _ in range(min(-surplus, BURST)):
                 yield Create(pod_from(owner.spec.template, owner=owner))
         if surplus > 0:
-            for pod in cheapest_to_lose(active, neighbours, world.now)[: min(surplus, BURST)]:
+            # Where all go, none is asked what it costs.
+            going = active if surplus == len(active) else cheapest_to_lose(active, neighbours, world.now)
+            for pod in going[: min(surplus, BURST)]:
                 yield Delete(pod)
     wait = next_availability(active, owner.spec.min_ready_seconds, world.now)
     if wait is not None:
