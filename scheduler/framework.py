@@ -165,7 +165,7 @@ def load_plugins(folder: Path | None = None) -> dict[str, type[Plugin]]:
 
     Raises PluginFileError, also when a name is declared twice.
     """
-    modules = {module.name for module in pkgutil.iter_modules(scheduler.plugins.__path__, "scheduler.plugins.")}
+    modules = {module.name for module in pkgutil.walk_packages(scheduler.plugins.__path__, "scheduler.plugins.")}
     for module in modules:
         importlib.import_module(module)
     if folder is not None:

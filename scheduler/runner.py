@@ -65,7 +65,7 @@ class Scheduler:
         self._devices = Devices(client, self.snapshot, self.nodes, self._bound)
         self._binder = Binder(client, self._bound, may_act, self._devices.record)
         self._sharing = Sharing(client, self.pods, self.namespaces, self._devices.lookup.cards_of, self.queue)
-        self._volumes = VolumeBinder(client, self._binder.bind, self._bound)
+        self._volumes = VolumeBinder(client, self.snapshot, self._binder.bind, self._bound)
         self._reporter = Reporter(client, next(iter(profiles)), may_act, self._binder.rested)
         freed, lent = lambda pod: self._wake(pod.pod, None), self._sharing.limits.lent
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, freed, lent)

@@ -123,6 +123,16 @@ class Snapshot:
         if self._table.neighbours.set_namespace(name, labels):
             self._start_epoch()
 
+    def set_driver(self, claim: str, driver: str) -> None:
+        """Take over of which driver the volume of a claim is; empty: of none."""
+        if self._table.claims.set_driver(claim, driver):
+            self._start_epoch()
+
+    def set_volume_limits(self, node: str, limits: Mapping[str, int]) -> None:
+        """Take over how many volumes of each driver a node can have; of others it can have any number."""
+        if self._table.claims.set_limits(node, limits):
+            self._start_epoch()
+
     def place(self, pod: PodView, node: str) -> None:
         """Count a pod on a node, instead of wherever it was counted before."""
         load = self._loads.setdefault(node, _Load())
@@ -168,7 +178,7 @@ class Snapshot:
         for port in pod.host_ports:
             self._table.count_port(node, port, sign)
         for claim in pod.claims:
-            self._table.count_claim(node, claim, sign)
+            self._table.claims.count(node, claim, sign)
         self._table.neighbours.count(pod, node, sign)
         self._table.ranks.count(pod, node, sign)
         row = self._table.row_of.get(node)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scheduler.columns.arrays import AmountColumns, Mask
+from scheduler.columns.claims import Claims
 from scheduler.columns.images import Images
 from scheduler.columns.interned import Interned
 from scheduler.columns.neighbours import Neighbours
@@ -34,8 +35,7 @@ class Table:
         self.ports: dict[tuple[str, int], dict[str, dict[str, int]]] = {}
         self.neighbours, self.ranks = neighbours or Neighbours(), ranks or Ranks()
         self.images = Images()
-        # How many pods on each node use a claim, by the key of the claim.
-        self.claims: dict[str, dict[str, int]] = {}
+        self.claims = Claims()
         self._labels: list[Mapping[str, str]] = []
         self._label_columns: dict[str, Interned[str | None]] = {}
 
@@ -91,15 +91,6 @@ class Table:
                 del self._label_columns[next(iter(self._label_columns))]
             column = self._label_columns[key] = Interned(labels.get(key) for labels in self._labels)
         return column
-
-    def count_claim(self, node: str, claim: str, change: int) -> None:
-        """Note that one pod more (1) or less (-1) on a node uses a claim."""
-        nodes = self.claims.setdefault(claim, {})
-        nodes[node] = nodes.get(node, 0) + change
-        if not nodes[node]:
-            del nodes[node]
-        if not nodes:
-            del self.claims[claim]
 
     def count_port(self, node: str, port: HostPort, change: int) -> None:
         """Note that one pod more (1) or less (-1) takes a port of a node."""

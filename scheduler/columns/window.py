@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -139,11 +140,24 @@ class Columns:
     def claim_is_free(self, claim: str) -> tuple[bool, Mask]:
         """Whether no placed pod uses a claim, and where one does."""
         used: Mask = np.zeros(len(self._table.names), dtype=np.bool_)
-        nodes = self._table.claims.get(claim, {})
+        nodes = self._table.claims.users(claim)
         for node in nodes:
             if node in self._table.row_of:
                 used[self._table.row_of[node]] = True
         return not nodes, used[self._rows]
+
+    def claims_missing(self, claims: Sequence[str]) -> IntArray:
+        """How many of these claims no pod of the node uses."""
+        return self._table.claims.missing(claims, self._names_here())
+
+    def volume_room(self, driver: str) -> IntArray:
+        """How many volumes more of a driver the node can have."""
+        return self._table.claims.room(driver, self._names_here())
+
+    def _names_here(self) -> Sequence[str]:
+        if isinstance(self._rows, slice):
+            return self._table.names[self._rows]
+        return [self._table.names[row] for row in self._rows.tolist()]
 
     def has_free_port(self, port: HostPort) -> Mask:
         """Where no pod takes this port."""

@@ -26,6 +26,7 @@ from scheduler.preemption.nominations import Nominations
 from scheduler.preemption.plan import NEVER, Ground, Preemption, preempt
 from scheduler.sharing.limits import Limits
 from scheduler.snapshot import Snapshot
+from scheduler.volumes.attachments import Attachments
 from scheduler.volumes.lookup import Lookup
 from wherry.api.core.namespace import Namespace
 from wherry.api.core.node import Node
@@ -35,15 +36,17 @@ from wherry.api.core.pod import Pod
 from wherry.api.policy.disruption_budget import PodDisruptionBudget
 from wherry.api.scheduling.pod_group import PodGroup
 from wherry.api.sharing.queue import Queue
+from wherry.api.storage.csi_node import CSINode
 from wherry.api.storage.storage_class import StorageClass
 from wherry.client.http import Client
+from wherry.client.informer import Change
 from wherry.client.world import Shelf
 from wherry.machinery.errors import NotFound
 from wherry.machinery.resource import Resource
 
 _KINDS: tuple[type[Resource], ...] = (
     *(Node, Pod, Namespace, PodDisruptionBudget),
-    *(PersistentVolumeClaim, PersistentVolume, StorageClass, PodGroup),
+    *(PersistentVolumeClaim, PersistentVolume, StorageClass, CSINode, PodGroup),
     *thought_devices.KINDS,
     Queue,
 )
@@ -85,8 +88,13 @@ class Picture:
         self._default = next(iter(self._panels.values()))
         self._nominations = Nominations(self.snapshot)
         self.budgets = Budgets(objects.of.get(PodDisruptionBudget, ()))
-        kinds = (PersistentVolumeClaim, PersistentVolume, StorageClass)
-        self._lookup = Lookup(*(objects.shelf(kind) for kind in kinds))
+        kept = (objects.shelf(PersistentVolumeClaim), objects.shelf(PersistentVolume), objects.shelf(StorageClass))
+        attachments = Attachments(self.snapshot, *kept)
+        self._lookup = Lookup(*kept, attachments.limited)
+        for claim in objects.of.get(PersistentVolumeClaim, ()):
+            attachments.claim_changed(Change(None, claim))
+        for drivers in objects.of.get(CSINode, ()):
+            attachments.node_changed(Change(None, drivers))
         for node in self.nodes.values():
             self.snapshot.set_node(node)
         for namespace in objects.of.get(Namespace, ()):

@@ -37,7 +37,8 @@ ZONE_KEYS = (
 class VolumeNeeds(NamedTuple):
     """All claims of a pod. `problem`: why it can go nowhere for now; `reachable`: from where bound volumes are.
 
-    `zones`: labels that its node must have, with one of these values; `exclusive`: claims that no other pod may use.
+    `zones`: labels that its node must have, with one of these values; `exclusive`: claims that no other pod may use;
+    `limited`: drivers of which some node takes only so many volumes, with the claims that are of them.
     """
 
     problem: str = ""
@@ -45,6 +46,7 @@ class VolumeNeeds(NamedTuple):
     unbound: tuple[Unbound, ...] = ()
     zones: tuple[tuple[str, tuple[str, ...]], ...] = ()
     exclusive: tuple[str, ...] = ()
+    limited: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 NO_VOLUMES = VolumeNeeds()

@@ -18,15 +18,18 @@ import structlog
 
 from scheduler.binder import Bound
 from scheduler.pods import PodView
+from scheduler.snapshot import Snapshot
+from scheduler.volumes.attachments import Attachments
 from scheduler.volumes.lookup import Lookup, Promise
 from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.meta import reference_to
+from wherry.api.storage.csi_node import CSINode
 from wherry.api.storage.provisioning import SELECTED_NODE
 from wherry.api.storage.storage_class import StorageClass
 from wherry.client.http import Client
-from wherry.client.informer import Informer
+from wherry.client.informer import Informer, OptionalInformer
 from wherry.machinery.errors import ApiError
 
 log = structlog.get_logger()
@@ -40,20 +43,27 @@ BindPod = Callable[[PodView, str], Awaitable[None]]
 class VolumeBinder:
     """See the module. `bind_pod` goes on with a pod whose claims are bound; `report` hears of those that cannot be."""
 
-    def __init__(self, client: Client, bind_pod: BindPod, report: Callable[[Bound], None]) -> None:
+    def __init__(self, client: Client, snapshot: Snapshot, bind_pod: BindPod, report: Callable[[Bound], None]) -> None:
         self._client, self._bind_pod, self._report = client, bind_pod, report
         self.claims = Informer(client, PersistentVolumeClaim)
         self.volumes = Informer(client, PersistentVolume)
         self.classes = Informer(client, StorageClass)
-        self.lookup = Lookup(self.claims.shelf, self.volumes.shelf, self.classes.shelf)
+        self.drivers = OptionalInformer(client, CSINode)
+        shelves = (self.claims.shelf, self.volumes.shelf, self.classes.shelf)
+        attachments = Attachments(snapshot, *shelves)
+        self.lookup = Lookup(*shelves, attachments.limited)
         self._tasks: asyncio.TaskGroup | None = None
         self._waiting: set[asyncio.Event] = set()
         self.claims.subscribe(lambda _: self._look_again())
+        self.claims.subscribe(attachments.claim_changed)
+        self.volumes.subscribe(attachments.volume_changed)
+        self.classes.subscribe(attachments.class_changed)
+        self.drivers.subscribe(attachments.node_changed)
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
         """The copies, which somebody else keeps running."""
-        return self.claims, self.volumes, self.classes
+        return self.claims, self.volumes, self.classes, self.drivers
 
     async def run(self) -> None:
         """Work until cancelled."""

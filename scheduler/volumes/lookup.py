@@ -8,11 +8,12 @@ Kubernetes: the VolumeBinding plugin's PreFilter and its assume caches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from scheduler.pods import PodView
 from scheduler.pods.volumes import ZONE_KEYS, Candidate, Unbound, VolumeNeeds
+from scheduler.volumes.drivers import driver_of
 from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
@@ -37,15 +38,17 @@ class Promise(NamedTuple):
 
 
 class Lookup:
-    """See the module. The shelves are those that informers keep current."""
+    """See the module. The shelves are those that informers keep current; so is `limited`: of how many nodes each."""
 
     def __init__(
         self,
         claims: Shelf[PersistentVolumeClaim],
         volumes: Shelf[PersistentVolume],
         classes: Shelf[StorageClass],
+        limited: Mapping[str, int] | None = None,
     ) -> None:
         self._claims, self._volumes, self._classes = claims, volumes, classes
+        self._limited = {} if limited is None else limited
         self._promised: dict[str, Promise] = {}
 
     def view(self, pod: PodView) -> PodView:
@@ -77,7 +80,15 @@ class Lookup:
                 unbound.append(asked)
             else:
                 return VolumeNeeds(IMMEDIATE)
-        return VolumeNeeds("", tuple(reachable), tuple(unbound), tuple(zones), tuple(exclusive))
+        return VolumeNeeds("", tuple(reachable), tuple(unbound), tuple(zones), tuple(exclusive), self._of_limited(pod))
+
+    def _of_limited(self, pod: Pod) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        found: dict[str, dict[str, None]] = {}
+        for key, claim, _ in self._claims_of(pod) if self._limited else ():
+            driver = driver_of(claim, self._volumes, self._classes) if claim is not None else ""
+            if self._limited.get(driver):
+                found.setdefault(driver, {})[key] = None
+        return tuple((driver, tuple(claims)) for driver, claims in found.items())
 
     def promise(self, pod: PodView, node: Node) -> list[Promise]:
         """Keep for the pod what it needs on this node; gives what must be written. Empty: nothing."""

@@ -33,6 +33,7 @@ def test_without_a_word_every_plugin_is_on_in_kubernetes_order(tmp_path):
         ("GpuShare", 10),
         ("NodeResourcesBalancedAllocation", 1),
         ("VolumeRestrictions", 1),
+        ("NodeVolumeLimits", 1),
         ("VolumeBinding", 1),
         ("VolumeZone", 1),
         ("PodTopologySpread", 2),

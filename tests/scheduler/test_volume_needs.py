@@ -5,7 +5,7 @@ from make import a_node, a_pod, an_object
 from scheduling import a_view, all_plugins, decide, fitting, snapshot_of
 
 from scheduler.cycle.panel import Panel
-from scheduler.plugins.volume_restrictions import IN_USE
+from scheduler.plugins.volumes.restrictions import IN_USE
 from scheduler.pods import PodView
 from scheduler.pods.volumes import NO_VOLUMES, VolumeNeeds
 from scheduler.preemption.plan import Ground, preempt
