@@ -26,6 +26,7 @@ from scheduler.explaining.text import Record, brief
 from scheduler.framework import Plugin, culprit
 from scheduler.gangs.shell import Gangs
 from scheduler.gangs.tables import Tables
+from scheduler.kin import KINDS, Kin
 from scheduler.pods import PodView
 from scheduler.preemption.preemptor import Preemptor
 from scheduler.queue import Queue
@@ -39,7 +40,7 @@ from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.http import Client
-from wherry.client.informer import Change, Informer
+from wherry.client.informer import Change, Informer, OptionalInformer
 from wherry.machinery.errors import NotFound
 from wherry.machinery.resource import Resource
 
@@ -75,19 +76,23 @@ class Scheduler:
         self._gangs = Gangs(client, profiles, self.snapshot, self.queue, (*people, self._mover), self._woken.set)
         self._tables = Tables(self.snapshot, self._chooser, self._devices, self._viewed, self._sharing.limits)
         self._attention = Attention()
+        self._relatives = {kind: OptionalInformer(client, kind) for kind in KINDS}
+        self._kin = Kin({kind: informer.shelf for kind, informer in self._relatives.items()})
         self.pods.subscribe(self._pod_changed)
         self.nodes.subscribe(self._node_changed)
         self.namespaces.subscribe(self._namespace_changed)
         for informer in (self._gangs.informer, *self._volumes.informers, *self._devices.informers):
             informer.subscribe(lambda change: self._wake(*change))
         self._sharing.queues.subscribe(lambda _: self._wake_all())
+        for relatives in self._relatives.values():
+            relatives.subscribe(self._kin.changed)
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             informers: tuple[Informer[Any], ...] = (self.nodes, self.namespaces, self.pods, self._preemptor.budgets)
             informers = (*informers, *self._volumes.informers, *self._devices.informers, self._gangs.informer)
-            informers = (*informers, *self._sharing.informers)
+            informers = (*informers, *self._sharing.informers, *self._relatives.values())
             for informer in informers:
                 group.create_task(informer.run(), name=f"informer {informer.kind.kind.plural}")
             group.create_task(self._binder.run(), name="binder")
@@ -151,7 +156,7 @@ class Scheduler:
         await self._send(pod, choice, record)
 
     def _viewed(self, pod: PodView) -> PodView:
-        return self._sharing.limits.view(self._devices.lookup.view(self._volumes.lookup.view(pod)))
+        return self._kin.view(self._sharing.limits.view(self._devices.lookup.view(self._volumes.lookup.view(pod))))
 
     async def _send(self, pod: PodView, choice: Choice, record: Record | None) -> None:
         """Have a pod bound that counts on its node already."""

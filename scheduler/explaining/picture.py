@@ -20,6 +20,7 @@ from scheduler.explaining import thought_devices
 from scheduler.explaining.thought_devices import ThoughtDevices
 from scheduler.framework import Plugin
 from scheduler.gangs.groups import Groups
+from scheduler.kin import KINDS, Kin
 from scheduler.pods import PodView
 from scheduler.preemption.budgets import Budgets
 from scheduler.preemption.nominations import Nominations
@@ -47,7 +48,7 @@ from wherry.machinery.resource import Resource
 _KINDS: tuple[type[Resource], ...] = (
     *(Node, Pod, Namespace, PodDisruptionBudget),
     *(PersistentVolumeClaim, PersistentVolume, StorageClass, CSINode, PodGroup),
-    *thought_devices.KINDS,
+    *(*thought_devices.KINDS, *KINDS),
     Queue,
 )
 
@@ -95,6 +96,7 @@ class Picture:
             attachments.claim_changed(Change(None, claim))
         for drivers in objects.of.get(CSINode, ()):
             attachments.node_changed(Change(None, drivers))
+        self._kin = Kin({kind: objects.shelf(kind) for kind in KINDS})
         for node in self.nodes.values():
             self.snapshot.set_node(node)
         for namespace in objects.of.get(Namespace, ()):
@@ -121,7 +123,7 @@ class Picture:
 
     def view(self, pod: Pod) -> PodView:
         """The pod with what its claims ask for."""
-        return self._limits.view(self._devices.view(self._lookup.view(PodView(pod))))
+        return self._kin.view(self._limits.view(self._devices.view(self._lookup.view(PodView(pod)))))
 
     def forget(self, pod: Pod) -> None:
         """From now on the pod counts on no node."""

@@ -1,7 +1,4 @@
-"""Spread pods over zones, racks or hosts. Kubernetes: PodTopologySpread.
-
-Differs: pods without constraints have none; those that Kubernetes assumes for pods of Services and workloads are not.
-"""
+"""Spread pods over zones, racks or hosts. Kubernetes: PodTopologySpread."""
 
 from __future__ import annotations
 
@@ -14,6 +11,8 @@ from scheduler.columns.inclusion import included
 from scheduler.columns.topology import HOST
 from scheduler.framework import HIGHEST_SCORE, Plugin, Verdict, in_turn
 from scheduler.pods import PodView
+from scheduler.pods.spreading import Constraint
+from scheduler.spreading import PodTopologySpreadArgs
 from scheduler.triggers import Added, Changed, Deleted, Placed
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
@@ -29,11 +28,10 @@ class PodTopologySpread(Plugin):
 
     order = 100
     weight = 2
+    Args = PodTopologySpreadArgs
     reads = (
-        "spec.topology_spread_constraints",
-        "spec.node_selector",
-        "spec.affinity.node_affinity",
-        "spec.tolerations",
+        *("spec.topology_spread_constraints", "spec.node_selector", "spec.affinity.node_affinity", "spec.tolerations"),
+        *("kin", "requests", "gpu_share"),
     )
     retry_when = (
         *(Placed(Pod), Deleted(Pod), Changed(Pod, "metadata.labels", "metadata.deleted_at")),
@@ -41,23 +39,27 @@ class PodTopologySpread(Plugin):
     )
 
     def looks_around(self, pod: PodView, nodes: Columns) -> bool:
-        return bool(pod.spec.topology_spread_constraints)
+        return bool(self.args.constraints(pod))
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
-        yield from in_turn(_checks(pod, nodes.everywhere), nodes)
+        yield from in_turn(_checks(pod, self.args.constraints(pod), nodes.everywhere), nodes)
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray | None:
-        wished = [(each, nodes.domains(each.topology_key)) for each in pod.constraints if not each.is_required]
+        constraints = self.args.constraints(pod)
+        wished = [(each, nodes.domains(each.topology_key)) for each in constraints if not each.is_required]
         if not wished:
             return None
-        has_all: Mask = np.logical_and.reduce([domains.has for _, domains in wished])
+        # Of what the system wishes, a node without zones or a name of its own is not left out.
+        is_assumed = self.args.is_systems and not pod.constraints
+        has_all: Mask = np.logical_and.reduce([domains.has | is_assumed for _, domains in wished])
         candidates = nodes.candidates & has_all
         score = np.zeros(len(nodes.names))
         for constraint, domains in wished:
             counted = has_all & included(constraint, pod, nodes.everywhere)
             alike = nodes.neighbours.selected(pod.group.namespace, constraint.selector)
             held = alike if constraint.topology_key == HOST else domains.summed(alike * counted)
-            score += held * np.log(domains.number(candidates) + 2) + (constraint.max_skew - 1)
+            number = domains.number(candidates) + bool((candidates & ~domains.has).any())
+            score += domains.has * (held * np.log(number + 2) + (constraint.max_skew - 1))
         return nodes.here(np.where(has_all, score, LEFT_OUT))
 
     def normalize(self, scores: FloatArray) -> FloatArray:
@@ -68,8 +70,8 @@ class PodTopologySpread(Plugin):
         return np.where(scores == LEFT_OUT, 0.0, (most + least - scores) * (HIGHEST_SCORE / most))
 
 
-def _checks(pod: PodView, nodes: Columns) -> Iterator[tuple[Mask, str, bool]]:
-    required = [(each, nodes.domains(each.topology_key)) for each in pod.constraints if each.is_required]
+def _checks(pod: PodView, constraints: tuple[Constraint, ...], nodes: Columns) -> Iterator[tuple[Mask, str, bool]]:
+    required = [(each, nodes.domains(each.topology_key)) for each in constraints if each.is_required]
     for constraint, domains in required:
         counted = included(constraint, pod, nodes) & np.logical_and.reduce([each.has for _, each in required])
         held = domains.summed(nodes.neighbours.selected(pod.group.namespace, constraint.selector) * counted)

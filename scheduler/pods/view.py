@@ -17,6 +17,7 @@ from scheduler.pods.volumes import NO_VOLUMES, VolumeNeeds
 from wherry.api.core.pod import Pod, PodSpec
 from wherry.api.resource.gpu import PLACEMENT, asks_for_share
 from wherry.machinery.meta import ObjectMeta
+from wherry.machinery.selectors import Requirements
 from wherry.machinery.view import Verbatim
 
 ANY_ADDRESS = "0.0.0.0"
@@ -37,15 +38,21 @@ class HostPort(NamedTuple):
 class PodView:
     """A pod with what it asks of a node; what its `volumes` and `devices` ask, others must say: their `lookup.py`.
 
-    `quota` says why its queue keeps it waiting; nothing if it does not.
+    `quota` says why its queue keeps it waiting; nothing if it does not. `kin` selects the pods that are its like, if it
+    is of a service or a workload.
 
     Everything else is worked out when first read, and kept.
     """
 
     def __init__(
-        self, pod: Pod, volumes: VolumeNeeds = NO_VOLUMES, devices: DeviceNeeds = NO_DEVICES, quota: str = ""
+        self,
+        pod: Pod,
+        volumes: VolumeNeeds = NO_VOLUMES,
+        devices: DeviceNeeds = NO_DEVICES,
+        quota: str = "",
+        kin: Requirements | None = None,
     ) -> None:
-        self.pod, self.volumes, self.devices, self.quota = pod, volumes, devices, quota
+        self.pod, self.volumes, self.devices, self.quota, self.kin = pod, volumes, devices, quota, kin
         self._signed: tuple[tuple[str, ...], bytes] | None = None
 
     @property
