@@ -77,6 +77,10 @@ class Ledger:
         """Whether a claim has it."""
         return device.id in self._claims
 
+    def claims_with(self, device: Device) -> Collection[str]:
+        """The claims that have it."""
+        return self._claims.get(device.id, set())
+
     def is_granted(self, device: Device) -> bool:
         """Whether a pod has it."""
         return bool(device.uuid) and device.uuid in self._pods

@@ -56,7 +56,14 @@ class Lookup:
             return DeviceNeeds(f"a pod that asks for {MEMORY} can have no other devices")
         picked = {node: card for node in self._inventory.nodes if (card := self.part_of(pod.gpu_share, node))}
         shared = tuple(sorted(node for node, card in picked.items() if self._ledger.parts.is_shared(card)))
-        return DeviceNeeds(sharing=tuple(sorted(picked)), shared=shared)
+        largest = max((self._largest_part(node) for node in self._inventory.nodes if node not in picked), default=0)
+        return DeviceNeeds(sharing=tuple(sorted(picked)), shared=shared, largest=largest)
+
+    def _largest_part(self, node: str) -> int:
+        if self._ledger.has_unnamed(node):
+            return 0
+        cards = [card for card in self._inventory.local(node) if card.is_gpu]
+        return self._ledger.parts.largest(cards, self._ledger.is_free)
 
     def part_of(self, size: int, node: str) -> Device | None:
         """The card of a node of which a pod would get so many bytes."""

@@ -53,10 +53,19 @@ class Parts:
         """Whether somebody has a part of it."""
         return device.uuid in self._pods
 
+    def users(self, device: Device) -> Collection[str]:
+        """The pods that have parts of it."""
+        return self._pods.get(device.uuid, {})
+
     def left(self, device: Device) -> int:
         """How much of a card in parts is left, in bytes; of a whole one all."""
         parts: Mapping[str, Part] = self._pods.get(device.uuid, {})
         return device.memory_bytes - sum(part.share.size for part in parts.values())
+
+    def largest(self, cards: Collection[Device], is_free: IsFree) -> int:
+        """How large the largest part is that there still is, in bytes."""
+        usable = [card for card in cards if not card.taints and card.uuid and (self.is_shared(card) or is_free(card))]
+        return max(map(self.left, usable), default=0)
 
     def pick(self, cards: Collection[Device], size: int, is_free: IsFree) -> Device | None:
         """The card of which a pod gets so many bytes; None if there is none."""

@@ -2,30 +2,27 @@
 
     fits on gpu-2 when 1 nvidia.com/gpu frees; held by alice/train-3 (4, for 2h)
 
-Pure: `now` comes from the caller.
+Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from scheduler.cycle.decision import Decision, Refusal
+from scheduler.explaining.holders import Holder
 from scheduler.explaining.picture import Judgement
 from scheduler.explaining.text import amount_text
 from scheduler.pods import PodView
-from wherry.machinery.time import age_text
 
 # Nodes that are named, and pods that are named for each.
 MOST_NODES, MOST_HOLDERS = 3, 3
 
-Held = Mapping[str, PodView]
 
-
-def hints(pod: PodView, judgement: Judgement, held: Mapping[str, Held], now: datetime) -> Iterator[str]:
-    """The lines; `held` says which pods are on each node."""
+def hints(pod: PodView, judgement: Judgement, held: Mapping[str, Sequence[Holder]]) -> Iterator[str]:
+    """The lines; `held` says who has what on each node."""
     decision, preemption = judgement
     if gates := ", ".join(gate.name for gate in pod.spec.scheduling_gates):
         yield f"it is not looked at before its scheduling gates are removed: {gates}"
@@ -35,10 +32,14 @@ def hints(pod: PodView, judgement: Judgement, held: Mapping[str, Held], now: dat
         claim = "it is more important than" if is_lower else "its queue takes back what is its own from"
         yield f"{claim} {victims} on {preemption.node}, which would make way"
     yield from _never_enough(decision)
-    near = sorted(_rows_that_lack_only(decision), key=lambda row: (_shortage(decision, row), decision.nodes[row]))
+    lacking = _rows_that_lack_only(decision)
+    near = [row for row in lacking if _frees(decision, row, held[decision.nodes[row]])]
+    near.sort(key=lambda row: (_shortage(decision, row), decision.nodes[row]))
     for row in near[:MOST_NODES]:
         node = decision.nodes[row]
-        yield f"it fits on {node} when {_missing(decision, row)} frees; {_holders(decision, row, held[node], now)}"
+        yield f"it fits on {node} when {_missing(decision, row)} frees; {_holders(decision, row, held[node])}"
+    if lacking and not near and any(holder.is_own_gang for row in lacking for holder in held[decision.nodes[row]]):
+        yield "no node has room for it beside the others of its gang, even if all who are there went"
     yield from _other_ways(decision)
 
 
@@ -75,21 +76,37 @@ def _missing(decision: Decision, row: int) -> str:
     )
 
 
-def _holders(decision: Decision, row: int, held: Held, now: datetime) -> str:
+def _frees(decision: Decision, row: int, held: Sequence[Holder]) -> bool:
+    """Whether those who hold something there have as much as is missing; the rest of its own gang gives nothing."""
+    others = [holder for holder in held if not holder.is_own_gang]
+    return all(
+        sum(holder.amounts.get(each.resource, 0) for holder in others) >= each.wanted - int(each.free[row])
+        for each in _refusals(decision, row)
+        if each.free is not None
+    )
+
+
+def _holders(decision: Decision, row: int, held: Sequence[Holder]) -> str:
     resource = _refusals(decision, row)[0].resource
-    sizes = sorted(
-        ((pod.requests.get(resource, 0), pod) for pod in held.values()), key=lambda one: (-one[0], one[1].key)
-    )
-    holders = [(size, pod) for size, pod in sizes if size]
-    named = ", ".join(
-        f"{pod.key} ({amount_text(resource, size)}, for {_age(pod, now)})" for size, pod in holders[:MOST_HOLDERS]
-    )
-    more = f" and {len(holders) - MOST_HOLDERS} more" if len(holders) > MOST_HOLDERS else ""
-    return f"held by {named}{more}" if named else "held by nobody"
+    having = [(holder.amounts.get(resource, 0), holder) for holder in held if holder.amounts.get(resource)]
+    having.sort(key=lambda one: (-one[0], one[1].name))
+    others = [(size, holder) for size, holder in having if not holder.is_own_gang]
+    said = []
+    for verb, some in (
+        ("held by", [one for one in others if one[1].how != "kept"]),
+        ("kept for", [one for one in others if one[1].how == "kept"]),
+    ):
+        named = ", ".join(_named(resource, *one) for one in some[:MOST_HOLDERS])
+        more = f" and {len(some) - MOST_HOLDERS} more" if len(some) > MOST_HOLDERS else ""
+        said += [f"{verb} {named}{more}"] if named else []
+    if own := sum(size for size, holder in having if holder.is_own_gang):
+        said.append(f"others of its gang would have {amount_text(resource, own)}")
+    return "; ".join(said)
 
 
-def _age(pod: PodView, now: datetime) -> str:
-    return age_text(pod.pod.status.start_time or pod.metadata.created_at, now)
+def _named(resource: str, size: int, holder: Holder) -> str:
+    how = "" if holder.how in ("", "kept") else f", {holder.how}"
+    return f"{holder.name} ({amount_text(resource, size)}{how})"
 
 
 def _never_enough(decision: Decision) -> Iterator[str]:

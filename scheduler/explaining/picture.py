@@ -9,7 +9,7 @@ What `wherry why` and `wherry plan` say is what the scheduler would do: the same
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -87,7 +87,7 @@ class Picture:
         self.nodes: Mapping[str, Node] = {node.metadata.name: node for node in objects.of.get(Node, ())}
         self._panels = {name: Panel(plugins) for name, plugins in profiles.items()}
         self._default = next(iter(self._panels.values()))
-        self._nominations = Nominations(self.snapshot)
+        self.nominations = Nominations(self.snapshot)
         self.budgets = Budgets(objects.of.get(PodDisruptionBudget, ()))
         kept = (objects.shelf(PersistentVolumeClaim), objects.shelf(PersistentVolume), objects.shelf(StorageClass))
         attachments = Attachments(self.snapshot, *kept)
@@ -130,6 +130,11 @@ class Picture:
         uid = PodView(pod).uid
         self.snapshot.remove(uid)
         self._limits.drop(uid)
+        self._devices.drop(PodView(pod))
+
+    def cards_taken_on(self, node: str) -> Iterator[str]:
+        """Who has the cards of a node that nobody counts: claims, and pods with parts of one."""
+        return self._devices.taken_on(node)
 
     def imagined(self, pod: Pod) -> Pod:
         """A pod that does not exist yet, with the claims that would be made for it."""
@@ -159,7 +164,7 @@ class Picture:
     def judged(self, pod: PodView, *, preempts: bool = True) -> Judgement:
         """What the scheduler would find, were the pod to be placed now; who makes way, only if it `preempts`."""
         panel = self.panel(pod)
-        with self._nominations.making_way(pod):
+        with self.nominations.making_way(pod):
             decision = plan(pod, self.snapshot.columns, panel.plugins)
             evicts = preempts and any(plugin.name == "DefaultPreemption" for plugin in panel.plugins)
             if decision.winner or not evicts:
@@ -177,7 +182,7 @@ class Picture:
             if pod.spec.node_name:
                 self.snapshot.place(PodView(pod), pod.spec.node_name)
             elif pod.status.nominated_node_name:
-                self._nominations.nominate(PodView(pod), pod.status.nominated_node_name)
+                self.nominations.nominate(PodView(pod), pod.status.nominated_node_name)
 
 
 async def _listed(client: Client, kind: type[Resource]) -> Sequence[Resource]:

@@ -16,9 +16,10 @@ import numpy as np
 
 from scheduler.cycle.decision import Decision, Refusal
 from scheduler.cycle.plan import Choice
+from wherry.api.resource.gpu import MEMORY
 from wherry.machinery.quantity import Format, Quantity
 
-_BYTES = ("memory", "ephemeral-storage", "hugepages-")
+_BYTES = ("memory", "ephemeral-storage", "hugepages-", MEMORY)
 # The annotation of the event `Scheduled` that holds the record, as JSON.
 DECISION = "scheduling.wherry.dev/decision"
 # How many nodes that fit, and how many that do not, a record names.

@@ -5,7 +5,7 @@ What `scheduler/devices/room.py` does for the scheduler, without writing anythin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scheduler.devices.inventory import DeviceId, Inventory
@@ -50,6 +50,7 @@ class ThoughtDevices:
             self._inventory.set_slice(None, each)
         for claim in objects.get(ResourceClaim, ()):
             self._hold(claim.metadata.uid, claim.status.allocation)
+        self._names = {pod.metadata.uid: pod.key for pod in objects.get(Pod, ())}
         for pod in objects.get(Pod, ()):
             if not pod.spec.node_name or pod.is_finished:
                 continue
@@ -103,6 +104,19 @@ class ThoughtDevices:
             self._hold(ask.claim.metadata.uid, allocation)
             self._promised_to.setdefault(pod.uid, []).append((name, ask.claim.metadata.uid))
         self._charge(name)
+
+    def taken_on(self, node: str) -> Iterator[str]:
+        """Who has the cards of the node that pods with whole ones must do without, a line for each card."""
+        names = {claim.metadata.uid: claim for claim in self._claims.all()}
+        for card in self._inventory.local(node):
+            if not card.is_gpu or card.taints:
+                continue
+            if self._ledger.is_claimed(card):
+                claims = [names[uid] for uid in sorted(self._ledger.claims_with(card)) if uid in names]
+                yield f"{card.id.device} of claim {', '.join(claim.key for claim in claims)}"
+            elif self._ledger.parts.is_shared(card):
+                users = sorted(self._names.get(uid, uid) for uid in self._ledger.parts.users(card))
+                yield f"{card.id.device} in parts of {', '.join(users)}"
 
     def drop(self, pod: PodView) -> None:
         """The pod makes way: its cards are free. Claims are given back only once it is gone."""

@@ -61,7 +61,9 @@ class GpuShare(Plugin):
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
         if pod.devices.sharing is not None:
             size = amount_text("memory", pod.gpu_share)
-            yield Verdict(nodes.name.is_in(pod.devices.sharing), f"no card with {size} of memory left")
+            left = amount_text("memory", pod.devices.largest)
+            reason = f"no card with {size} of memory left (the largest part left is {left})"
+            yield Verdict(nodes.name.is_in(pod.devices.sharing), reason)
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray | None:
         if pod.devices.sharing is None:

@@ -27,7 +27,7 @@ NOT_TRIED = "not tried yet"
 
 
 class Order(NamedTuple):
-    """Everybody who has used or holds something, whose turn it is first; without a `share` nobody is counted."""
+    """Everybody who has used or holds something, or waits, whose turn it is first; nobody without a `share`."""
 
     share: FairShare | None = None
     accounts: tuple[Account, ...] = ()
@@ -62,12 +62,18 @@ def order_of(pods: Iterable[Pod], claims: Iterable[ResourceClaim], found: Iterab
             tally.take(view.uid, span_of(view, cards, now.timestamp()))
     rules = Rules(share.spec.cpu_weight.nanos / 1e9, share.spec.weights)
     used = tally.totals(now.timestamp(), share.spec.half_life_seconds)
-    return Order(share, tuple(accounts(used, tally.holds, rules)))
+    waiting = [user_of(pod) for pod in sorted(filter(is_waiting, pods), key=_came)]
+    return Order(share, tuple(accounts(used, tally.holds, rules, waiting)))
+
+
+def is_waiting(pod: Pod) -> bool:
+    """Whether it wants a node and has none."""
+    return not (pod.spec.node_name or pod.is_finished or pod.metadata.deleted_at)
 
 
 def line_up(pods: Iterable[Pod], order: Order) -> list[Waiting]:
     """The pods that wait, in the order in which they would be tried were all tried now; those that cannot be, last."""
-    waiting = [pod for pod in pods if not (pod.spec.node_name or pod.is_finished or pod.metadata.deleted_at)]
+    waiting = [pod for pod in pods if is_waiting(pod)]
     able = sorted((pod for pod in waiting if not pod.spec.scheduling_gates), key=_came)
     turns = Turns()
     if order.share:

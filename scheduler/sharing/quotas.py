@@ -115,9 +115,9 @@ class Book:
         if wanted > most:
             return f"{text}, which is more than the {amount_text(name, most)} that it may ever have"
         lends = idle - max(own - used, 0)
+        more = amount_text(name, max(min(lends, most - max(used, own)), 0))
         return (
-            f"{text}; of its {amount_text(name, own)} it uses {amount_text(name, used)}, and it may borrow "
-            f"{amount_text(name, max(min(lends, most - max(used, own)), 0))}"
+            f"{text}; of its {amount_text(name, own)} it uses {amount_text(name, used)}, and it may borrow {more} more"
         )
 
     def _borrowing(self, quota: Quota, name: str) -> Iterator[str]:

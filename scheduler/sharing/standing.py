@@ -34,9 +34,15 @@ class Account(NamedTuple):
         return self.used.plus(self.holds, AHEAD_SECONDS).worth(cpu_weight) / self.weight
 
 
-def accounts(used: Mapping[str, Amounts], holds: Mapping[str, Amounts], rules: Rules) -> list[Account]:
-    """Everybody who has used or holds something, whose turn it is first."""
-    users = sorted({*used, *holds})
+def accounts(
+    used: Mapping[str, Amounts], holds: Mapping[str, Amounts], rules: Rules, waiting: Iterable[str] = ()
+) -> list[Account]:
+    """Everybody who has used or holds something, or waits, whose turn it is first.
+
+    Of two who stand alike it is the turn of the one who is named first in `waiting`.
+    """
+    came = list(dict.fromkeys(waiting))
+    users = [*came, *sorted({*used, *holds} - set(came))]
     found = (
         Account(user, used.get(user, Amounts()), holds.get(user, Amounts()), rules.weights.get(user, 1))
         for user in users

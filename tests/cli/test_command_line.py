@@ -1,5 +1,6 @@
 """The command line: quick to answer, and clear about what it does not understand."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,27 @@ def test_down_of_nothing_says_so(tmp_path: Path) -> None:
 
     assert result.exit_code == 0
     assert "there is no cluster wherry" in result.output
+
+
+@pytest.mark.parametrize("words", [["who"], ["queue"], ["fairshare"], ["why", "pod/x"], ["timeline", "pod/x"]])
+def test_of_a_cluster_that_is_stopped_it_is_said_that_it_does_not_answer_and_what_to_do(
+    tmp_path: Path, words: list[str]
+) -> None:
+    data = tmp_path / "lab"
+    folder = data / "kubeconfig"
+    folder.mkdir(parents=True)
+    cluster = {"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}
+    context = {"name": "c", "context": {"cluster": "c", "user": "u"}}
+    config = {"clusters": [cluster], "contexts": [context], "users": [{"name": "u"}], "current-context": "c"}
+    (folder / "admin.conf").write_text(json.dumps(config))
+
+    result = CliRunner().invoke(main, [*words, "--name", "lab", "--data-dir", str(data)])
+
+    options = f"--name lab --data-dir {data}"
+    assert result.output == (
+        f"Error: cluster lab does not answer at http://127.0.0.1:1; `wherry status {options}` says how it does, "
+        f"and `wherry up {options}` starts it if it is stopped\n"
+    )
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from scheduling import all_plugins, decide, gpu_node, tainted
 from scheduler.explaining.attention import Attention
 from scheduler.explaining.forecast import Verdict, forecast
 from scheduler.explaining.hints import hints
+from scheduler.explaining.holders import holders_on
 from scheduler.explaining.manifests import wanted_by
 from scheduler.explaining.picture import Objects, Picture
 from scheduler.explaining.text import record_of
@@ -30,8 +31,8 @@ def holder(name, node, hours, **more):
 def hinted(pod, picture):
     view = picture.view(pod)
     judgement = picture.judged(view)
-    held = {node: picture.snapshot.pods_on(node) for node in judgement.decision.nodes}
-    return list(hints(view, judgement, held, NOW))
+    held = {node: list(holders_on(picture, node, view, NOW)) for node in judgement.decision.nodes}
+    return list(hints(view, judgement, held))
 
 
 def test_a_pod_that_waits_for_gpus_is_told_who_holds_them_since_when():

@@ -4,11 +4,13 @@ from itertools import combinations, product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make import a_node, a_pod, an_object
+from make import NOW, a_node, a_pod, an_object
 from scheduling import all_plugins
 
 from scheduler.explaining.forecast import Verdict, forecast
 from scheduler.explaining.gangs import Thought, gang_of
+from scheduler.explaining.hints import hints
+from scheduler.explaining.holders import holders_on
 from scheduler.explaining.picture import Objects, Picture
 from scheduler.gangs.plan import Found, assemble
 from scheduler.pods import PodView
@@ -100,6 +102,17 @@ def test_a_forecast_of_a_whole_gang_tells_what_it_lacks():
     together = "group train gets its nodes together or not at all: 2 of 3 would fit now"
     assert list(little.lines()) == ["0 of 3 pods fit", together]
     assert list(few.lines()) == ["0 of 2 pods fit", "waiting for 1 more pods of group train: 2 of 3"]
+
+
+def test_the_rest_of_its_gang_holds_nothing_that_could_become_free():
+    pods = gang_pods(2, 2, 2)
+    there = a_pod("there", node="n1", requests={"cpu": "2"})
+    picture = a_picture(nodes_with(3, 3), [there, *pods], [a_group(3)])
+    with gang_of(picture, pods[0]).all_but_the_next(picture) as (pod, judgement):
+        held = {node: list(holders_on(picture, node, pod, NOW)) for node in ("n0", "n1")}
+        told = list(hints(pod, judgement, held))
+
+    assert told == ["it fits on n1 when 1 cpu frees; held by default/there (2, for 0s)"]
 
 
 def test_what_a_waiting_gang_lacks_is_what_its_next_pod_lacks():

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make import a_container, a_node, a_pod
 from scheduling import all_plugins
+from test_explaining import hinted
 
 from scheduler.devices.inventory import Device, DeviceId
 from scheduler.devices.ledger import Ledger, charge_of
@@ -109,7 +110,19 @@ def test_where_no_single_card_has_so_much_left_nobody_goes_though_the_sum_would_
     first, second = forecast(picture, [wants("a", MEMORY, "30Gi"), wants("b", MEMORY, "20Gi")]).fates
 
     assert (first.node, second.node) == ("n1", "")
-    assert second.judgement.decision.message == "0/2 nodes are available: 2 no card with 20Gi of memory left."
+    left = "no card with 20Gi of memory left (the largest part left is 10Gi)"
+    assert second.judgement.decision.message == f"0/2 nodes are available: 2 {left}."
+
+
+def test_a_pod_that_wants_a_whole_card_is_told_who_has_it_in_parts_and_for_whom_room_is_kept():
+    record = {GRANTED: "GPU-n1-0", SHARE: f"{30 * GI}/{40 * GI}"}
+    there = wants("there", MEMORY, "30Gi", node="n1", annotations=record)
+    kept = wants("kept", "nvidia.com/gpu", 2, status={"nominatedNodeName": "n2"})
+
+    assert hinted(wants("whole", "nvidia.com/gpu", 2), a_picture(there, kept)) == [
+        "it fits on n1 when 1 nvidia.com/gpu frees; held by gpu-0 in parts of default/there (1)",
+        "it fits on n2 when 2 nvidia.com/gpu frees; kept for default/kept (2)",
+    ]
 
 
 def test_cards_and_a_part_of_one_are_not_to_be_had_together():

@@ -45,7 +45,8 @@ def test_what_others_leave_idle_may_be_borrowed_and_no_more():
 
     assert book.refusal(wanting(1), "vision") == ""
     assert (
-        book.refusal(wanting(2), "vision") == f"queue vision: 2 {GPU} wanted; of its 4 it uses 4, and it may borrow 1"
+        book.refusal(wanting(2), "vision")
+        == f"queue vision: 2 {GPU} wanted; of its 4 it uses 4, and it may borrow 1 more"
     )
 
 
@@ -54,7 +55,7 @@ def test_a_limit_keeps_a_queue_from_borrowing_all():
 
     assert book.refusal(wanting(1), "vision") == ""
     assert book.refusal(wanting(2), "vision") == (
-        f"queue vision: 2 {GPU} wanted; of its 4 it uses 4, and it may borrow 1"
+        f"queue vision: 2 {GPU} wanted; of its 4 it uses 4, and it may borrow 1 more"
     )
     assert book.refusal(wanting(6), "vision") == (
         f"queue vision: 6 {GPU} wanted, which is more than the 5 that it may ever have"
@@ -118,7 +119,7 @@ def test_an_owner_takes_back_what_is_lent_and_no_more_than_that():
     beyond = judged(picture, in_queue("three", "vision", 3))
 
     assert (message, victims) == (f"0/1 nodes are available: 1 Insufficient {GPU}.", ["nlp-3"])
-    why = f"queue vision: 3 {GPU} wanted; of its 2 it uses 0, and it may borrow 0"
+    why = f"queue vision: 3 {GPU} wanted; of its 2 it uses 0, and it may borrow 0 more"
     assert beyond == (f"0/1 nodes are available: {why}.", [])
 
 

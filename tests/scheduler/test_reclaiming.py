@@ -72,7 +72,7 @@ async def test_a_queue_borrows_what_is_idle_and_gives_it_back_when_the_owner_com
         await asyncio.sleep(20)
 
     said = waits.partition(" preemption")[0]
-    assert said == f"0/1 nodes are available: queue nlp: 1 {GPU} wanted; of its 2 it uses 4, and it may borrow 0."
+    assert said == f"0/1 nodes are available: queue nlp: 1 {GPU} wanted; of its 2 it uses 4, and it may borrow 0 more."
     assert placed(api) == {"nlp-0", "nlp-1", "mine"}
     assert {pod.metadata.name for pod in api.all(Pod)} == {"nlp-0", "nlp-1", "nlp-4", "mine"}
 
@@ -110,5 +110,5 @@ async def test_a_namespace_may_name_the_queue_of_its_pods_and_a_restart_counts_t
     assert len(placed(api)) == 2
     assert (
         message.partition(" preemption")[0]
-        == f"0/1 nodes are available: queue nlp: 1 {GPU} wanted; of its 1 it uses 2, and it may borrow 0."
+        == f"0/1 nodes are available: queue nlp: 1 {GPU} wanted; of its 1 it uses 2, and it may borrow 0 more."
     )

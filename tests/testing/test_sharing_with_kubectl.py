@@ -78,14 +78,15 @@ def test_with_fair_share_who_has_had_less_is_next_and_everybody_can_see_it(clust
         assert wait(kubectl, name, "PodScheduled=false")
 
     line = json.loads("\n".join(ask(cluster, "queue", "-o", "json")))["items"]
-    head, alice, note = ask(cluster, "fairshare")
+    head, bob, alice, note = ask(cluster, "fairshare")
 
     assert [(each["place"], each["pod"], each["why"]) for each in line] == [
         (place, name, "0/1 nodes are available: 1 Insufficient nvidia.com/gpu." + NO_VICTIMS)
         for place, name in enumerate(("first", "second", "more"), 1)
     ]
     assert head.split() == ["TURN", "USER", "GPU-HOURS", "CPU-HOURS", "SHARE", "WEIGHT", "HOLDS", "WAITING"]
-    assert alice.split()[0:2] + alice.split()[4:] == ["1", "alice", "100%", "1", "4", "1"]
+    assert bob.split() == ["1", "bob", "0.00", "0.00", "0%", "2", "0", "2"]
+    assert alice.split()[0:2] + alice.split()[4:] == ["2", "alice", "100%", "1", "4", "1"]
     assert note == "use counts half after 168h; a core counts 10m of a card"
     kubectl("delete", "pod", "all", "--wait=true")
     assert wait(kubectl, "first")
@@ -110,7 +111,7 @@ def test_a_queue_borrows_gives_back_and_says_so(cluster, kubectl):
     kubectl("apply", "-f-", given=a_pod("beyond", {"nvidia.com/gpu": "1"}, queue="nlp"))
     assert wait(kubectl, "beyond", "PodScheduled=false")
 
-    why = "queue nlp: 1 nvidia.com/gpu wanted; of its 2 it uses 4, and it may borrow 0"
+    why = "queue nlp: 1 nvidia.com/gpu wanted; of its 2 it uses 4, and it may borrow 0 more"
     waits = kubectl("get", "pod", "beyond", "-o", "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}")
     assert waits.startswith(f"0/1 nodes are available: {why}.")
     assert any(why in line for line in ask(cluster, "why", "pod/beyond"))
@@ -138,7 +139,9 @@ def test_several_pods_share_a_card_by_its_memory_and_nobody_gets_it_whole(cluste
     assert cards["alice"] == cards["bob"]
     assert cards["alice"].endswith("[15Gi/40Gi]")
     assert len(set(cards["carol"].split(",")) - {cards["alice"].partition("[")[0]}) == 3
-    assert "0/1 nodes are available: 1 no card with 20Gi of memory left." in " ".join(ask(cluster, "why", "pod/large"))
+    assert "0/1 nodes are available: 1 no card with 20Gi of memory left (the largest" in " ".join(
+        ask(cluster, "why", "pod/large")
+    )
     kubectl("delete", "pod", "whole", "--wait=true")
     assert wait(kubectl, "large")
     kubectl("delete", "pod", "--all", "--wait=true")

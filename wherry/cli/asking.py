@@ -11,11 +11,12 @@ from scheduler.config import ConfigError, rules_of
 from scheduler.framework import Plugin
 from wherry.client.http import Client
 from wherry.client.kubeconfig import KubeconfigError, load_connection
-from wherry.cluster.layout import layout_of
+from wherry.cluster.layout import layout_of, options_of
 from wherry.cluster.operator_files import scheduling_files
+from wherry.cluster.overview import layout_in
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.settings import load_settings
-from wherry.machinery.errors import ApiError
+from wherry.machinery.errors import ApiError, Timeout, Unavailable
 
 T = TypeVar("T")
 
@@ -29,7 +30,8 @@ def admin_kubeconfig(name: str, data_dir: Path | None) -> Path:
     kubeconfig = layout.kubeconfig("admin")
     if not kubeconfig.exists():
         raise ClusterProblem(
-            f"there is no cluster {layout.name} in {layout.data_dir}; `wherry up` starts one, and {ELSEWHERE}"
+            f"there is no cluster {layout.name} in {layout.data_dir}; `wherry up{options_of(layout)}` starts one, and "
+            f"{ELSEWHERE}"
         )
     return kubeconfig
 
@@ -43,8 +45,25 @@ def asked(kubeconfig: Path, question: Callable[[Client], Awaitable[T]], *, about
 
     try:
         return asyncio.run(ask())
+    except (Unavailable, Timeout) as error:
+        if error.__cause__ is None:
+            raise ClusterProblem(f"{about}: {error}") from error
+        raise ClusterProblem(_silent(kubeconfig)) from error
     except (ApiError, KubeconfigError) as error:
         raise ClusterProblem(f"{about}: {error}") from error
+
+
+def _silent(kubeconfig: Path) -> str:
+    """What to do about a cluster that does not answer."""
+    server = load_connection(kubeconfig).server
+    layout = layout_in(kubeconfig.parent.parent)
+    if layout.kubeconfig("admin") != kubeconfig:
+        return (
+            f"the cluster of {kubeconfig} does not answer at {server}: is it running, and can it be reached from here?"
+        )
+    options = options_of(layout)
+    start = f"`wherry status{options}` says how it does, and `wherry up{options}` starts it if it is stopped"
+    return f"cluster {layout.name} does not answer at {server}; {start}"
 
 
 def scheduling_rules(config: Path | None, plugins: Path | None) -> Mapping[str, Sequence[Plugin]]:

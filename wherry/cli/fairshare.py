@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from scheduler.sharing.overview import Order, order_of
+from scheduler.sharing.overview import Order, is_waiting, order_of
 from scheduler.sharing.standing import Account, shares
 from wherry.api.core.pod import Pod
 from wherry.api.resource.resource_claim import ResourceClaim
@@ -54,12 +54,15 @@ def command(output: str | None, kubeconfig: Path | None, name: str, data_dir: Pa
     if output == "json":
         click.echo(as_json([_item(*row, seen.waiting) for row in rows]))
         return
+    if not rows:
+        click.echo("nobody has used, holds or waits for anything yet")
+        return
     click.echo("\n".join(_lines(rows, seen.waiting, rules, output == "wide")))
 
 
 async def _look(client: Client) -> _Seen:
     pods, claims, found = await asyncio.gather(client.list(Pod), client.list(ResourceClaim), client.list(FairShare))
-    waiting = Counter(user_of(pod) for pod in pods.items if not pod.spec.node_name and not pod.is_finished)
+    waiting = Counter(user_of(pod) for pod in pods.items if is_waiting(pod))
     return _Seen(order_of(pods.items, claims.items, found.items, clock.now()), waiting)
 
 

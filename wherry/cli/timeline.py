@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,14 +11,12 @@ from wherry.api.coordination.lease import Lease
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.events.event import Event
+from wherry.cli.asking import admin_kubeconfig, asked
 from wherry.cli.options import data_dir_option, name_option, says_problems
 from wherry.client.http import Client
-from wherry.client.kubeconfig import KubeconfigError, load_connection
-from wherry.cluster.layout import layout_of
 from wherry.cluster.problem import ClusterProblem
-from wherry.cluster.settings import load_settings
 from wherry.cluster.timeline import Story, node_timeline, pod_timeline, table
-from wherry.machinery.errors import ApiError, NotFound
+from wherry.machinery.errors import NotFound
 from wherry.machinery.resource import Resource
 
 R = TypeVar("R", bound=Resource)
@@ -42,21 +39,15 @@ def command(what: str, namespace: str, name: str, data_dir: Path | None) -> None
     kind, slash, named = what.partition("/")
     if not slash or not named or kind not in (*_PODS, *_NODES):
         raise click.BadParameter(f"{what!r}: expected pod/NAME or node/NAME", param_hint="pod/NAME|node/NAME")
-    layout = layout_of(name, data_dir)
-    load_settings(layout)  # it knows whether the folder belongs to a cluster of another name
-    kubeconfig = layout.kubeconfig("admin")
-    if not kubeconfig.exists():
-        raise ClusterProblem(f"there is no cluster {layout.name} in {layout.data_dir}; `wherry up` starts one")
-    try:
-        lines = asyncio.run(_lines(kubeconfig, kind in _PODS, named, namespace))
-    except (ApiError, KubeconfigError) as error:
-        raise ClusterProblem(f"{what}: {error}") from error
-    click.echo("\n".join(lines))
+
+    async def ask(client: Client) -> list[str]:
+        return await _lines(client, kind in _PODS, named, namespace)
+
+    click.echo("\n".join(asked(admin_kubeconfig(name, data_dir), ask, about=what)))
 
 
-async def _lines(kubeconfig: Path, is_pod: bool, name: str, namespace: str) -> list[str]:
-    async with Client(load_connection(kubeconfig), user_agent="wherry-timeline") as client:
-        story = await (_of_pod(client, name, namespace) if is_pod else _of_node(client, name))
+async def _lines(client: Client, is_pod: bool, name: str, namespace: str) -> list[str]:
+    story = await (_of_pod(client, name, namespace) if is_pod else _of_node(client, name))
     moments = pod_timeline(story) if is_pod else node_timeline(story)
     if not moments:
         where = f"pod {namespace}/{name}" if is_pod else f"node {name}"

@@ -13,7 +13,7 @@ import click
 
 from wherry.api.coordination.node_loss import NODE_LOSS
 from wherry.cli.options import data_dir_option, name_option, say, says_problems
-from wherry.cluster.layout import DEFAULT_NAME, Layout, layout_of
+from wherry.cluster.layout import Layout, layout_of, options_of
 from wherry.cluster.settings import STORES, EtcdSettings, Settings
 from wherry.cluster.starting import Wanted, start
 from wherry.cluster.trust.kubeconfig import users_kubeconfig
@@ -123,11 +123,5 @@ def _next(layout: Layout, settings: Settings, *, has_sample: bool) -> str:
         lines += ["  kubectl -n shop get pods -o wide -w", "  kubectl -n shop logs -f deploy/web"]
         lines.append("  kubectl -n shop exec -it deploy/web -- wget -qO- http://web.shop.svc.cluster.local")
         lines.append("  kubectl -n shop set image deploy/web web=wherry/web:v2")
-    lines += [f"  wherry status{_which(layout)}", f"  wherry down{_which(layout)}"]
+    lines += [f"  wherry status{options_of(layout)}", f"  wherry down{options_of(layout)}"]
     return "\n".join(lines)
-
-
-def _which(layout: Layout) -> str:
-    """The options that name the cluster, as far as they are needed."""
-    name = "" if layout.name == DEFAULT_NAME else f" --name {layout.name}"
-    return name + ("" if layout.data_dir == layout_of(layout.name).data_dir else f" --data-dir {layout.data_dir}")

@@ -12,6 +12,7 @@ import msgspec
 from scheduler.consolidation.mover import most_moves
 from scheduler.explaining.gangs import gang_of
 from scheduler.explaining.hints import hints
+from scheduler.explaining.holders import holders_on
 from scheduler.explaining.picture import Judgement, Picture
 from scheduler.explaining.regrouping import regroupings
 from scheduler.explaining.text import DECISION, Record, explain
@@ -120,20 +121,23 @@ def _lines(known: _Known, rules: Mapping[str, Sequence[Plugin]], most: int) -> I
         since = age_text(pod.status.start_time or pod.metadata.created_at, clock.now())
         yield f"{pod.key} is on {pod.spec.node_name} for {since}; as the nodes are now, without it:"
         picture.forget(pod)
+        # Where it is, is the answer and not what it asked for.
+        anew = pod.replace(spec=pod.spec.replace(node_name=""))
+        yield from explain(picture.judged(picture.view(anew), preempts=False).decision, most)
+        return
     view = picture.view(pod)
     yield from _with_its_gang(view, picture, most)
-    if not view.spec.node_name:
-        moves = most_moves(rules.get(pod.spec.scheduler_name) or next(iter(rules.values())))
-        gang = gang_of(picture, pod)
-        if gang is None or not gang.lacking:
-            yield from regroupings(picture, gang.pods if gang else [view], gang.needed if gang else 1, moves)
+    moves = most_moves(rules.get(pod.spec.scheduler_name) or next(iter(rules.values())))
+    gang = gang_of(picture, pod)
+    if gang is None or not gang.lacking:
+        yield from regroupings(picture, gang.pods if gang else [view], gang.needed if gang else 1, moves)
 
 
 def _with_its_gang(view: PodView, picture: Picture, most: int) -> Iterator[str]:
     """What a gang waits for is what the first of its pods lacks that would find no room beside the others."""
-    gang = None if view.spec.node_name else gang_of(picture, view.pod)
+    gang = gang_of(picture, view.pod)
     if gang is None:
-        missing = "" if view.spec.node_name else picture.groups.lacking_group(view.pod)
+        missing = picture.groups.lacking_group(view.pod)
         if missing:
             yield f"{view.key}: {missing}"
         yield from _judged(view, picture.judged(view), picture, most)
@@ -150,6 +154,6 @@ def _judged(view: PodView, judgement: Judgement, picture: Picture, most: int) ->
     yield from explain(judgement.decision, most)
     if judgement.preemption.message:
         yield f"preemption: {judgement.preemption.message}"
-    if not judgement.decision.winner and not view.spec.node_name:
-        held = {node: picture.snapshot.pods_on(node) for node in judgement.decision.nodes}
-        yield from hints(view, judgement, held, clock.now())
+    if not judgement.decision.winner:
+        nodes = judgement.decision.nodes
+        yield from hints(view, judgement, {node: list(holders_on(picture, node, view, clock.now())) for node in nodes})

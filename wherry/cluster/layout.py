@@ -143,3 +143,9 @@ def clusters_dir() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/wherry")
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "wherry"
+
+
+def options_of(layout: Layout) -> str:
+    """The options that name the cluster in a command, as far as they are needed, each after a space."""
+    name = "" if layout.name == DEFAULT_NAME else f" --name {layout.name}"
+    return name + ("" if layout.data_dir == layout_of(layout.name).data_dir else f" --data-dir {layout.data_dir}")

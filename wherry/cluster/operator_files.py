@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from wherry.cluster.layout import Layout
+from wherry.cluster.layout import Layout, options_of
 from wherry.cluster.ownership import persons_files
 from wherry.cluster.problem import ClusterProblem
 
@@ -65,6 +65,5 @@ def say_what_is_newer(layout: Layout, say: Callable[[str], None]) -> None:
     began = layout.supervisor_file.stat().st_mtime
     for file in persons_files(layout):
         if file.exists() and file.stat().st_mtime > began:
-            say(
-                f"{file} is newer than the running cluster: it counts after `wherry down --name {layout.name}` and `up`"
-            )
+            again = f"`wherry down{options_of(layout)}` and `wherry up{options_of(layout)}`"
+            say(f"{file} is newer than the running cluster: it counts after {again}")

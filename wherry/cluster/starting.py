@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from wherry.cluster.layout import DEFAULT_NAME, Layout
+from wherry.cluster.layout import DEFAULT_NAME, Layout, options_of
 from wherry.cluster.locks import only_one, shared_things
 from wherry.cluster.machine import debian
 from wherry.cluster.machine.docker_engine import connect, have_docker
@@ -230,7 +230,7 @@ def _refuse_changes(layout: Layout, running: Settings, wanted: Wanted) -> None:
     for option, (asked, is_so) in options.items():
         if asked is not None and asked != is_so:
             raise ClusterProblem(
-                f"{option} {asked}: cluster {layout.name} runs with {is_so}; `wherry down --name {layout.name}` first"
+                f"{option} {asked}: cluster {layout.name} runs with {is_so}; `wherry down{options_of(layout)}` first"
             )
 
 
