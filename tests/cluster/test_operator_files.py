@@ -99,4 +99,5 @@ def test_a_file_that_came_after_the_start_is_told_of(tmp_path: Path) -> None:
         say_what_is_newer(layout, said.append)
 
     what = f"{layout.audit_policy_file} is newer than the running cluster"
-    assert said == [f"{what}: it counts after `wherry down --name wherry` and `up`"]
+    options = f"--data-dir {layout.data_dir}"
+    assert said == [f"{what}: it counts after `wherry down {options}` and `wherry up {options}`"]
