@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from apiserver.pipeline import PIPELINE, chain
@@ -60,12 +61,27 @@ async def _send_response(answer: Response, receive: Receive, send: Send) -> None
     if not answer.more and len(answer.body) <= SLICE_BYTES:
         await send({"type": "http.response.body", "body": answer.body})
         return
-    for piece in (answer.body, *answer.more):
-        for start in range(0, len(piece), SLICE_BYTES):
-            body = piece[start : start + SLICE_BYTES]
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-            await asyncio.sleep(0)
+    for body in _slices(itertools.chain((answer.body,), answer.more)):
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": b""})
+
+
+def _slices(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A body in slices of about one size: small pieces together, long ones cut."""
+    gathered: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if size + len(piece) > SLICE_BYTES and gathered:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+        if len(piece) <= SLICE_BYTES:
+            gathered.append(piece)
+            size += len(piece)
+            continue
+        for start in range(0, len(piece), SLICE_BYTES):
+            yield piece[start : start + SLICE_BYTES]
+    yield b"".join(gathered)
 
 
 async def _refuse_websocket(answer: Response, receive: Receive, send: Send) -> None:

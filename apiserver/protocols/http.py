@@ -1,4 +1,6 @@
-"""HTTP/1.1: uvicorn's protocol on httptools, with four things that requests need to know or do."""
+"""HTTP/1.1: uvicorn's protocol on httptools, with four things that requests need to know or do, and a limit to how
+long a request may take to say what it wants.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 # What a request line and its headers may have together. Kubernetes: Go's DefaultMaxHeaderBytes.
 MAX_HEADER_BYTES = 1024 * 1024
+
+# How long a new connection or a begun request may take until its headers are complete. Kubernetes: ReadHeaderTimeout.
+HEADER_SECONDS = 32.0
 
 # What waits in the server's memory for a client that does not read. asyncio's own limit under TLS is 512 KiB.
 WRITE_BUFFER_BYTES = 64 * 1024
@@ -55,6 +60,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     _extensions: dict[str, Any]
     _header_bytes = 0
+    # Since when headers are awaited; None while they are not.
+    _awaited_since: float | None = None
+    _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Remember the certificate of this connection."""
@@ -65,11 +73,36 @@ class HttpProtocol(HttpToolsProtocol):
         tls = tls_of(transport)
         if tls is not None:
             self._extensions["tls"] = tls
+        self._awaited_since = self.loop.time()
+        self._patience = self.loop.call_later(HEADER_SECONDS, self._end_if_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody waits any more."""
+        if self._patience is not None:
+            self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _end_if_slow(self) -> None:
+        # One timer per connection, which looks again as late as it may: requests themselves start and stop none.
+        if self.transport.is_closing():
+            return
+        now = self.loop.time()
+        left = HEADER_SECONDS if self._awaited_since is None else self._awaited_since + HEADER_SECONDS - now
+        if left <= 0:
+            self.transport.abort()
+        else:
+            self._patience = self.loop.call_later(left, self._end_if_slow)
+
+    def on_headers_complete(self) -> None:
+        """The request has said what it wants."""
+        self._awaited_since = None
+        super().on_headers_complete()
 
     def on_message_begin(self) -> None:
         """Put it into the scope of each request."""
         super().on_message_begin()
         self._header_bytes = 0
+        self._awaited_since = self.loop.time()
         self.scope["extensions"] = self._extensions
 
     def _take_over(self, head: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -24,9 +24,10 @@ Item = TypeVar("Item")
 
 # Objects of a list that are encoded before others get their turn: a millisecond.
 ENCODED_AT_A_TIME = 16
-# The same for those that need not be encoded: some hundred KiB.
-JOINED_AT_A_TIME = 256
-# From here on the body of a list stays in pieces. No audit log takes one that is as long.
+# The same for those that need not be encoded.
+LISTED_AT_A_TIME = 4096
+# From here on the body of a list stays in pieces. Those that need not be encoded are the cache's own, so that slow
+# readers of lists take no memory. No audit log takes one that is as long.
 LONG_BYTES = 4 * 1024 * 1024
 
 
@@ -70,14 +71,25 @@ async def many_in_pieces(
         )
         pieces = [_table(cls, [], metadata, representation)[:-2]]
     else:
-        shown = _shown(cls, items, representation)
-        parts = (b",".join(some) for some in some_at_a_time(shown, JOINED_AT_A_TIME))
-        pieces = [_head(cls, metadata, representation)]
+        return await _listed(_head(cls, metadata, representation), _shown(cls, items, representation))
     for part in parts:
         if len(pieces) > 1:
             pieces.append(b",")
             await asyncio.sleep(0)
         pieces.append(part)
+    pieces.append(b"]}")
+    return _in_one_if_short(pieces)
+
+
+async def _listed(head: bytes, items: Iterable[bytes]) -> list[bytes]:
+    pieces = [head]
+    for some in some_at_a_time(items, LISTED_AT_A_TIME):
+        if len(pieces) > 1:
+            await asyncio.sleep(0)
+        for item in some:
+            pieces += (item, b",")
+    if len(pieces) > 1:
+        pieces.pop()
     pieces.append(b"]}")
     return _in_one_if_short(pieces)
 

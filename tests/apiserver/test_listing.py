@@ -6,8 +6,11 @@ import pytest
 
 from apiserver import app
 from apiserver.reading import listing, representation
+from apiserver.reading.negotiation import Representation
 from tests.apiserver.local_api import CORE, PARTIAL_LIST, TABLE, Api, running_api
 from tests.apiserver.test_objects import MAPS, a_map
+from tests.make import NOW
+from wherry.api.core.config_map import ConfigMap
 from wherry.sim.virtual_time import in_virtual_time
 
 
@@ -265,7 +268,7 @@ async def test_a_long_list_is_the_same_in_many_pieces(api: Api, monkeypatch: pyt
     await five_maps(api)
     headers = {"accept": accept}
     whole = await api.get(MAPS, headers=headers, query={"labelSelector": "n!=9"})
-    for module, name in ((representation, "ENCODED_AT_A_TIME"), (representation, "JOINED_AT_A_TIME")):
+    for module, name in ((representation, "ENCODED_AT_A_TIME"), (representation, "LISTED_AT_A_TIME")):
         monkeypatch.setattr(module, name, 2)
     for module, name in ((listing, "JUDGED_AT_A_TIME"), (representation, "LONG_BYTES"), (app, "SLICE_BYTES")):
         monkeypatch.setattr(module, name, 3)
@@ -277,10 +280,43 @@ async def test_a_long_list_is_the_same_in_many_pieces(api: Api, monkeypatch: pyt
 
 async def test_others_have_their_turn_while_a_long_list_is_made(api: Api, monkeypatch: pytest.MonkeyPatch):
     await five_maps(api)
-    monkeypatch.setattr(representation, "JOINED_AT_A_TIME", 1)
+    monkeypatch.setattr(representation, "LISTED_AT_A_TIME", 1)
     monkeypatch.setattr(app, "SLICE_BYTES", 1000)
 
     listed, made = await asyncio.gather(api.get(MAPS), api.made(MAPS, a_map("later")))
 
     assert names(listed) == list("abcde")
     assert int(made["metadata"]["resourceVersion"]) > int(listed.json["metadata"]["resourceVersion"])
+
+
+async def test_a_long_list_takes_no_memory_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(representation, "LONG_BYTES", 0)
+    items = [b'{"metadata":{"name":"a"}}', b'{"metadata":{"name":"b"}}']
+
+    pieces = await representation.many_in_pieces(ConfigMap, items, {}, Representation(), NOW)
+
+    assert b"".join(pieces).endswith(b'"items":[%b,%b]}' % tuple(items))
+    assert [any(piece is item for piece in pieces) for item in items] == [True, True]
+
+
+async def test_pages_show_one_moment_while_others_write_without_a_pause(api: Api):
+    there = [f"m{number:03}" for number in range(100)]
+    for name in there:
+        await api.made(MAPS, a_map(name))
+
+    async def write() -> None:
+        for number in range(0, 100, 2):
+            await api.delete(f"{MAPS}/m{number:03}")
+            await api.made(MAPS, a_map(f"m{number:03}-later"))
+
+    seen: list[str] = []
+    query: dict[str, object] = {"limit": 7}
+    page = await api.get(MAPS, query=query)
+    writing = asyncio.ensure_future(write())
+    seen += names(page)
+    while token := page.json["metadata"].get("continue"):
+        page = await api.get(MAPS, query={**query, "continue": token})
+        seen += names(page)
+    await writing
+
+    assert seen == there

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from apiserver.__main__ import web_server
+from apiserver.protocols import http
 from apiserver.protocols.http import MAX_HEADER_BYTES
 from tests.faults.cluster_keys import ClusterKeys
 
@@ -165,3 +166,26 @@ async def test_chunks_written_past_asgi_arrive_between_those_that_are_sent(serve
     answer = await served.raw(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
 
     assert answer.endswith(b"1\r\na\r\n14\r\n" + b"b" * 20 + b"\r\n1\r\nc\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nhost: a\r\nx: 1\r\n"])
+async def test_who_never_says_what_they_want_is_cut_off(served: Served, monkeypatch: pytest.MonkeyPatch, begun: bytes):
+    monkeypatch.setattr(http, "HEADER_SECONDS", 0.1)
+
+    assert await served.raw(begun) == b""
+    assert served.echo.calls == 0
+
+
+async def test_who_has_asked_may_be_silent(served: Served, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http, "HEADER_SECONDS", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=served.keys.client_context(""))
+
+    answers = []
+    for _ in range(2):
+        writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        answers.append(await reader.readuntil(b"nobody"))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.2)
+
+    assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 2
+    writer.close()
