@@ -136,7 +136,8 @@ def _waiting_after_end(
     trouble = seen.troubles.get(container.name)
     if trouble is not None and trouble.reason:
         return {"reason": trouble.reason, "message": trouble.message}
-    if restart_at(record) > seen.now:
+    # Also while it is being started again: only a container that starts at once shows how it ended.
+    if restart_at(record) > (record.finished_at or record.created_at):
         return {"reason": "CrashLoopBackOff", "message": back_off_message(pod, record)}
     return None
 

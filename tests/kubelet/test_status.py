@@ -115,6 +115,15 @@ def test_a_crash_loop_shows_its_last_end():
     assert (status["phase"], status["containerStatuses"][0]["restartCount"]) == ("Running", 2)
 
 
+def test_a_crash_loop_is_shown_until_the_container_runs_again():
+    crashed = a_record(attempt=2, exit_code=7, restart_delay_seconds=20)
+
+    shown = the_status(the_pod(), seen(crashed, now=later(21)))["containerStatuses"][0]
+
+    assert shown["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    assert shown["lastState"]["terminated"]["exitCode"] == 7
+
+
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
