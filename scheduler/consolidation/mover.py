@@ -1,6 +1,7 @@
 """Mover: the shell around the plan of a consolidation. One at a time in the whole cluster.
 
-The room is kept first: the pods that wait are nominated for their nodes, so that those who are made anew go elsewhere.
+The room is kept first: the pods that wait are nominated for their nodes, in their status too, so that those who
+are made anew go elsewhere, also when another scheduler goes on.
 Then the others are evicted, one after the other, as `kubectl drain` does it: a disruption budget may still say no, and
 then nobody else goes.
 """
@@ -96,16 +97,21 @@ class Mover:
             self._on_the_move.discard(before.metadata.uid)
 
     async def _move(self, found: Regrouping) -> None:
-        for pod, node in found.places:
-            self._reporter.nominated(pod.pod, node)
+        for place in found.places:
+            if not await self._preemptor.promise(*place):
+                self._give_up(found, found.moves)
+                return
         for number, move in enumerate(found.moves):
             if not await self._evicted(move):
-                self._on_the_move -= {other.pod.uid for other in found.moves[number:]}
-                for pod, _ in found.places:
-                    self._reporter.nominated(pod.pod, "")
-                    self._preemptor.withdraw(pod)
+                self._give_up(found, found.moves[number:])
                 return
             self._reporter.moved(move.pod, found.places[0][0], move.node)
+
+    def _give_up(self, found: Regrouping, stay: Sequence[Moved]) -> None:
+        self._on_the_move -= {move.pod.uid for move in stay}
+        for pod, _ in found.places:
+            self._reporter.nominated(pod.pod, "")
+            self._preemptor.withdraw(pod)
 
     async def _evicted(self, move: Moved) -> bool:
         metadata = move.pod.metadata

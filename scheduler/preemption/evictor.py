@@ -67,9 +67,13 @@ class Evictor:
         if self._tasks is not None:
             self._tasks.create_task(self._evict_all(victims, preemptor, node), name=f"evict for {preemptor.key}")
 
+    async def promise(self, pod: PodView, node: str) -> bool:
+        """Write down whose the room on a node will be; whether that is written, or need not be any more."""
+        patch = status_patch(pod.pod, News(nominated=node), clock.now())
+        return patch is None or await self._written(pod, lambda: self._patch(pod.pod, patch))
+
     async def _evict_all(self, victims: Sequence[PodView], preemptor: PodView, node: str) -> None:
-        promise = status_patch(preemptor.pod, News(nominated=node), clock.now())
-        went = [promise is None or await self._written(preemptor, lambda: self._patch(preemptor.pod, promise or {}))]
+        went = [await self.promise(preemptor, node)]
         if went[0]:
             went += await asyncio.gather(*(self._evict(victim, preemptor, node) for victim in victims))
         if not all(went):

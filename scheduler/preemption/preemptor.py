@@ -101,6 +101,10 @@ class Preemptor:
         self._sent_away.update(victim.uid for victim in going)
         self._evictor.evict(going, pod, preemption.node)
 
+    async def promise(self, pod: PodView, node: str) -> bool:
+        """Have it written that a pod will get room on a node; whether it is."""
+        return await self._evictor.promise(pod, node)
+
     def reason(self, pod: PodView, node: str) -> Record | None:
         """Why the pod gets this node, if others made way for it there."""
         promised, record = self._reasons.get(pod.uid, ("", None))
