@@ -19,7 +19,7 @@ import structlog
 if TYPE_CHECKING:
     import uvicorn
 
-    from apiserver.access.oidc.config import Trusted
+    from apiserver.access.oidc.config import Anonymous, Trusted
     from apiserver.admission.pod_security.configuration import PodSecurityConfiguration
     from apiserver.app import App
     from apiserver.audit.record import Audit
@@ -208,6 +208,7 @@ def _websocket(**given: Any) -> asyncio.Protocol:
 def _settings(options: Options) -> Settings:
     from apiserver.server import Settings
 
+    trusted, anonymous = _authentication(options)
     return Settings(
         service_account_key=options.service_account_key,
         service_cidr=options.service_cidr,
@@ -225,16 +226,17 @@ def _settings(options: Options) -> Settings:
         request_timeout_seconds=options.request_timeout,
         enabled_admission=options.enable_admission_plugins,
         pod_security=_pod_security(options.pod_security_config),
-        trusted_issuers=_trusted_issuers(options),
+        trusted_issuers=trusted,
+        anonymous=anonymous,
         not_ready_toleration_seconds=options.default_not_ready_toleration_seconds,
         unreachable_toleration_seconds=options.default_unreachable_toleration_seconds,
     )
 
 
-def _trusted_issuers(options: Options) -> tuple[Trusted, ...]:
+def _authentication(options: Options) -> tuple[tuple[Trusted, ...], Anonymous | None]:
     file = options.authentication_config
     if file is None and not options.oidc_issuer_url:
-        return ()
+        return (), None
     from pydantic import ValidationError
 
     from apiserver.access.oidc.config import AuthenticationConfiguration, Flags, Trusted, trusted_by_flags
@@ -244,14 +246,15 @@ def _trusted_issuers(options: Options) -> tuple[Trusted, ...]:
         raise click.ClickException("--authentication-config and --oidc-issuer-url exclude each other")
     try:
         if file is not None:
-            return read_model(file, AuthenticationConfiguration).jwt
+            said = read_model(file, AuthenticationConfiguration)
+            return said.jwt, said.anonymous
         if not options.oidc_client_id:
             raise click.ClickException("--oidc-issuer-url needs an --oidc-client-id")
         names = (options.oidc_username_claim, options.oidc_username_prefix)
         groups = (options.oidc_groups_claim, options.oidc_groups_prefix)
         algorithms = tuple(options.oidc_signing_algs.split(","))
         who = (options.oidc_issuer_url, options.oidc_client_id, options.oidc_ca_file)
-        return (trusted_by_flags(Flags(*who, *names, *groups, algorithms, options.oidc_required_claim)),)
+        return (trusted_by_flags(Flags(*who, *names, *groups, algorithms, options.oidc_required_claim)),), None
     except FileProblem as problem:
         raise click.ClickException(f"--authentication-config {file}: {problem}") from None
     except ValidationError as error:

@@ -42,7 +42,7 @@ from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.machinery.resource import Resource, all_kinds, kind_at
 
 if TYPE_CHECKING:
-    from apiserver.access.oidc.config import Trusted
+    from apiserver.access.oidc.config import Anonymous, Trusted
     from apiserver.access.oidc.issuers import Issuers
     from apiserver.admission.pod_security.configuration import PodSecurityConfiguration
     from apiserver.audit.record import Audit
@@ -79,6 +79,8 @@ class Settings:
     pod_security: PodSecurityConfiguration | None = None
     # Whose ID tokens are believed besides this server's own tokens.
     trusted_issuers: tuple[Trusted, ...] = ()
+    # Who may come without credentials; None: everybody.
+    anonymous: Anonymous | None = None
     # How long pods that say nothing else stay on a node that is down.
     not_ready_toleration_seconds: int = KUBERNETES.toleration_seconds
     unreachable_toleration_seconds: int = KUBERNETES.toleration_seconds

@@ -44,6 +44,9 @@ def who_is(server: Server, request: Request) -> User:
         return user_of_certificate(certificate)
     header = request.header(b"authorization")
     if not header:
+        anonymous = server.settings.anonymous
+        if anonymous is not None and not anonymous.admits(request.path):
+            raise Unauthorized()
         return ANONYMOUS
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():

@@ -245,6 +245,36 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, said: str, complaint: st
     assert complaint in str(found.value)
 
 
+ANONYMOUS = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\nanonymous: "
+
+
+@pytest.mark.parametrize(
+    ("said", "codes"),
+    [
+        ("{enabled: true}", [200, 200, 403]),
+        ("{enabled: false}", [401, 401, 401]),
+        ("{enabled: true, conditions: [{path: /livez}]}", [200, 401, 401]),
+    ],
+)
+async def test_who_brings_no_credentials_is_let_in_where_the_file_says_so(tmp_path: Path, said: str, codes: list[int]):
+    file = tmp_path / "authentication.yaml"
+    file.write_text(ANONYMOUS + said)
+    anonymous = read_model(file, AuthenticationConfiguration).anonymous
+
+    async with running_api(anonymous=anonymous) as api:
+        paths = ("/livez", "/livez/ping", "/api/v1/pods")
+        assert [(await api.get(path, user=None)).status for path in paths] == codes
+        assert (await api.get("/api/v1/pods")).status == 200
+
+
+def test_conditions_for_nobody_are_a_mistake(tmp_path: Path):
+    file = tmp_path / "authentication.yaml"
+    file.write_text(ANONYMOUS + "{enabled: false, conditions: [{path: /livez}]}")
+
+    with pytest.raises(FileProblem, match=r"anonymous: .*enabled should be set to true when conditions are defined"):
+        read_model(file, AuthenticationConfiguration)
+
+
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [

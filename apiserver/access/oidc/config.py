@@ -13,8 +13,11 @@ jwt:
   - {claim: hd, requiredValue: example.edu}
   userValidationRules:
   - {expression: "!user.username.startsWith('system:')", message: system names are taken}
+anonymous:
+  enabled: true
+  conditions: [{path: /livez}, {path: /readyz}]
 
-The `--oidc-` flags say the same of one issuer. Differs: `anonymous` and egress selectors are not read.
+The `--oidc-` flags say the same of one issuer. Differs: egress selectors are not read.
 """
 
 from __future__ import annotations
@@ -132,6 +135,29 @@ class Trusted(_Part):
         return self._signing_algorithms
 
 
+class Condition(_Part):
+    """A path, as it stands in the request, that needs no credentials."""
+
+    path: Annotated[str, Field(pattern="^/")]
+
+
+class Anonymous(_Part):
+    """Whether, and where, requests without credentials are taken for those of `system:anonymous`."""
+
+    enabled: bool
+    conditions: tuple[Condition, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_enabled_where_it_is_conditional(self) -> Anonymous:
+        if self.conditions and not self.enabled:
+            raise ValueError("enabled should be set to true when conditions are defined")
+        return self
+
+    def admits(self, path: str) -> bool:
+        """Whether a request for a path may come without credentials."""
+        return self.enabled and (not self.conditions or any(each.path == path for each in self.conditions))
+
+
 class AuthenticationConfiguration(_Part):
     """The whole file."""
 
@@ -140,6 +166,7 @@ class AuthenticationConfiguration(_Part):
     ]
     kind: Literal["AuthenticationConfiguration"]
     jwt: tuple[Trusted, ...] = ()
+    anonymous: Anonymous | None = None
 
     @field_validator("jwt")
     @classmethod
