@@ -61,6 +61,8 @@ class Reporter:
     def preempted(self, victim: PodView, preemptor: PodView, node: str) -> None:
         """Tell that a pod makes way for another."""
         message = f"Preempted by pod {preemptor.uid} on node {node}"
+        if victim.spec.priority >= preemptor.spec.priority:
+            message += f": {preemptor.key} takes back what is its queue's own"
         self._events.put_nowait(Event(victim.pod, "Preempted", message, action="Preempting"))
 
     def moved(self, pod: PodView, other: PodView, node: str) -> None:

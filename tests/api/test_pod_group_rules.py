@@ -82,9 +82,8 @@ def test_what_a_job_says_of_its_gang_is_checked():
     gang, larger = {"schedulingPolicy": {"gang": {}}}, {"schedulingPolicy": {"gang": {"minCount": 5}}}
 
     assert faults(job(gang)) == []
-    assert faults(job(larger)) == [
-        "spec.scheduling.schedulingPolicy.gang.minCount: Invalid value: 5: must be between 1 and parallelism"
-    ]
+    field = "spec.scheduling.schedulingPolicy.gang.minCount"
+    assert faults(job(larger)) == [f"{field}: Invalid value: 5: must be between 1 and 4, the pods that run at once"]
     assert faults(job({})) == [
         'spec.scheduling.schedulingPolicy: Invalid value: "": must specify one of: `basic`, `gang`'
     ]

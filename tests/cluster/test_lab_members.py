@@ -77,6 +77,19 @@ def test_a_member_gets_a_certificate_and_one_namespace(cluster: wherry.testing.C
     assert 'User "alice" cannot list resource "pods" in API group "" in the namespace "default"' in refused.stderr
 
 
+def test_a_member_may_see_who_holds_what_and_nobodys_secrets(cluster: wherry.testing.Cluster):
+    page = (Path(__file__).parents[2] / "docs/members.md").read_text()
+    command = page[page.index("kubectl create clusterrole sharing") :].partition("\nkubectl")[0]
+    kubectl(cluster, *command.replace("\\\n", " ").split()[1:])
+    kubectl(cluster, "create", "clusterrolebinding", "sharing", "--clusterrole=sharing", "--user=bob")
+    user = ("--as=bob",)
+
+    lists = ("pods", "namespaces", "resourceclaims", "resourceslices", "queues", "fairshares")
+    eventually(lambda: all(run(cluster, *user, "get", kind, "-A").returncode == 0 for kind in lists))
+    refused = [run(cluster, *user, "get", kind, "-A").returncode for kind in ("secrets", "nodes")]
+    assert refused == [1, 1]
+
+
 def test_a_denied_request_gets_no_certificate(cluster: wherry.testing.Cluster, tmp_path: Path):
     kubectl(cluster, "create", "-f", "-", given=a_csr("mallory", a_key_and_request(tmp_path, "mallory")))
 

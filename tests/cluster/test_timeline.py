@@ -122,3 +122,37 @@ def test_a_pods_story_names_those_that_made_way_for_it():
     lines = told(pod_timeline(Story(pod=pod, preempted=(mine, other))))
 
     assert lines[1:] == [(3, "kubelet", "pod bob/low makes way for it")]
+
+
+def test_things_of_one_second_stand_in_the_order_in_which_they_cause_each_other():
+    names = ("ContainersReady", "Initialized", "PodReadyToStartContainers", "PodScheduled", "Ready")
+    started = {"name": "app", "state": {"running": {"startedAt": NOW}}}
+    status = {"startTime": NOW, "containerStatuses": [started]}
+    conditions = [a_condition(name, True, since=NOW) for name in names]
+    pod = a_pod("web", node="n1", created=NOW, conditions=conditions, status=status)
+
+    lines = [what for _, _, what in told(pod_timeline(Story(pod=pod, events=(an_event("Scheduled", "to n1", 0),))))]
+
+    assert lines == [
+        "pod created",
+        "PodScheduled True",
+        "Scheduled: to n1",
+        "node n1 took the pod",
+        "PodReadyToStartContainers True",
+        "Initialized True",
+        "container app started",
+        "ContainersReady True",
+        "Ready True",
+    ]
+
+
+def test_another_pod_of_the_same_name_has_a_story_of_its_own():
+    def of(uid, seconds):
+        event = an_event("Started", f"of {uid}", seconds)
+        return event.replace(about=event.about.replace(uid=uid))
+
+    earlier, later = of("1", 1), of("2", 9)
+    pod = a_pod("web", uid="1", created=NOW)
+
+    assert [what for _, _, what in told(pod_timeline(Story(events=(earlier, later))))] == ["Started: of 2"]
+    assert told(pod_timeline(Story(pod=pod, events=(earlier, later))))[-1] == (1, "kubelet", "Started: of 1")

@@ -132,3 +132,15 @@ def test_a_folder_for_the_plot_that_is_not_there_is_named_before_anything_is_rep
     done = CliRunner().invoke(main, [*words, "--plot", f"{tmp_path}/none/plot.svg"])
 
     assert (done.exit_code, "there is no folder" in done.output, "waiting" in done.output) == (1, True, False)
+
+
+def test_jobs_that_were_never_placed_are_named_and_the_exit_status_says_so(tmp_path):
+    (tmp_path / "nodes.yaml").write_text(ONE_NODE)
+    (tmp_path / "trace.csv").write_text(f"{HEAD}small,0,1,1,0,1\nlarge,0,1,2,0,99\n")
+
+    words = ["simulate", "--nodes", f"{tmp_path}/nodes.yaml", "--trace", f"{tmp_path}/trace.csv", "--policy", "spread"]
+    done = CliRunner().invoke(main, words)
+
+    assert done.exit_code == 1
+    assert "1 of 3" in done.output
+    assert done.output.endswith("Error: under spread never placed: large (2 pods)\n")

@@ -111,6 +111,10 @@ def test_a_queue_borrows_gives_back_and_says_so(cluster, kubectl):
     kubectl("apply", "-f-", given=a_pod("beyond", {"nvidia.com/gpu": "1"}, queue="nlp"))
     assert wait(kubectl, "beyond", "PodScheduled=false")
 
+    assert (
+        "is forbidden: it is the queue of 5 pods: default/beyond, default/nlp-0, default/nlp-1 and 2 more; "
+        "delete them first" in kubectl("delete", "queue", "nlp")
+    )
     why = "queue nlp: 1 nvidia.com/gpu wanted; of its 2 it uses 4, and it may borrow 0 more"
     waits = kubectl("get", "pod", "beyond", "-o", "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}")
     assert waits.startswith(f"0/1 nodes are available: {why}.")

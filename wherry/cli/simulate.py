@@ -13,7 +13,7 @@ from wherry.cli.asking import scheduling_rules
 from wherry.cli.options import says_problems
 from wherry.cluster.problem import ClusterProblem
 from wherry.sim.chart import chart
-from wherry.sim.measures import course, table
+from wherry.sim.measures import course, left_over, table
 from wherry.sim.replay import replay
 from wherry.sim.trace import TraceError, read_nodes, read_tasks
 
@@ -46,8 +46,9 @@ def command(
     """Replay a workload on pretended nodes and compare policies of scheduling.
 
     It tells how full the nodes were, how broken up what was free, and how long pods waited. Time is virtual, a day
-    takes seconds. Queue, plugins and preemption are the scheduler's own. `spread` and `pack` are what
-    Kubernetes' plugins do, `default` adds those for GPUs, and `mine` adds yours to `spread`.
+    takes seconds. The exit status is 1 if some pods were never placed, and their jobs are named. Queue, plugins and
+    preemption are the scheduler's own. `spread` and `pack` are what Kubernetes' plugins do, `default` adds those for
+    GPUs, and `mine` adds yours to `spread`.
     """
     if plot is not None and not plot.absolute().parent.is_dir():
         raise ClusterProblem(f"--plot {plot}: there is no folder {plot.absolute().parent}")
@@ -61,6 +62,8 @@ def command(
     if plot is not None:
         plot.write_text(chart({name: course(history) for name, history in histories.items()}))
         click.echo(f"drawn in {plot}", err=True)
+    if left := {name: left_over(history) for name, history in histories.items() if history.pending}:
+        raise ClusterProblem("; ".join(f"under {name} never placed: {text}" for name, text in left.items()))
 
 
 def _policy(text: str, folder: Path | None) -> tuple[str, Sequence[Plugin]]:

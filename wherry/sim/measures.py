@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +11,9 @@ from statistics import fmean, median
 from scheduler.pods.requests import amount
 from wherry.machinery.time import duration_text
 from wherry.sim.replay import History
+
+# How many jobs are named.
+_MOST = 5
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,13 @@ def table(histories: dict[str, History]) -> Iterator[str]:
     for fact in names:
         values = (column.get(fact, "") for column in columns.values())
         yield f"{fact:<{width}}" + "".join(f"  {value:>{cell}}" for value, cell in zip(values, cells, strict=True))
+
+
+def left_over(history: History) -> str:
+    """The jobs whose pods never got a node, and how many of each."""
+    jobs = Counter(pod.metadata.name.rpartition("-")[0] or pod.metadata.name for pod in history.pending)
+    named = ", ".join(f"{job} ({number} pod{'s' if number > 1 else ''})" for job, number in list(jobs.items())[:_MOST])
+    return named + (f" and {len(jobs) - _MOST} more jobs" if len(jobs) > _MOST else "")
 
 
 def _facts(history: History) -> Iterator[tuple[str, str]]:

@@ -109,7 +109,8 @@ def _check_scheduling(spec: JobSpec, scheduling: JobScheduling) -> Iterator[Fiel
     if mode is not None:
         yield from one_member("disruptionMode", {"all": mode.all, "single": mode.single})
     if policy.gang is not None and not 0 <= policy.gang.min_count <= spec.pods_at_once:
-        yield invalid("schedulingPolicy.gang.minCount", policy.gang.min_count, "must be between 1 and parallelism")
+        most = f"must be between 1 and {spec.pods_at_once}, the pods that run at once"
+        yield invalid("schedulingPolicy.gang.minCount", policy.gang.min_count, most)
     if scheduling.scheduling_constraints is not None:
         yield forbidden("schedulingConstraints", "pods of a Job are not kept in one topology domain here")
     if scheduling.resource_claims:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from wherry.api.core.resource_rules import check_amount, container_resource_problems
+from wherry.api.resource.gpu import MEMORY
 from wherry.api.sharing.fair_share import GROUP
-from wherry.machinery.field_errors import FieldError, forbidden, invalid
+from wherry.machinery.field_errors import FieldError, forbidden, invalid, required
 from wherry.machinery.quantity import Quantity
 from wherry.machinery.resource import Column, Resource
 from wherry.machinery.table_cells import AGE
@@ -39,13 +41,22 @@ class Queue(Resource, group=GROUP, version="v1alpha1", scope="Cluster"):
 
     def validate(self, old: Queue | None) -> Iterator[FieldError]:
         """Every broken rule."""
+        if not self.spec.nominal:
+            yield required("spec.nominal", "a queue limits what it names here")
         for field, amounts in (("nominal", self.spec.nominal), ("borrowingLimit", self.spec.borrowing_limit)):
             for resource, size in amounts.items():
-                if size.nanos < 0:
-                    path = f"spec.{field}[{resource}]"
-                    yield invalid(path, size.canonical(), "must be greater than or equal to 0")
+                yield from _check(f"spec.{field}[{resource}]", resource, size)
         for resource in self.spec.borrowing_limit.keys() - self.spec.nominal.keys():
             yield forbidden(f"spec.borrowingLimit[{resource}]", "there is no nominal amount of it to go beyond")
+
+
+def _check(path: str, resource: str, size: Quantity) -> Iterator[FieldError]:
+    if resource == MEMORY:
+        yield forbidden(path, "parts of cards are not counted by queues")
+    # Beside what containers ask for, each pod counts as one.
+    for problem in () if resource == "pods" else container_resource_problems(resource):
+        yield invalid(path, resource, problem)
+    yield from check_amount(path, resource, size)
 
 
 def _text(amounts: Mapping[str, Quantity]) -> str:
