@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from scheduler.pods.devices import NO_DEVICES, DeviceNeeds
+from scheduler.pods.remembered import remembered
 from scheduler.pods.requests import Amounts, pod_estimates, pod_requests, pod_share
 from scheduler.pods.spreading import Constraint, constraints_of
 from scheduler.pods.terms import Group, Term, group_of, terms_of
@@ -75,53 +76,53 @@ class PodView:
         """The desired state."""
         return self.pod.spec
 
-    @cached_property
+    @remembered
     def requests(self) -> Amounts:
         """What must be free on its node, `pods: 1` included."""
         return _same_amounts(tuple(pod_requests(self.pod).items()))
 
-    @cached_property
+    @remembered
     def gpu_share(self) -> int:
         """How much of one card's memory it wants, in bytes; 0 if it wants whole cards, or none."""
         return pod_share(self.pod) if asks_for_share(self.pod) else 0
 
-    @cached_property
+    @remembered
     def estimates(self) -> Amounts:
         """Cpu and memory as scores count them."""
         return _same_amounts(tuple(pod_estimates(self.pod).items()))
 
-    @cached_property
+    @remembered
     def host_ports(self) -> tuple[HostPort, ...]:
         """The ports it takes on its node."""
         return tuple(_host_ports(self.pod.spec))
 
-    @cached_property
+    @remembered
     def images(self) -> tuple[str, ...]:
         """The images of its containers, with their tags."""
         containers = (*self.pod.spec.init_containers, *self.pod.spec.containers)
         return tuple(_with_tag(container.image) for container in containers)
 
-    @cached_property
+    @remembered
     def claims(self) -> tuple[str, ...]:
         """The keys of the claims that its volumes are on."""
         return tuple(f"{self.metadata.namespace}/{name}" for name in self.pod.claim_names)
 
-    @cached_property
+    @remembered
     def gpu_placement(self) -> str:
         """How it wants to be placed among GPUs, `pack` or `spread`; empty if it does not care."""
         return self.pod.metadata.annotations.get(PLACEMENT, "")
 
-    @cached_property
+    @remembered
     def group(self) -> Group:
         """What selectors can know of it."""
         return _same_group(group_of(self.pod))
 
-    @cached_property
+    @remembered
     def terms(self) -> tuple[Term, ...]:
         """What it says about other pods."""
         return terms_of(self.pod)
 
-    @cached_property
+    @remembered
     def constraints(self) -> tuple[Constraint, ...]:
         """How it is to be spread with its like."""
         return constraints_of(self.pod)
