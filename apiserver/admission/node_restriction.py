@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
 from apiserver.writing.rest import Write
+from wherry.api.core.pod import Pod
 from wherry.api.storage.provisioning import FOLDER_EXISTS
 from wherry.machinery.errors import forbidden
 
@@ -21,6 +22,7 @@ class NodeRestriction(AdmissionPlugin):
         "nodes",
         "pods",
         "persistentvolumes",
+        "serviceaccounts",
         "leases.coordination.k8s.io",
         "resourceslices.resource.k8s.io",
     )
@@ -36,6 +38,9 @@ class NodeRestriction(AdmissionPlugin):
             self._check_pod(draft, node, write)
         elif resource == "persistentvolumes":
             _check_volume(draft, old, write)
+        elif resource == "serviceaccounts":
+            if write.facet is not None:
+                self._check_token(draft, node, write)
         elif resource == "resourceslices.resource.k8s.io":
             if draft["spec"].get("nodeName") != node:
                 why = "can only create ResourceSlice with the same NodeName as the requesting node"
@@ -50,6 +55,18 @@ class NodeRestriction(AdmissionPlugin):
             raise forbidden("pods", write.name, f'node "{node}" can not create pods: static pods have no mirror here')
         if draft["spec"].get("nodeName") != node:
             raise forbidden("pods", write.name, f'node "{node}" can only touch pods with spec.nodeName set to itself')
+
+    def _check_token(self, draft: Draft, node: str, write: Write) -> None:
+        """A token of an account lives no longer than the pod that it is for, which runs on this very node."""
+        bound = draft["spec"].get("boundObjectRef") or {}
+        if (bound.get("apiVersion"), bound.get("kind")) != ("v1", "Pod") or not bound.get("name"):
+            raise forbidden("serviceaccounts", write.name, "node requested token not bound to a pod")
+        if not bound.get("uid"):
+            raise forbidden("serviceaccounts", write.name, "node requested token with a pod binding without a uid")
+        stored = self.server.cache.of(Pod).get(write.namespace, bound["name"])
+        if stored is None or Pod.read(stored.item).spec.node_name != node:
+            why = "node requested token bound to a pod scheduled on a different node"
+            raise forbidden("serviceaccounts", write.name, why)
 
 
 def _check_node(draft: Draft, old: Draft | None, write: Write) -> None:
