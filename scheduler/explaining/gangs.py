@@ -107,8 +107,21 @@ class Gang:
         yield f"group {self.name} gets its nodes together or not at all: {fit} of {self.min_count} would fit now"
         if victims := sorted(victim.key for move in self.moves(picture) for victim in move.victims):
             yield f"group {self.name} is more important than others, and fits if {', '.join(victims)} make way"
+        if (most := self._most(picture, found)) is not None:
+            yield f"even with nobody else there only {self.there + most} of {self.min_count} would fit"
         if room := sorted({pod.pod.status.nominated_node_name for pod in self.pods} - {""}):
             yield f"room is kept for group {self.name} on {', '.join(room)}"
+
+    def _most(self, picture: Picture, found: Assembly) -> int | None:
+        """How many would fit were nobody else there, if that is not enough; None if it is, or cannot be told."""
+        is_about_room = found.decision is not None and not any(each.is_about_pod for each in found.decision.refusals)
+        if not is_about_room or any(pod.spec.resource_claims or pod.gpu_share for pod in self.pods):
+            return None
+        if any(True for node in picture.nodes for _ in picture.cards_taken_on(node)):
+            return None
+        with picture.without_others({pod.uid for pod in self.pods}):
+            then = self.assembled(picture)
+        return None if then.places else then.fitting
 
     @contextmanager
     def all_but_the_next(self, picture: Picture) -> Iterator[tuple[PodView, Judgement] | None]:

@@ -9,7 +9,8 @@ What `wherry why` and `wherry plan` say is what the scheduler would do: the same
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -150,6 +151,20 @@ class Picture:
             self.snapshot.place(pod, node)
             self._devices.take(pod, node)
             self._limits.hold(pod)
+
+    @contextmanager
+    def without_others(self, uids: Collection[str]) -> Iterator[None]:
+        """Meanwhile all nodes are empty, but for these pods."""
+        there = [
+            (pod, node) for node in self.nodes for uid, pod in self.snapshot.pods_on(node).items() if uid not in uids
+        ]
+        for pod, _ in there:
+            self.snapshot.remove(pod.uid)
+        try:
+            yield
+        finally:
+            for pod, node in there:
+                self.snapshot.place(pod, node)
 
     def panel(self, pod: PodView) -> Panel:
         """The plugins of the pod's profile."""

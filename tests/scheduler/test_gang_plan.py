@@ -100,7 +100,8 @@ def test_a_forecast_of_a_whole_gang_tells_what_it_lacks():
     assert (plenty.verdict, little.verdict, few.verdict) == (Verdict.FITS, Verdict.DOES_NOT_FIT, Verdict.DOES_NOT_FIT)
     assert list(plenty.lines())[-1] == "there is room for group train: 3 of 3 fit now"
     together = "group train gets its nodes together or not at all: 2 of 3 would fit now"
-    assert list(little.lines()) == ["0 of 3 pods fit", together]
+    never = "even with nobody else there only 2 of 3 would fit"
+    assert list(little.lines()) == ["0 of 3 pods fit", together, never]
     assert list(few.lines()) == ["0 of 2 pods fit", "waiting for 1 more pods of group train: 2 of 3"]
 
 
