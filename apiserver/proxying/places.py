@@ -13,10 +13,11 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from apiserver.request import Target
+from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.core.service import Service
 from wherry.api.discovery.endpoint_slice import SERVICE_NAME, Endpoint, EndpointSlice
-from wherry.machinery.errors import BadRequest, InternalError, Unavailable
+from wherry.machinery.errors import BadRequest, InternalError, Unavailable, not_found
 
 if TYPE_CHECKING:
     from apiserver.server import Server
@@ -154,6 +155,8 @@ async def place_of_node(server: Server, target: Target) -> Place:
     wanted = asked(target)
     if wanted.scheme == "http" and not wanted.port:
         raise BadRequest(f'invalid node request "{target.name}"')
+    if server.cache.of(Node).get("", wanted.name) is None:
+        raise not_found("nodes", wanted.name)
     kubelet = await server.kubelets.on(wanted.name)
     address, _, kubelet_port = kubelet.url.removeprefix("https://").rpartition(":")
     if wanted.port in ("", kubelet_port):

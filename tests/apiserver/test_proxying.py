@@ -163,10 +163,13 @@ async def test_a_service_is_named_in_every_form_also_by_kubectl(shop: Shop, name
         (f"{CORE}/services/none/proxy/", 404, 'services "none" not found'),
         (f"{CORE}/pods/none/proxy/", 404, 'pods "none" not found'),
         (f"{CORE}/pods/web:nope/proxy/", 400, "pod \"web\" has no port 'nope'"),
-        ("/api/v1/nodes/n1/proxy/", 500, "Internal error occurred: node n1 has no kubelet that can be reached"),
+        ("/api/v1/nodes/n1/proxy/", 404, 'nodes "n1" not found'),
+        ("/api/v1/nodes/mute/proxy/", 500, "Internal error occurred: node mute has no kubelet that can be reached"),
     ],
 )
 async def test_what_leads_nowhere_says_why(shop: Shop, path: str, status: int, message: str):
+    await shop.served.api.made("/api/v1/nodes", {"metadata": {"name": "mute"}})
+
     answer = await shop.served.api.get(path)
 
     assert (answer.status, answer.json["message"]) == (status, message)

@@ -2,18 +2,22 @@
 
     outcomes = await batches.create([manifest, …])      # None for what was created, or else why not
 
-Only Wherry's API server takes them. `are_taken` is true until a server has said that it does not; from then on, as
-always, objects can be created one by one.
+Only Wherry's API server takes them. `are_taken` is true until a server has said that it does not, and again some
+minutes later: rights may have come back, or another server. Meanwhile, as always, objects can be created one by one.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from wherry.client.http import Client
 from wherry.machinery.errors import ApiError, Forbidden, InternalError, MethodNotAllowed, NotFound, from_status
 from wherry.machinery.resource import Resource
+
+# How long after a refusal nobody asks for a batch.
+REFUSED_SECONDS = 300.0
 
 
 class NoBatches(Exception):
@@ -25,7 +29,12 @@ class Batches:
 
     def __init__(self, client: Client, kind: type[Resource]) -> None:
         self._client, self._path = client, kind.kind.path("")
-        self.are_taken = True
+        self._refused_until = 0.0
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether it is worth while to ask for one."""
+        return not self._refused_until or asyncio.get_running_loop().time() >= self._refused_until
 
     async def create(self, manifests: Sequence[dict[str, Any]]) -> list[ApiError | None]:
         """Create them; raises ApiError when nothing is known of any, and NoBatches."""
@@ -33,8 +42,9 @@ class Batches:
         try:
             answer = await self._client.request("POST", self._path, body=body)
         except (MethodNotAllowed, NotFound, Forbidden) as error:
-            self.are_taken = False
+            self._refused_until = asyncio.get_running_loop().time() + REFUSED_SECONDS
             raise NoBatches(error.message) from error
+        self._refused_until = 0.0
         statuses = answer.get("items") if isinstance(answer, dict) else None
         if not isinstance(statuses, list) or len(statuses) != len(manifests):
             raise InternalError(f"POST {self._path}: expected {len(manifests)} outcomes, got {str(answer)[:80]}")
