@@ -264,3 +264,10 @@ def test_a_spec_walked_again_is_what_it_was_the_first_time_and_nobody_elses(chan
 
     assert (again, third) == (first, first)
     assert again.value["spec"] is not third.value["spec"]
+
+
+def test_what_was_not_reported_the_first_time_for_all_that_was_is_reported_later():
+    spec = {"containers": [{"name": "told-late"}], "surprise": 1}
+    walk({**{f"x{number}": 1 for number in range(100)}, "spec": spec}, POD, defaults=defaults)
+
+    assert walk({"spec": spec}, POD, defaults=defaults).unknown == ["spec.surprise"]

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from wherry.machinery.schema.defaults import Defaults
-from wherry.machinery.schema.findings import Path, Run
+from wherry.machinery.schema.findings import MAX_UNKNOWN, Path, Run
 
 Walker = Callable[[Any, Path, Run], Any]
 
@@ -39,7 +39,9 @@ def remembered(walker: Walker, defaults: Defaults | None) -> Walker:
             return orjson.loads(found[0])
         keys, unknown = run.keys, len(run.unknown)
         result = walker(value, path, run)
-        if text and not run.errors and len(run.unknown) == unknown and (made := _text(result)):
+        # Beyond the most that are reported, nobody knows whether there was another unknown field here.
+        is_clean = not run.errors and len(run.unknown) == unknown < MAX_UNKNOWN
+        if text and is_clean and (made := _text(result)):
             known[text] = (made, run.keys - keys)
             if len(known) > MOST:
                 del known[next(iter(known))]
