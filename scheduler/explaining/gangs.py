@@ -143,12 +143,17 @@ class Gang:
 
 
 def gang_of(picture: Picture, pod: Pod, others: Iterable[PodView] = ()) -> Gang | None:
-    """The gang of a pod without a node, with `others` that do not exist yet; None if it is looked at by itself."""
+    """The gang of a pod without a node, with `others` that do not exist yet; None if it is looked at by itself.
+
+    Room that is kept for it is free in the picture from then on: it is there for the gang itself.
+    """
     key = group_of(pod)
     group = picture.groups.get(key) if key else None
     if group is None or not group.spec.min_count:
         return None
     members = picture.groups.members(key)
+    for uid in members.pods:
+        picture.nominations.withdraw(uid)
     has_node = [uid for uid in members.pods if picture.snapshot.node_of(uid)]
     waiting = [each for uid, each in members.pods.items() if uid not in has_node]
     gang = Gang(group.metadata.name, group.spec.min_count, len(has_node) + len(members.done), (*waiting, *others))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from scheduler.cycle.decision import Decision, Refusal
-from scheduler.explaining.holders import Holder
+from scheduler.explaining.holders import KEPT, Holder
 from scheduler.explaining.picture import Judgement
 from scheduler.explaining.text import amount_text
 from scheduler.pods import PodView
@@ -37,7 +37,10 @@ def hints(pod: PodView, judgement: Judgement, held: Mapping[str, Sequence[Holder
     near.sort(key=lambda row: (_shortage(decision, row), decision.nodes[row]))
     for row in near[:MOST_NODES]:
         node = decision.nodes[row]
-        yield f"it fits on {node} when {_missing(decision, row)} frees; {_holders(decision, row, held[node])}"
+        if kept := _kept(decision, row, held[node]):
+            yield f"it would fit on {node}, but room is kept there for {kept}"
+        else:
+            yield f"it fits on {node} when {_missing(decision, row)} frees; {_holders(decision, row, held[node])}"
     if lacking and not near and any(holder.is_own_gang for row in lacking for holder in held[decision.nodes[row]]):
         yield "no node has room for it beside the others of its gang, even if all who are there went"
     yield from _other_ways(decision)
@@ -86,6 +89,17 @@ def _frees(decision: Decision, row: int, held: Sequence[Holder]) -> bool:
     )
 
 
+def _kept(decision: Decision, row: int, held: Sequence[Holder]) -> str:
+    """For whom room is kept there that would be enough; empty if it would not."""
+    kept = [holder for holder in held if holder.how == KEPT and not holder.is_own_gang]
+    is_enough = all(
+        sum(holder.amounts.get(each.resource, 0) for holder in kept) >= each.wanted - int(each.free[row])
+        for each in _refusals(decision, row)
+        if each.free is not None
+    )
+    return ", ".join(sorted(holder.name for holder in kept)) if is_enough else ""
+
+
 def _holders(decision: Decision, row: int, held: Sequence[Holder]) -> str:
     resource = _refusals(decision, row)[0].resource
     having = [(holder.amounts.get(resource, 0), holder) for holder in held if holder.amounts.get(resource)]
@@ -93,8 +107,8 @@ def _holders(decision: Decision, row: int, held: Sequence[Holder]) -> str:
     others = [(size, holder) for size, holder in having if not holder.is_own_gang]
     said = []
     for verb, some in (
-        ("held by", [one for one in others if one[1].how != "kept"]),
-        ("kept for", [one for one in others if one[1].how == "kept"]),
+        ("held by", [one for one in others if one[1].how != KEPT]),
+        ("kept for", [one for one in others if one[1].how == KEPT]),
     ):
         named = ", ".join(_named(resource, *one) for one in some[:MOST_HOLDERS])
         more = f" and {len(some) - MOST_HOLDERS} more" if len(some) > MOST_HOLDERS else ""
@@ -105,7 +119,7 @@ def _holders(decision: Decision, row: int, held: Sequence[Holder]) -> str:
 
 
 def _named(resource: str, size: int, holder: Holder) -> str:
-    how = "" if holder.how in ("", "kept") else f", {holder.how}"
+    how = "" if holder.how in ("", KEPT) else f", {holder.how}"
     return f"{holder.name} ({amount_text(resource, size)}{how})"
 
 

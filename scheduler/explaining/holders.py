@@ -13,6 +13,8 @@ from wherry.api.resource.gpu import RESOURCE
 from wherry.api.sharing.user import bound_at
 from wherry.machinery.time import age_text
 
+KEPT = "kept"
+
 
 class Holder(NamedTuple):
     """Somebody, what he has, and how: `for 2h`, `leaving`, `kept`. One of its own gang is there in thought only."""
@@ -33,7 +35,7 @@ def holders_on(picture: Picture, node: str, pod: PodView, now: datetime) -> Iter
         yield Holder(
             other.key,
             other.requests,
-            _how(other, now) if is_there else "kept",
+            _how(other, now) if is_there else KEPT,
             bool(own) and not is_there and group_of(other.pod) == own,
         )
     for name in picture.cards_taken_on(node):

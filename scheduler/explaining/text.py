@@ -130,7 +130,8 @@ def _reason(refusal: Refusal, row: int) -> str:
     if refusal.free is None:
         return reason
     wanted = amount_text(refusal.resource, refusal.wanted)
-    free = amount_text(refusal.resource, int(refusal.free[row]))
+    # Where room is kept for others, less than nothing is left of it.
+    free = amount_text(refusal.resource, max(int(refusal.free[row]), 0))
     return f"{reason} (wants {wanted}, free {free})"
 
 

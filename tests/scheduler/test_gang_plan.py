@@ -105,6 +105,17 @@ def test_a_forecast_of_a_whole_gang_tells_what_it_lacks():
     assert list(few.lines()) == ["0 of 2 pods fit", "waiting for 1 more pods of group train: 2 of 3"]
 
 
+def test_a_gang_for_which_room_is_kept_is_a_gang_still_and_says_where():
+    pods = [pod.with_status(nominated_node_name=f"n{n}") for n, pod in enumerate(gang_pods(2, 2))]
+    there = [a_pod(f"there-{n}", node=f"n{n}", requests={"cpu": "1"}) for n in range(2)]
+    picture = a_picture(nodes_with(2, 2), [*there, *pods], [a_group(2)])
+
+    assert list(gang_of(picture, pods[0]).lines(picture)) == [
+        "group train gets its nodes together or not at all: 0 of 2 would fit now",
+        "room is kept for group train on n0, n1",
+    ]
+
+
 def test_the_rest_of_its_gang_holds_nothing_that_could_become_free():
     pods = gang_pods(2, 2, 2)
     there = a_pod("there", node="n1", requests={"cpu": "2"})

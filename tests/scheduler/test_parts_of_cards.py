@@ -121,7 +121,7 @@ def test_a_pod_that_wants_a_whole_card_is_told_who_has_it_in_parts_and_for_whom_
 
     assert hinted(wants("whole", "nvidia.com/gpu", 2), a_picture(there, kept)) == [
         "it fits on n1 when 1 nvidia.com/gpu frees; held by gpu-0 in parts of default/there (1)",
-        "it fits on n2 when 2 nvidia.com/gpu frees; kept for default/kept (2)",
+        "it would fit on n2, but room is kept there for default/kept",
     ]
 
 
