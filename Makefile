@@ -4,6 +4,7 @@ BIN := .venv/bin
 # More options for `wherry up`, `wherry down` and pytest: make up ARGS="--nodes 2 --name lab"
 ARGS ?=
 SEEDS ?= 2000
+FIRST ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help install up down test check soak conformance bench transcripts
@@ -30,8 +31,9 @@ check: install ## Formatting, lint, types, and the rules of the house
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/house
 
-soak: install ## Live through thousands of simulated clusters' lives; SEEDS says how many
-	@WHERRY_SEEDS=$(SEEDS) $(BIN)/pytest -q -n 2 --show-capture=no tests/properties/test_deployments_under_chaos.py
+soak: install ## Live through thousands of simulated clusters' lives; SEEDS says how many, FIRST from which on
+	@WHERRY_SEEDS=$(SEEDS) WHERRY_FIRST=$(FIRST) $(BIN)/pytest -q -n 2 --show-capture=no \
+		tests/properties/test_deployments_under_chaos.py tests/properties/test_sets_under_chaos.py -k promises
 	@WHERRY_STEPS=500 WHERRY_INJECTIONS=1000 $(BIN)/pytest -q -n 2 --show-capture=no -o timeout=1200 \
 		tests/properties/test_walk_of_desired_states.py tests/properties/test_mutated_children.py
 

@@ -10,6 +10,7 @@ import pytest
 from chaos import a_deployment
 from crashes import NEVER, CrashAfter
 from invariants import Invariants
+from worlds import DEPLOYMENTS
 
 from wherry.api.apps.deployment import Deployment
 from wherry.sim.cluster import SimulatedCluster
@@ -30,7 +31,7 @@ class Outcome(NamedTuple):
 
 async def roll_out(crash_after: int) -> Outcome:
     """From three pods of v1 to three of v2; the controllers crash once, and are back a second later."""
-    async with SimulatedCluster(nodes=3) as cluster:
+    async with SimulatedCluster(nodes=3).of(*DEPLOYMENTS) as cluster:
         seen = Invariants(cluster.journal)
         await cluster.settle()
         await cluster.admin.create(a_deployment("web", replicas=3, image="v1"))

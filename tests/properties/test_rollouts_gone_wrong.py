@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from chaos import Silence, a_deployment
 from invariants import Invariants, is_ready
+from worlds import DEPLOYMENTS
 
 from wherry.api.apps.deployment import Deployment
 from wherry.api.meta import find_condition
@@ -66,7 +67,7 @@ async def change_image(cluster: SimulatedCluster, image: str) -> None:
 def test_a_broken_image_stops_the_roll_out_at_its_bound_and_undoing_restores_all(surge: int, unavailable: int):
     @in_virtual_time
     async def story():
-        async with SimulatedCluster(nodes=3) as cluster:
+        async with SimulatedCluster(nodes=3).of(*DEPLOYMENTS) as cluster:
             seen = await begun(cluster, surge=surge, unavailable=unavailable)
             with seen.watched():
                 await change_image(cluster, MISSING)
@@ -87,7 +88,7 @@ def test_a_broken_image_stops_the_roll_out_at_its_bound_and_undoing_restores_all
 
 async def roll_out(faults: Faults) -> tuple[int, list[Any]]:
     """How often the controllers asked the server for a roll-out under faults, and what was there a minute later."""
-    async with SimulatedCluster(nodes=3) as cluster:
+    async with SimulatedCluster(nodes=3).of(*DEPLOYMENTS) as cluster:
         seen = await begun(cluster, surge=1, unavailable=1)
         asked = cluster.network.sent[MANAGER]
         with seen.watched():

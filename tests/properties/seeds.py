@@ -1,0 +1,27 @@
+"""Which lives to live: each seed is another one, and the same one however often it is lived.
+
+WHERRY_SEEDS=5000 lives so many (`make soak`), WHERRY_FIRST=20000 lives those from there on, WHERRY_SEED=17 that one
+again. What goes wrong mostly takes two or three misfortunes close together, and a cluster is quickly made: eight short
+lives cost what a long one does and see more. So few are long.
+"""
+
+import os
+
+LONG_EVERY = 8
+
+
+def seeds(number: int) -> range:
+    """So many, unless somebody asked for others."""
+    one = os.environ.get("WHERRY_SEED", "")
+    first = int(one or os.environ.get("WHERRY_FIRST", "0"))
+    return range(first, first + (1 if one else int(os.environ.get("WHERRY_SEEDS", number))))
+
+
+def deeds(seed: int, long: int, short: int) -> int:
+    """How much happens in this life."""
+    return long if seed % LONG_EVERY == 0 else short
+
+
+def replay(seed: int, file: str) -> str:
+    """What to say of a life in which a promise was broken."""
+    return f"replay: WHERRY_SEED={seed} .venv/bin/pytest -q tests/properties/{os.path.basename(file)}"
