@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import NamedTuple
 
@@ -64,7 +65,11 @@ class ZoneSettings:
 
 
 class Zone:
-    """The names of one moment. Look up with lower-case absolute names such as `web.shop.svc.cluster.local.`"""
+    """The names of one moment. Look up with lower-case absolute names such as `web.shop.svc.cluster.local.`
+
+    A zone is made anew at every change, and few of its names are asked for before the next one: endpoints are read
+    when somebody asks.
+    """
 
     def __init__(
         self,
@@ -75,11 +80,16 @@ class Zone:
         self.settings = settings or ZoneSettings()
         self._services = {(service.metadata.namespace, service.metadata.name): service for service in services}
         self._namespaces = {namespace for namespace, _ in self._services}
-        self._places: dict[str, list[_Place]] = {}
+        self._slices: dict[str, list[EndpointSlice]] = {}
         for slice in slices:
             if slice.address_type == "IPv4":
-                self._places.setdefault(slice.service_key, []).extend(_places(slice))
-        self._reverse = dict(self._reverse_names())
+                self._slices.setdefault(slice.service_key, []).append(slice)
+        self._places: dict[str, list[_Place]] = {}
+
+    @cached_property
+    def _reverse(self) -> dict[str, str]:
+        """Names by address; cluster IPs come last, because they are surer than endpoints."""
+        return dict(self._reverse_names())
 
     def owns(self, name: str) -> bool:
         """Whether the zone speaks for `name`; all others are somebody else's."""
@@ -163,7 +173,10 @@ class Zone:
         return Answer(True, tuple(records), tuple(additional))
 
     def _places_of(self, service: Service) -> list[_Place]:
-        return self._places.get(service.key, [])
+        key = service.key
+        if key not in self._places:
+            self._places[key] = [place for slice in self._slices.get(key, ()) for place in _places(slice)]
+        return self._places[key]
 
     def _if_named(self, service: Service, label: str) -> Answer:
         """`_tcp.web…` exists where `_http._tcp.web…` does, without records of its own."""
@@ -174,7 +187,6 @@ class Zone:
         return f"{service.metadata.name}.{service.metadata.namespace}.svc.{self.settings.domain}."
 
     def _reverse_names(self) -> Iterator[tuple[str, str]]:
-        """Address and name; cluster IPs come last, because they are surer than endpoints."""
         for service in self._services.values():
             if service.spec.is_headless:
                 for place in self._places_of(service):

@@ -238,6 +238,27 @@ async def test_a_creation_whose_answers_are_all_lost_is_looked_up_before_the_nex
 
 
 @in_virtual_time
+async def test_a_refusal_after_a_lost_answer_says_nothing_of_what_was_not_answered(an_api: ApiMaker):
+    async def lose_then_refuse(method: str, path: str, perform: Perform) -> Any:
+        if method != "POST" or not path.endswith("/pods"):
+            return await perform()
+        if api.all(Pod):
+            api.disturb = None
+            raise errors.TooManyRequests("the server is under strain")
+        await perform()
+        raise lost()
+
+    api = an_api(disturb=lose_then_refuse, lag_seconds=5)
+    async with running(api):
+        api.put(a_replicaset("web", replicas=1))
+        await asyncio.sleep(9)
+        most = len(api.writes("POST"))
+        await asyncio.sleep(60)
+
+    assert (most, replicas_of(api)) == (2, 1)
+
+
+@in_virtual_time
 async def test_a_conflict_is_planned_again_in_silence(an_api: ApiMaker):
     api = an_api()
     rs = api.put(a_replicaset("web", replicas=0))

@@ -136,6 +136,8 @@ class Act:
                 named = _named(manifest)  # somebody else has the name that we made up
             except ApiError as error:
                 if error.code < 500:
+                    if unanswered:
+                        self._doubt(named, kind)  # a refusal now says nothing of the attempt that was not answered
                     raise _without_made_up_name(error, manifest, named) from error
                 unanswered = error
                 await asyncio.sleep(backoff.next())
