@@ -155,8 +155,9 @@ class Line:
         lasts = self._network.random.expovariate(1 / mean) if mean else 0.0
         timer = asyncio.get_running_loop().call_later(lasts, task.cancel) if mean else None
         try:
-            async for line in exchange.lines():
-                await self._delay(lag)
+            async for line, sent_at in exchange.lines():
+                # Each is as late as its watch lags: many at once do not wait for one another.
+                await self._delay(max(0.0, sent_at + lag - asyncio.get_running_loop().time()))
                 yield line
                 if self._loses(self.faults.repeat_events):
                     yield line
@@ -241,6 +242,7 @@ class _Exchange:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.chunks: list[bytes] = []
+        self._sent_at: list[float] = []  # when each of the chunks was
         self._body: bytes | None = body
         self._more = asyncio.Event()
         self._ended = False
@@ -258,22 +260,22 @@ class _Exchange:
             self.headers = {key.decode(): value.decode("latin-1") for key, value in message["headers"]}
         elif message.get("body"):
             self.chunks.append(message["body"])
+            self._sent_at.append(asyncio.get_running_loop().time())
         self._more.set()
 
     def end(self) -> None:
         self._ended = True
         self._more.set()
 
-    async def lines(self) -> AsyncIterator[bytes]:
-        """Lines of a successful answer, until it ends."""
+    async def lines(self) -> AsyncIterator[tuple[bytes, float]]:
+        """Lines of a successful answer, until it ends, and when each was sent."""
         held = b""
         while True:
             if self.chunks and 0 < self.status < 400:
-                held += b"".join(self.chunks)
-                self.chunks.clear()
-                *whole, held = held.split(b"\n")
+                sent_at = self._sent_at.pop(0)
+                *whole, held = (held + self.chunks.pop(0)).split(b"\n")
                 for line in whole:
-                    yield line
+                    yield line, sent_at
             elif self._ended:
                 return
             else:
