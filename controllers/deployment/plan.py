@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from controllers.deployment import resizing, rollout, status, steps
 from controllers.deployment.revisions import Fleet, fleet_of, new_name
 from controllers.deployment.status import Note
+from controllers.parts.collision import avoided
 from wherry.api.apps.deployment import Deployment
 from wherry.api.apps.replicaset import ReplicaSet
 from wherry.api.core.pod import Pod
@@ -67,9 +68,9 @@ def _resized(deployment: Deployment, fleet: Fleet, world: World) -> Plan:
 
 def _begun(deployment: Deployment, fleet: Fleet, world: World) -> Plan:
     name = new_name(deployment)
-    if world.get(ReplicaSet, name, deployment.metadata.namespace) is not None:
-        # Another template has the same hash: the next plan tries another one.
-        yield SetStatus(deployment.with_status(collision_count=(deployment.status.collision_count or 0) + 1))
+    taken = world.get(ReplicaSet, name, deployment.metadata.namespace)
+    if taken is not None:
+        yield from avoided(deployment, taken)
         return
     note = Note("True", "NewReplicaSetCreated", f'Created new replica set "{name}"')
     if world.failure is not None:

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from controllers.parts.collision import avoided
 from wherry.api.apps.controller_revision import ControllerRevision
 from wherry.api.apps.daemonset import GENERATION, DaemonSet
 from wherry.api.apps.statefulset import StatefulSet
 from wherry.api.core.pod import PodTemplate
-from wherry.client.plan import CheckAgain, Create, Delete, Manifest, Plan, SetStatus, Update
+from wherry.client.plan import CheckAgain, Create, Delete, Manifest, Plan, Update
 from wherry.client.world import World
 from wherry.machinery.meta import controller_reference
 from wherry.machinery.names import safe_hash
@@ -77,9 +78,9 @@ def short_hash(owner: Owner) -> str:
 def remembered(owner: Owner, history: History, label: str, world: World) -> Plan:
     """Write down the version that is wanted now; the next plan finds it. Its hash becomes its label."""
     manifest = _new_revision(owner, history, label)
-    if world.get(ControllerRevision, manifest["metadata"]["name"], owner.metadata.namespace) is not None:
-        # Another template has the same hash: the next plan tries another one.
-        yield SetStatus(owner.with_status(collision_count=(owner.status.collision_count or 0) + 1))
+    taken = world.get(ControllerRevision, manifest["metadata"]["name"], owner.metadata.namespace)
+    if taken is not None:
+        yield from avoided(owner, taken)
         return
     yield Create(manifest)
     yield CheckAgain(1)

@@ -9,6 +9,7 @@ from controllers.deployment.plan import plan, recreating
 from controllers.deployment.resizing import resized
 from controllers.deployment.revisions import Fleet, new_name, new_replicaset, next_revision, wanted_annotations
 from controllers.deployment.rollout import Bounds, bounds, new_size, rolled
+from controllers.parts.collision import AGAIN_SECONDS
 from wherry.api.meta import Condition
 from wherry.client.plan import CheckAgain, Create, Delete, Event, SetStatus, Update
 from wherry.client.world import World
@@ -96,6 +97,13 @@ def test_the_new_replicaset_carries_hash_owner_counts_and_annotations_but_not_wh
     assert manifest["metadata"]["labels"] == manifest["spec"]["template"]["metadata"]["labels"] == labels
     assert manifest["spec"]["selector"] == {"matchLabels": labels}
     assert manifest["metadata"]["annotations"] == {"team": "shop", REVISION: "1", DESIRED: "3", MOST: "4"}
+
+
+def test_a_replica_set_that_an_earlier_deployment_left_behind_is_waited_for():
+    former, deployment = a_deployment("web", uid="former"), a_deployment("web")
+    left = a_replicaset(new_name(deployment), owner=former)
+
+    assert actions(deployment, left) == [CheckAgain(AGAIN_SECONDS)]
 
 
 def test_a_taken_name_is_a_collision_and_changes_the_hash():

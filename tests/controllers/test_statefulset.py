@@ -3,6 +3,7 @@
 import pytest
 from make import NOW, a_pod, a_statefulset, an_object
 
+from controllers.parts.collision import AGAIN_SECONDS
 from controllers.parts.history import history_of, remembered, short_hash
 from controllers.statefulset.identity import new_pod
 from controllers.statefulset.plan import HASH_LABEL, plan
@@ -61,6 +62,13 @@ def test_a_name_that_is_taken_by_another_version_is_a_collision():
     taken = an_object(ControllerRevision, f"db-{short_hash(sts)}", fields={"data": {}})
 
     assert list(plan(sts, World(sts, taken))) == [SetStatus(sts.with_status(collision_count=1))]
+
+
+def test_what_an_earlier_set_of_that_name_left_behind_is_waited_for():
+    former, sts = a_statefulset("db", uid="former"), a_statefulset("db")
+    taken = a_revision(former, f"db-{short_hash(sts)}")
+
+    assert list(plan(sts, World(sts, taken))) == [CheckAgain(AGAIN_SECONDS)]
 
 
 def test_a_pod_has_a_name_a_host_name_and_labels_of_its_own():
