@@ -44,7 +44,7 @@ class Kin:
         if pod.spec.topology_spread_constraints:
             return pod
         kin = self._of(pod)
-        return pod if kin == pod.kin else PodView(pod.pod, pod.volumes, pod.devices, pod.quota, kin)
+        return pod if kin == pod.kin else pod.replace(kin=kin)
 
     def _of(self, pod: PodView) -> Requirements | None:
         owner = pod.metadata.controller

@@ -64,19 +64,15 @@ async def many_in_pieces(
     include: str = "",
 ) -> list[bytes]:
     """The same, and others get their turn while it is made; a long list of objects stays in several pieces."""
-    if representation.form == "Table":
-        parts = (
-            orjson.dumps(table_rows(cls, some, representation, now, include))[1:-1]
-            for some in some_at_a_time(items, ENCODED_AT_A_TIME)
-        )
-        pieces = [_table(cls, [], metadata, representation)[:-2]]
-    else:
+    if representation.form != "Table":
         return await _listed(_head(cls, metadata, representation), _shown(cls, items, representation))
-    for part in parts:
+    pieces = [_table(cls, [], metadata, representation)[:-2]]
+    for some in some_at_a_time(items, ENCODED_AT_A_TIME):
+        rows = orjson.dumps(table_rows(cls, some, representation, now, include))[1:-1]
         if len(pieces) > 1:
             pieces.append(b",")
             await asyncio.sleep(0)
-        pieces.append(part)
+        pieces.append(rows)
     pieces.append(b"]}")
     return _in_one_if_short(pieces)
 

@@ -45,10 +45,10 @@ class Lookup:
     def view(self, pod: PodView) -> PodView:
         """The pod with what its claims, and its wish for a part of a card, ask for; the same one if it has neither."""
         if pod.gpu_share:
-            return PodView(pod.pod, pod.volumes, self.sharing(pod))
+            return pod.replace(devices=self.sharing(pod))
         if not pod.spec.resource_claims:
             return pod
-        return PodView(pod.pod, pod.volumes, self.needs(pod.pod))
+        return pod.replace(devices=self.needs(pod.pod))
 
     def sharing(self, pod: PodView) -> DeviceNeeds:
         """Where a part of a card is to be had, for a pod that wants one."""

@@ -65,7 +65,7 @@ class ThoughtDevices:
     def view(self, pod: PodView) -> PodView:
         """The pod with what its claims ask for."""
         if why := self._impossible.get(pod.uid):
-            return PodView(pod.pod, pod.volumes, DeviceNeeds(why))
+            return pod.replace(devices=DeviceNeeds(why))
         return self._lookup.view(pod)
 
     def imagine(self, pod: Pod) -> Pod:

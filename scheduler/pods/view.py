@@ -56,6 +56,11 @@ class PodView:
         self.pod, self.volumes, self.devices, self.quota, self.kin = pod, volumes, devices, quota, kin
         self._signed: tuple[tuple[str, ...], bytes] | None = None
 
+    def replace(self, **asked: Any) -> PodView:
+        """The same pod, with other `volumes`, `devices`, `quota` or `kin`; what is not named stays."""
+        known = {"volumes": self.volumes, "devices": self.devices, "quota": self.quota, "kin": self.kin}
+        return PodView(self.pod, **{**known, **asked})
+
     @property
     def key(self) -> str:
         """`namespace/name`."""

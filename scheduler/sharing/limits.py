@@ -40,7 +40,7 @@ class Limits:
         if not self.book.quotas and QUEUE not in pod.metadata.labels:
             return pod
         why = self.book.refusal(pod, self.queue_of(pod))
-        return PodView(pod.pod, pod.volumes, pod.devices, why) if why else pod
+        return pod.replace(quota=why) if why else pod
 
     def lent(self, pod: PodView) -> frozenset[str]:
         """The pods that hold what is the pod's queue's own."""

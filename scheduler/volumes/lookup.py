@@ -54,7 +54,7 @@ class Lookup:
     def view(self, pod: PodView) -> PodView:
         """The pod with what its claims ask for; the same one if it has none."""
         needs = self.needs(pod.pod)
-        return pod if needs == pod.volumes else PodView(pod.pod, needs)
+        return pod if needs == pod.volumes else pod.replace(volumes=needs)
 
     def needs(self, pod: Pod) -> VolumeNeeds:
         """See `VolumeNeeds`."""
