@@ -178,14 +178,21 @@ class SqliteStore:
             raise StoreUnavailable(f"{self._far.path}: {error}") from error
 
     def _publish(self, outcomes: Outcomes) -> None:
-        """Watchers first, then the writers: one who was answered finds every watcher in this process woken."""
+        """Watchers first, then the writers: one who was answered finds every watcher in this process woken.
+
+        Writers are answered a turn later, so that who watches is written to before they go on with what they do.
+        """
         changes = [result for _, result in outcomes if isinstance(result, Change)]
         if changes:
             self._lock.remember(changes[-1].revision)
             self._feed.append(changes)
             self._feed.shrink(changes=FEED_CHANGES, size_bytes=FEED_BYTES)
-        for job, result in outcomes:
-            job.answer(result)
+        asyncio.get_running_loop().call_soon(_answer, outcomes)
+
+
+def _answer(outcomes: Outcomes) -> None:
+    for job, result in outcomes:
+        job.answer(result)
 
 
 def _caught_up(path: Path, lock: FileLock, table: Log) -> Head:

@@ -23,6 +23,9 @@ SWEEP_REVISIONS = 1000
 HISTORY_ROWS = 500
 # Checkpoint once the WAL has 16 MiB: larger than SQLite's 4 MiB, because each checkpoint holds up the writers.
 CHECKPOINT_PAGES = 4000
+# SQLite's format: the header of a WAL, and what stands in it with every page.
+WAL_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
+ZEROS_AT_A_TIME = 1024 * 1024
 
 _SCHEMA = """
     BEGIN IMMEDIATE;
@@ -76,6 +79,7 @@ class Log:
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
+        self.has_room = False
         self._connection = connection
 
     @classmethod
@@ -175,6 +179,25 @@ class Log:
         self._connection.execute("UPDATE compaction SET promised = max(promised, ?), swept = ?", (revision, window[1]))
         return self.head()
 
+    def make_room(self) -> None:
+        """Give the WAL the size it will have anyway, so that a commit writes into a file that does not grow.
+
+        What grows must go through the file system's journal, and waits there for what others write. The zeros are no
+        frames, as those of a WAL that begins anew are none: SQLite reads up to the first that does not follow.
+        """
+        self.has_room = True
+        page: int = self._connection.execute("PRAGMA page_size").fetchone()[0]
+        size = WAL_HEADER_BYTES + CHECKPOINT_PAGES * (page + FRAME_HEADER_BYTES)
+        descriptor = os.open(f"{self.path}-wal", os.O_WRONLY | os.O_APPEND)
+        before = os.fstat(descriptor).st_size
+        try:
+            _append_zeros(descriptor, size - before)
+            os.fdatasync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, before)  # a full disk: what is left of it is for what is written
+        finally:
+            os.close(descriptor)
+
     def jump(self, revision: int) -> Head:
         """Go on from `revision`, which is ahead, as if all before it were compacted: nobody may ask for it again."""
         newest = self.head().newest
@@ -210,6 +233,12 @@ class Log:
             self._connection.executescript(_SCHEMA)
         elif version != SCHEMA_VERSION:
             raise StoreUnavailable(f"{self.path}: schema version {version}, this program knows {SCHEMA_VERSION}")
+
+
+def _append_zeros(descriptor: int, number: int) -> None:
+    zeros = bytes(ZEROS_AT_A_TIME)
+    while number > 0:
+        number -= os.write(descriptor, zeros[:number])
 
 
 def _connect(path: Path) -> sqlite3.Connection:

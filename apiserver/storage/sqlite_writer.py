@@ -4,6 +4,8 @@ While one commit waits for the disk, the next writes queue up; they become one t
 even with a Conflict, before the transaction that was looked at is durable. When the disk refuses, all of the batch are
 refused: a full disk heals by itself when there is space again; any other error, above all one from fsync, leaves the
 state of the file unknown, so the thread stops writing for good and a restart recovers from the file.
+
+In the first quiet moment it makes room in the log, so that later commits find it.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ from apiserver.storage.sqlite_log import Head, Log
 from apiserver.storage.store import Change, Conflict, Entry, StoreError, StoreUnavailable
 
 MAX_BATCH = 256
+QUIET_SECONDS = 1.0
 _HEALING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
 
 Result = Change | Head
@@ -103,13 +106,21 @@ class Writer:
                 return  # the event loop is gone, and with it everybody who waited
 
     def _collect(self) -> list[Job | None]:
-        batch = [self._inbox.get()]
+        batch = [self._first()]
         while len(batch) < MAX_BATCH:
             try:
                 batch.append(self._inbox.get_nowait())
             except Empty:
                 break
         return batch
+
+    def _first(self) -> Job | None:
+        if not self._log.has_room:
+            try:
+                return self._inbox.get(timeout=QUIET_SECONDS)
+            except Empty:
+                self._log.make_room()
+        return self._inbox.get()
 
     def _commit(self, batch: list[Job]) -> Outcomes:
         if self._stopped_because:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apiserver.storage import Change, Compacted, Store, open_store
+from apiserver.storage.sqlite_log import CHECKPOINT_PAGES, Log
 from tests.storage.store_client import take
 from tests.storage.write_storm import REPOSITORY, is_whole
 
@@ -101,6 +103,37 @@ async def test_a_log_cut_anywhere_behind_the_last_acknowledged_write_has_lost_no
         length = chance.randrange(synced[step][0], synced[step + 1][0])
         revision = await reopened(tmp_path, length, chance.randbytes(chance.randrange(5000)))
         assert revision == synced[step][1]
+
+
+async def test_a_log_that_was_given_room_keeps_its_size_and_loses_nothing(tmp_path: Path) -> None:
+    log, wal = Log.writing(tmp_path / "store.db"), tmp_path / "store.db-wal"
+    sizes = set()
+    for step in range(40):
+        if step == 10:
+            log.make_room()
+        with log.transaction():
+            log.append(f"/registry/{step}", b"x" * 997 * step, 0)
+        sizes |= {wal.stat().st_size} if step >= 10 else set()
+    shutil.copy(tmp_path / "store.db", tmp_path / "saved.db")
+    shutil.copy(wal, tmp_path / "saved.wal")
+    log.close()
+
+    assert sizes == {32 + CHECKPOINT_PAGES * 4120}
+    assert await reopened(tmp_path, max(sizes), b"") == 40
+
+
+def test_a_disk_without_so_much_room_keeps_what_it_has(tmp_path: Path) -> None:
+    log, wal = Log.writing(tmp_path / "store.db"), tmp_path / "store.db-wal"
+    before, limits = wal.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (before + 5000, limits[1]))
+    try:
+        log.make_room()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert (log.has_room, wal.stat().st_size) == (True, before)
+    log.close()
 
 
 async def reopened(folder: Path, length: int, garbage: bytes) -> int:
