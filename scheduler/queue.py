@@ -8,16 +8,19 @@
 
 Active pods leave by priority, then, where there is fair share, by user, then in the order they became active. A pod
 that found no node sleeps until a plugin that refused it names a change as hopeful (`retry_when`). Failed attempts make
-the pauses between them longer; with fair share there is none after a change that could help.
+the pauses between them longer. Pauses keep pods that fail from the way of others: when nobody is active, a woken pod
+that has not failed often goes before its pause is over, and with fair share there is no pause after a change that could
+help. The pause of a pod that had a node and could not be bound holds always.
 
 Pure: `now` comes from the caller, in seconds of any clock that only goes forward.
 
-Kubernetes: scheduling queue with activeQ, backoffQ and unschedulablePods; PrioritySort.
+Kubernetes: scheduling queue with activeQ, backoffQ (SchedulerPopFromBackoffQ) and unschedulablePods; PrioritySort.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -33,6 +36,8 @@ from wherry.machinery.resource import Resource
 FIRST_BACKOFF_SECONDS = 1.0
 MOST_BACKOFF_SECONDS = 10.0
 FLUSH_SECONDS = 300.0
+# Who failed more often waits until his pause is over, or thousands that fit nowhere would keep a processor busy.
+MOST_EARLY_ATTEMPTS = 3
 
 # Whom a pod waits for that nobody refused, because there was no node at all.
 NOBODY = ""
@@ -67,7 +72,9 @@ class Queue:
         self._entries: dict[str, _Entry] = {}
         self._tickets = count(1)
         self._active = Turns()
-        self._backing_off: list[tuple[float, int, str]] = []
+        # When their pauses end, soonest first: of pods that go early if nobody is active, and of all others.
+        self._early: list[tuple[float, int, str]] = []
+        self._pausing: list[tuple[float, int, str]] = []
         # When they came, oldest first.
         self._unschedulable: dict[str, float] = {}
         self._waiting_for: dict[str, dict[str, None]] = {}
@@ -107,12 +114,11 @@ class Queue:
     def pop(self, now: float) -> PodView | None:
         """The next pod to try, in flight from here on; None if all wait."""
         self._end_pauses(now)
-        while (turn := self._active.next()) is not None:
-            entry = self._entries.get(turn.uid)
-            if entry is not None and entry.ticket == turn.ticket:
-                entry.state, entry.attempts = State.IN_FLIGHT, entry.attempts + 1
-                return entry.pod
-        return None
+        entry = self._next_active() or self._next_of(self._early, math.inf)
+        if entry is None:
+            return None
+        entry.state, entry.attempts = State.IN_FLIGHT, entry.attempts + 1
+        return entry.pod
 
     def take(self, uid: str) -> PodView | None:
         """A pod that is tried together with another, whatever it waits for: in flight from here on; None: it cannot."""
@@ -138,7 +144,7 @@ class Queue:
         entry = self._landed(pod, now)
         if entry is not None:
             entry.pod = pod
-            self._back_off(entry)
+            self._back_off(entry, self._pausing)
 
     def wake(self, before: Resource | None, after: Resource | None, now: float) -> None:
         """Something changed: whoever it could help is tried again, when its back-off is over."""
@@ -160,23 +166,37 @@ class Queue:
 
     def next_at(self) -> float | None:
         """When a pause ends, if nothing happens before."""
-        pauses = [self._backing_off[0][0]] if self._backing_off else []
+        pauses = [heap[0][0] for heap in (self._early, self._pausing) if heap]
         oldest = next(iter(self._unschedulable.values()), None)
         if oldest is not None:
             pauses.append(oldest + FLUSH_SECONDS)
         return min(pauses, default=None)
 
     def _end_pauses(self, now: float) -> None:
-        while self._backing_off and self._backing_off[0][0] <= now:
-            _, ticket, uid = heapq.heappop(self._backing_off)
-            entry = self._entries.get(uid)
-            if entry is not None and entry.ticket == ticket:
+        for heap in (self._early, self._pausing):
+            while (entry := self._next_of(heap, now)) is not None:
                 self._activate(entry)
         while self._unschedulable:
             uid, since = next(iter(self._unschedulable.items()))
             if since + FLUSH_SECONDS > now:
                 break
             self._wake(self._entries[uid], now)
+
+    def _next_active(self) -> _Entry | None:
+        while (turn := self._active.next()) is not None:
+            entry = self._entries.get(turn.uid)
+            if entry is not None and entry.ticket == turn.ticket:
+                return entry
+        return None
+
+    def _next_of(self, heap: list[tuple[float, int, str]], until: float) -> _Entry | None:
+        """Whose pause ends next, if it does until then."""
+        while heap and heap[0][0] <= until:
+            _, ticket, uid = heapq.heappop(heap)
+            entry = self._entries.get(uid)
+            if entry is not None and entry.ticket == ticket:
+                return entry
+        return None
 
     def _landed(self, pod: PodView, now: float) -> _Entry | None:
         """The entry of a pod that comes back; None if it was removed in the meantime."""
@@ -191,7 +211,7 @@ class Queue:
         self._stop_waiting(entry)
         # A pause would let those go first whose turn it is not.
         if entry.backs_off_until > now and not self._active.are_shared:
-            self._back_off(entry)
+            self._back_off(entry, self._early if entry.attempts <= MOST_EARLY_ATTEMPTS else self._pausing)
         else:
             self._activate(entry)
 
@@ -202,9 +222,9 @@ class Queue:
             self._waiting_for.get(plugin, {}).pop(uid, None)
         entry.rejected_by = frozenset()
 
-    def _back_off(self, entry: _Entry) -> None:
+    def _back_off(self, entry: _Entry, heap: list[tuple[float, int, str]]) -> None:
         entry.state, entry.ticket = State.BACKING_OFF, next(self._tickets)
-        heapq.heappush(self._backing_off, (entry.backs_off_until, entry.ticket, entry.pod.uid))
+        heapq.heappush(heap, (entry.backs_off_until, entry.ticket, entry.pod.uid))
 
     def _activate(self, entry: _Entry) -> None:
         entry.state, entry.ticket = State.ACTIVE, next(self._tickets)

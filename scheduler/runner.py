@@ -72,7 +72,7 @@ class Scheduler:
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, freed, lent)
         self._chooser = Chooser(self.snapshot, profiles, self._preemptor, seed)
         people = (self._reporter, self._preemptor)
-        self._mover = Mover(client, profiles, self.snapshot, self._chooser, people)
+        self._mover = Mover(client, profiles, self.snapshot, self._chooser, people, self._try_again)
         self._gangs = Gangs(client, profiles, self.snapshot, self.queue, (*people, self._mover), self._woken.set)
         self._tables = Tables(self.snapshot, self._chooser, self._devices, self._viewed, self._sharing.limits)
         self._attention = Attention()
@@ -274,6 +274,10 @@ class Scheduler:
 
     def _wake(self, before: Resource | None, after: Resource | None) -> None:
         self.queue.wake(before, after, self._now())
+        self._woken.set()
+
+    def _try_again(self, uid: str) -> None:
+        self.queue.nudge(uid, self._now())
         self._woken.set()
 
     def _wake_all(self) -> None:

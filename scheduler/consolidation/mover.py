@@ -47,6 +47,7 @@ class Mover:
         snapshot: Snapshot,
         chooser: Chooser,
         people: tuple[Reporter, Preemptor],
+        try_again: Callable[[str], None],
     ) -> None:
         self._client, self._snapshot, self._chooser = client, snapshot, chooser
         self._reporter, self._preemptor = people
@@ -55,6 +56,8 @@ class Mover:
         self._waiting: frozenset[str] = frozenset()
         self._not_before: dict[str, float] = {}
         self._looks_again_at = 0.0
+        self._try_again = try_again
+        self._put_off: set[str] = set()
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -72,7 +75,9 @@ class Mover:
         now = asyncio.get_running_loop().time()
         if not most or self._on_the_move or self._tasks is None:
             return False
-        if max(self._looks_again_at, self._not_before.get(pods[0].uid, 0.0)) > now:
+        pause_ends = max(self._looks_again_at, self._not_before.get(pods[0].uid, 0.0))
+        if pause_ends > now:
+            self._put_it_off(pods[0].uid, pause_ends)
             return False
         panel = self._chooser.panel(pods[0])
         found = consolidate(pods, needed, Site(self._snapshot, panel, board(), self._preemptor.known_budgets, most))
@@ -95,6 +100,16 @@ class Mover:
         before, after = change
         if self._on_the_move and before is not None and (after is None or after.is_finished):
             self._on_the_move.discard(before.metadata.uid)
+
+    def _put_it_off(self, uid: str, until: float) -> None:
+        """What woke the pod may be the last change that does: the pod is tried once more when others may move."""
+        if uid not in self._put_off:
+            self._put_off.add(uid)
+            asyncio.get_running_loop().call_at(until, self._look_once_more, uid)
+
+    def _look_once_more(self, uid: str) -> None:
+        self._put_off.discard(uid)
+        self._try_again(uid)
 
     async def _move(self, found: Regrouping) -> None:
         for place in found.places:

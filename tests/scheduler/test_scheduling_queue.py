@@ -73,11 +73,40 @@ def test_pauses_double_from_one_second_to_ten():
     for _ in range(6):
         queue.refused(queue.pop(now), frozenset(["NodePorts"]), now)
         queue.wake(None, NODE, now)
-        assert queue.pop(now) is None
         pauses.append(queue.next_at() - now)
         now = queue.next_at()
 
     assert pauses == [1, 2, 4, 8, 10, 10]
+
+
+def test_a_woken_pod_goes_before_its_pause_is_over_when_nobody_else_could():
+    queue = refused_by("NodePorts", a_view("p"), now=0)
+    queue.wake(None, NODE, now=0.1)
+    queue.add(a_view("new"), now=0.1)
+
+    assert [queue.pop(0.2).key, queue.pop(0.2).key, queue.pop(0.2)] == ["default/new", "default/p", None]
+
+
+def test_a_pod_that_failed_often_waits_until_its_pause_is_over():
+    queue = a_queue(a_view("p"))
+    for _ in range(4):
+        queue.refused(queue.pop(0), frozenset(["NodePorts"]), 0)
+        queue.wake(None, NODE, 0)
+
+    assert (queue.pop(0), queue.next_at(), queue.pop(8).key) == (None, 8, "default/p")
+
+
+def test_of_those_that_pause_the_one_whose_pause_ends_first_goes_first():
+    queue = a_queue(a_view("often"))
+    queue.refused(queue.pop(0), frozenset(["NodePorts"]), 0)
+    queue.wake(None, NODE, 0)
+    queue.refused(queue.pop(0), frozenset(["NodePorts"]), 0)
+    queue.add(a_view("once"), 0)
+    queue.refused(queue.pop(0), frozenset(["NodePorts"]), 0)
+
+    queue.wake(None, NODE, 0)
+
+    assert [queue.pop(0).key, queue.pop(0).key] == ["default/once", "default/often"]
 
 
 def test_a_pod_whose_pause_is_over_is_tried_at_once_when_woken():
@@ -126,6 +155,16 @@ def test_a_failed_binding_is_tried_again_after_a_pause():
     queue.retry_later(queue.pop(0), now=0)
 
     assert (queue.pop(0.9), queue.pop(1.0).key) == (None, "default/p")
+
+
+def test_the_pause_after_a_failed_binding_holds_although_another_pod_is_gone_that_failed_before():
+    queue = a_queue(a_view("gone"), a_view("p"))
+    queue.retry_later(queue.pop(0), now=0)
+    queue.retry_later(queue.pop(0.5), now=0.5)
+
+    queue.remove(a_view("gone").uid)
+
+    assert (queue.pop(1.2), queue.pop(1.5).key) == (None, "default/p")
 
 
 def test_a_removed_pod_never_comes_back():
