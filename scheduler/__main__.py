@@ -14,15 +14,15 @@ from pathlib import Path
 import click
 import uvloop
 
-from scheduler.config import ConfigError, SchedulerConfig, plugins_of, read_config
+from scheduler.config import ConfigError, plugins_of, read_config
 from scheduler.framework import Plugin, PluginFileError, load_plugins
+from scheduler.queue import Pauses
 from scheduler.runner import Scheduler
+from scheduler.settings import LeaderElection, SchedulerConfig
 from wherry.client.http import Client
 from wherry.client.kubeconfig import Connection, KubeconfigError, load_connection
 from wherry.client.leader import Leader, LostLead
 from wherry.client.logs import log_to_stderr
-
-LEASE = "kube-scheduler"
 
 EXAMPLES = """\b
 Examples:
@@ -38,13 +38,17 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--kubeconfig", type=FILE, required=True, help="Where the API server is, and who we are to it.")
-@click.option("--config", type=FILE, help="Profiles: plugins, their weights and settings.")
+@click.option("--kubeconfig", type=FILE, help="Where the API server is, and who we are to it. Wins over --config.")
+@click.option("--config", type=FILE, help="A KubeSchedulerConfiguration: plugins, their weights and settings.")
 @click.option("--scheduler-name", help="Schedule pods whose spec.schedulerName is this, with one default profile.")
 @click.option("--plugins", type=FOLDER, help="A folder of plugins of your own, one per file.")
 @click.option("--leader-elect/--no-leader-elect", default=None, help="Work only while holding the lease (default).")
 def main(
-    kubeconfig: Path, config: Path | None, scheduler_name: str | None, plugins: Path | None, leader_elect: bool | None
+    kubeconfig: Path | None,
+    config: Path | None,
+    scheduler_name: str | None,
+    plugins: Path | None,
+    leader_elect: bool | None,
 ) -> None:
     """Choose a node for every pod that has none."""
     if config and scheduler_name:
@@ -56,25 +60,38 @@ def main(
             settings = settings.model_copy(update={"profiles": (profile,)})
         known = load_plugins(plugins)
         profiles = {profile.scheduler_name: plugins_of(profile, known) for profile in settings.profiles}
-        connection = load_connection(kubeconfig)
+        connection = load_connection(kubeconfig or _named_in(settings))
     except (ConfigError, KubeconfigError, PluginFileError) as error:
         raise click.ClickException(str(error)) from None
     log_to_stderr()
     # What is known of pods and nodes stays: looking through it for garbage all the time costs more than placing pods.
     gc.set_threshold(50_000, 50, 100)
-    elects = settings.leader_election.leader_elect if leader_elect is None else leader_elect
+    election = settings.leader_election
+    if leader_elect is not None:
+        election = election.model_copy(update={"leader_elect": leader_elect})
+    pauses = Pauses(settings.pod_initial_backoff_seconds, settings.pod_max_backoff_seconds)
     try:
-        uvloop.run(serve(connection, profiles, elects=elects))
+        uvloop.run(serve(connection, profiles, election, pauses))
     except LostLead as error:
         # What we know may be old: whoever watches over this process starts it afresh.
         click.echo(str(error), err=True)
         sys.exit(1)
 
 
-async def serve(connection: Connection, profiles: Mapping[str, Sequence[Plugin]], *, elects: bool) -> None:
+def _named_in(settings: SchedulerConfig) -> Path:
+    named = settings.client_connection.kubeconfig
+    if not named:
+        raise click.UsageError("--kubeconfig is needed, or clientConnection.kubeconfig in the file of --config")
+    return Path(named)
+
+
+async def serve(
+    connection: Connection, profiles: Mapping[str, Sequence[Plugin]], election: LeaderElection, pauses: Pauses
+) -> None:
     """Schedule until SIGTERM or SIGINT."""
     async with Client(connection, user_agent="wherry-scheduler") as client:
-        working = asyncio.ensure_future(_lead(client, profiles) if elects else Scheduler(client, profiles).run())
+        work = _lead(client, profiles, election, pauses) if election.leader_elect else None
+        working = asyncio.ensure_future(work or Scheduler(client, profiles, pauses=pauses).run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, working.cancel)
@@ -84,9 +101,17 @@ async def serve(connection: Connection, profiles: Mapping[str, Sequence[Plugin]]
             return
 
 
-async def _lead(client: Client, profiles: Mapping[str, Sequence[Plugin]]) -> None:
-    leader = Leader(client, LEASE, identity=f"{socket.gethostname()}_{os.getpid()}")
-    await leader.lead(Scheduler(client, profiles, may_act=leader.holds).run)
+async def _lead(
+    client: Client, profiles: Mapping[str, Sequence[Plugin]], election: LeaderElection, pauses: Pauses
+) -> None:
+    leader = Leader(
+        client,
+        election.resource_name,
+        identity=f"{socket.gethostname()}_{os.getpid()}",
+        namespace=election.resource_namespace,
+        timing=election.timing,
+    )
+    await leader.lead(Scheduler(client, profiles, may_act=leader.holds, pauses=pauses).run)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The configuration file, in the shape of the part of Kubernetes' KubeSchedulerConfiguration that has a meaning here.
+"""The configuration file, and the plugins that it stands for.
 
     apiVersion: kubescheduler.config.k8s.io/v1
     kind: KubeSchedulerConfiguration
@@ -27,15 +27,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from scheduler.framework import Plugin, load_plugins
+from scheduler.settings import Plugins, PluginSet, ProfileConfig, SchedulerConfig
 
-DEFAULT_SCHEDULER = "default-scheduler"
 ALL = "*"
 # Extension points of our plugins, and how the file calls them.
 POINTS = {
@@ -51,84 +51,6 @@ ALWAYS_ON = frozenset(("PrioritySort", "DefaultBinder", "SchedulingGates"))
 
 class ConfigError(ValueError):
     """The configuration cannot be used; says which field, and what is allowed."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class PluginName(_Part):
-    """A plugin that is turned on or off; the weight is that of its score."""
-
-    name: str
-    weight: int | None = Field(default=None, ge=0, le=100)
-
-
-class PluginSet(_Part):
-    """Differences from the default set."""
-
-    enabled: tuple[PluginName, ...] = ()
-    disabled: tuple[PluginName, ...] = ()
-
-
-class Plugins(_Part):
-    """Differences at all extension points, and at single ones."""
-
-    multi_point: PluginSet = PluginSet()
-    pre_enqueue: PluginSet = PluginSet()
-    queue_sort: PluginSet = PluginSet()
-    pre_filter: PluginSet = PluginSet()
-    filter: PluginSet = PluginSet()
-    post_filter: PluginSet = PluginSet()
-    pre_score: PluginSet = PluginSet()
-    score: PluginSet = PluginSet()
-    reserve: PluginSet = PluginSet()
-    permit: PluginSet = PluginSet()
-    pre_bind: PluginSet = PluginSet()
-    bind: PluginSet = PluginSet()
-    post_bind: PluginSet = PluginSet()
-
-    def check(self, known: Mapping[str, object]) -> None:
-        """Raise ConfigError for a plugin that nobody knows, or that cannot be turned off."""
-        for point in type(self).model_fields:
-            said: PluginSet = getattr(self, point)
-            for entry in (*said.enabled, *said.disabled):
-                if entry.name not in known and entry.name not in (ALL, *ALWAYS_ON):
-                    raise ConfigError(f"no plugin {entry.name!r}; there are {', '.join(known)}")
-            if always := [entry.name for entry in said.disabled if entry.name in ALWAYS_ON]:
-                raise ConfigError(
-                    f"plugins.{to_camel(point)}: {always[0]} is part of the scheduler and cannot be disabled"
-                )
-
-
-class PluginConfig(_Part):
-    """Settings of one plugin."""
-
-    name: str
-    args: dict[str, Any] = {}
-
-
-class ProfileConfig(_Part):
-    """One scheduler name, and how its pods are scheduled."""
-
-    scheduler_name: str = DEFAULT_SCHEDULER
-    plugins: Plugins = Plugins()
-    plugin_config: tuple[PluginConfig, ...] = ()
-
-
-class LeaderElection(_Part):
-    """Whether several schedulers may run of which one works."""
-
-    leader_elect: bool = True
-
-
-class SchedulerConfig(_Part):
-    """The whole file."""
-
-    api_version: Literal["kubescheduler.config.k8s.io/v1"] = "kubescheduler.config.k8s.io/v1"
-    kind: Literal["KubeSchedulerConfiguration"] = "KubeSchedulerConfiguration"
-    leader_election: LeaderElection = LeaderElection()
-    profiles: tuple[ProfileConfig, ...] = Field(default=(ProfileConfig(),), min_length=1)
 
 
 def read_config(path: Path) -> SchedulerConfig:
@@ -160,7 +82,7 @@ def plugins_of(profile: ProfileConfig, known: Mapping[str, type[Plugin]]) -> lis
     """The profile's plugins with their settings and weights, in the order of `known`; raises `ConfigError`."""
     args = {entry.name: entry.args for entry in profile.plugin_config}
     try:
-        profile.plugins.check(known)
+        _check(profile.plugins, known)
     except ConfigError as error:
         raise ConfigError(f"profile {profile.scheduler_name}: {error}") from None
     for name in args:
@@ -168,6 +90,17 @@ def plugins_of(profile: ProfileConfig, known: Mapping[str, type[Plugin]]) -> lis
             raise ConfigError(f"profile {profile.scheduler_name}: no plugin {name!r}; there are {', '.join(known)}")
     made = (_plugin(plugin, args.get(name, {}), profile.plugins) for name, plugin in known.items())
     return [plugin for plugin in made if not plugin.switched_off.issuperset(plugin.points())]
+
+
+def _check(plugins: Plugins, known: Mapping[str, object]) -> None:
+    """Raise ConfigError for a plugin that nobody knows, or that cannot be turned off."""
+    for point in type(plugins).model_fields:
+        said: PluginSet = getattr(plugins, point)
+        for entry in (*said.enabled, *said.disabled):
+            if entry.name not in known and entry.name not in (ALL, *ALWAYS_ON):
+                raise ConfigError(f"no plugin {entry.name!r}; there are {', '.join(known)}")
+        if always := [entry.name for entry in said.disabled if entry.name in ALWAYS_ON]:
+            raise ConfigError(f"plugins.{to_camel(point)}: {always[0]} is part of the scheduler and cannot be disabled")
 
 
 def _plugin(plugin: type[Plugin], args: Mapping[str, Any], plugins: Plugins) -> Plugin:
@@ -180,7 +113,7 @@ def _plugin(plugin: type[Plugin], args: Mapping[str, Any], plugins: Plugins) -> 
     made.switched_off = frozenset(point for point in plugin.points() if not _is_on(plugin.name, point, plugins))
     for at in (plugins.multi_point, plugins.score):
         for entry in at.enabled:
-            if entry.name == plugin.name and entry.weight is not None:
+            if entry.name == plugin.name and entry.weight:
                 made.weight = entry.weight
     return made
 

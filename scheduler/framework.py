@@ -43,6 +43,7 @@ class Verdict(NamedTuple):
     A refusal for want of something adds the numbers: how much is `wanted`, and how much each node has `free`. One
     that is about the pod, whatever the node, says so: then no nodes are counted, as after Kubernetes' PreFilter. Where
     evicting others from the node could lift a refusal, it `may_yield`; Kubernetes calls all others unresolvable.
+    A `detail` is only for who asks about single nodes: events and conditions count them by reason.
     """
 
     mask: Mask
@@ -51,6 +52,7 @@ class Verdict(NamedTuple):
     free: IntArray | None = None
     is_about_pod: bool = False
     may_yield: Mask | bool = False
+    detail: str = ""
 
 
 class PluginArgs(BaseModel):

@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import count
+from typing import NamedTuple
 
 from scheduler.pods import PodView
 from scheduler.sharing.turns import Standing, Turn, Turns
@@ -33,14 +34,22 @@ from wherry.api.core.node import Node
 from wherry.api.sharing.user import user_of
 from wherry.machinery.resource import Resource
 
-FIRST_BACKOFF_SECONDS = 1.0
-MOST_BACKOFF_SECONDS = 10.0
 FLUSH_SECONDS = 300.0
 # Who failed more often waits until his pause is over, or thousands that fit nowhere would keep a processor busy.
 MOST_EARLY_ATTEMPTS = 3
 
 # Whom a pod waits for that nobody refused, because there was no node at all.
 NOBODY = ""
+
+
+class Pauses(NamedTuple):
+    """How long a pod waits after its first failed attempt, and after many, in seconds."""
+
+    first: float = 1.0
+    most: float = 10.0
+
+
+DEFAULT_PAUSES = Pauses()
 
 
 class State(Enum):
@@ -67,7 +76,8 @@ class _Entry:
 class Queue:
     """See the module. `triggers` says for each plugin by name which changes could help the pods it refused."""
 
-    def __init__(self, triggers: Mapping[str, Sequence[Trigger]]) -> None:
+    def __init__(self, triggers: Mapping[str, Sequence[Trigger]], pauses: Pauses = DEFAULT_PAUSES) -> None:
+        self._pauses = pauses
         self._triggers: dict[str, Sequence[Trigger]] = {NOBODY: (Added(Node),), **triggers}
         self._entries: dict[str, _Entry] = {}
         self._tickets = count(1)
@@ -203,8 +213,8 @@ class Queue:
         entry = self._entries.get(pod.uid)
         if entry is None or entry.state is not State.IN_FLIGHT:
             return None
-        doubled = FIRST_BACKOFF_SECONDS * 2.0 ** min(entry.attempts - 1, 10)
-        entry.backs_off_until = now + min(doubled, MOST_BACKOFF_SECONDS)
+        doubled = self._pauses.first * 2.0 ** min(entry.attempts - 1, 10)
+        entry.backs_off_until = now + min(doubled, self._pauses.most)
         return entry
 
     def _wake(self, entry: _Entry, now: float) -> None:

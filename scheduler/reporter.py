@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 import structlog
@@ -36,22 +36,27 @@ PATIENCE_SECONDS, MOST_PATIENT = 3.0, 10_000
 class Reporter:
     """Runs until cancelled. Of several messages about one pod that wait to be written only the last is.
 
-    `others` returns when there is nothing more urgent to write.
+    `others` returns when there is nothing more urgent to write. An event comes from the scheduler, of those with these
+    `names`, whose pod it is about, or for whose pod it happened.
     """
 
     def __init__(
-        self, client: Client, component: str, may_act: Callable[[], bool], others: Callable[[], Awaitable[None]]
+        self,
+        client: Client,
+        names: Iterable[str],
+        may_act: Callable[[], bool],
+        others: Callable[[], Awaitable[None]],
     ) -> None:
         self._client, self.may_act, self._others = client, may_act, others
-        self._recorder = EventRecorder(client, component)
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._recorders = {name: EventRecorder(client, name) for name in names}
+        self._events: asyncio.Queue[tuple[str, Event]] = asyncio.Queue()
         self._records: dict[str, Record] = {}
         self._latest: dict[str, tuple[Pod, News]] = {}
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
 
     def found_no_node(self, pod: Pod, message: str, nominated: str | None = None) -> None:
         """Tell that a pod could not be scheduled, and, unless that stays as it is, which node it is nominated for."""
-        self._events.put_nowait(Event(pod, "FailedScheduling", message, "Warning", "Scheduling"))
+        self._put(pod, Event(pod, "FailedScheduling", message, "Warning", "Scheduling"))
         self._write_soon(pod, News(message, nominated))
 
     def nominated(self, pod: Pod, node: str) -> None:
@@ -63,12 +68,12 @@ class Reporter:
         message = f"Preempted by pod {preemptor.uid} on node {node}"
         if victim.spec.priority >= preemptor.spec.priority:
             message += f": {preemptor.key} takes back what is its queue's own"
-        self._events.put_nowait(Event(victim.pod, "Preempted", message, action="Preempting"))
+        self._put(preemptor.pod, Event(victim.pod, "Preempted", message, action="Preempting"))
 
     def moved(self, pod: PodView, other: PodView, node: str) -> None:
         """Tell that a pod leaves a node for another that fits nowhere else."""
         message = f"Evicted from node {node} to make room for pod {other.key}; other nodes have room for this one"
-        self._events.put_nowait(Event(pod.pod, "Consolidated", message, action="Evicting"))
+        self._put(other.pod, Event(pod.pod, "Consolidated", message, action="Evicting"))
 
     def chosen(self, pod: PodView, record: Record) -> None:
         """Keep why a node was chosen, to be told with the binding."""
@@ -80,11 +85,14 @@ class Reporter:
         record = self._records.pop(pod.metadata.uid, None)
         annotations = {DECISION: msgspec.json.encode(record).decode()} if record else {}
         message = f"Successfully assigned {pod.key} to {node}"
-        self._events.put_nowait(Event(pod, "Scheduled", message, action="Binding", annotations=annotations))
+        self._put(pod, Event(pod, "Scheduled", message, action="Binding", annotations=annotations))
 
     def forget(self, uid: str) -> None:
         """A pod is gone, or will be planned anew."""
         self._records.pop(uid, None)
+
+    def _put(self, whose: Pod, event: Event) -> None:
+        self._events.put_nowait((whose.spec.scheduler_name, event))
 
     def _write_soon(self, pod: Pod, news: News) -> None:
         uid = pod.metadata.uid
@@ -98,18 +106,20 @@ class Reporter:
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._work(), name="reporter")
-            for _ in range(EVENT_WRITERS):
-                group.create_task(self._recorder.run(), name="events")
+            for recorder in self._recorders.values():
+                for _ in range(EVENT_WRITERS):
+                    group.create_task(recorder.run(), name="events")
             group.create_task(self._tell(), name="events")
 
     async def _tell(self) -> None:
         while True:
             first = await self._events.get()
             await self._let_others_pass()
-            self._recorder.tell(first)
-            for _ in range(min(self._events.qsize(), EVENTS_AT_A_TIME - 1)):
-                self._recorder.tell(self._events.get_nowait())
-            await self._recorder.flushed()
+            some = [first, *(self._events.get_nowait() for _ in range(min(self._events.qsize(), EVENTS_AT_A_TIME - 1)))]
+            for name, event in some:
+                self._recorders[name].tell(event)
+            for name in dict.fromkeys(name for name, _ in some):
+                await self._recorders[name].flushed()
 
     async def _let_others_pass(self) -> None:
         if self._events.qsize() < MOST_PATIENT:

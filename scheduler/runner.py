@@ -29,12 +29,12 @@ from scheduler.gangs.tables import Tables
 from scheduler.kin import KINDS, Kin
 from scheduler.pods import PodView
 from scheduler.preemption.preemptor import Preemptor
-from scheduler.queue import Queue
+from scheduler.queue import DEFAULT_PAUSES, Pauses, Queue
 from scheduler.reporter import Reporter
 from scheduler.sharing.room import Sharing
 from scheduler.snapshot import Snapshot
 from scheduler.triggers import Trigger
-from scheduler.volumes.binder import VolumeBinder
+from scheduler.volumes.binder import VolumeBinder, bind_seconds
 from wherry.api.core.namespace import Namespace
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
@@ -54,10 +54,15 @@ class Scheduler:
     """See the module. `profiles` are plugins by scheduler name; pods that name another are not ours. Runs once."""
 
     def __init__(
-        self, client: Client, profiles: Mapping[str, Sequence[Plugin]], *, may_act: Callable[[], bool] = lambda: True
+        self,
+        client: Client,
+        profiles: Mapping[str, Sequence[Plugin]],
+        *,
+        may_act: Callable[[], bool] = lambda: True,
+        pauses: Pauses = DEFAULT_PAUSES,
     ) -> None:
         self.snapshot = Snapshot()
-        self.queue = Queue(_triggers(profiles))
+        self.queue = Queue(_triggers(profiles), pauses)
         self.pods, self.nodes = Informer(client, Pod), Informer(client, Node)
         self.namespaces = Informer(client, Namespace)
         self._may_act = may_act
@@ -66,8 +71,8 @@ class Scheduler:
         self._devices = Devices(client, self.snapshot, self.nodes, self._bound)
         self._binder = Binder(client, self._bound, may_act, self._devices.record)
         self._sharing = Sharing(client, self.pods, self.namespaces, self._devices.lookup.cards_of, self.queue)
-        self._volumes = VolumeBinder(client, self.snapshot, self._binder.bind, self._bound)
-        self._reporter = Reporter(client, next(iter(profiles)), may_act, self._binder.rested)
+        self._volumes = VolumeBinder(client, self.snapshot, self._binder.bind, self._bound, bind_seconds(profiles))
+        self._reporter = Reporter(client, profiles, may_act, self._binder.rested)
         freed, lent = lambda pod: self._wake(pod.pod, None), self._sharing.limits.lent
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, freed, lent)
         self._chooser = Chooser(self.snapshot, profiles, self._preemptor, seed)

@@ -148,7 +148,14 @@ class Columns:
 
     def claims_missing(self, claims: Sequence[str]) -> IntArray:
         """How many of these claims no pod of the node uses."""
-        return self._table.claims.missing(claims, self._names_here())
+        names, used_by_more = self._names_here(), set[str]()
+        if self._pod is not None and self._copies is not None:
+            used_by_more.update(self._pod.claims)
+        missing = self._table.claims.missing([claim for claim in claims if claim not in used_by_more], names)
+        if used_by_more and self._copies is not None:
+            theirs = self._table.claims.missing([claim for claim in claims if claim in used_by_more], names)
+            missing += theirs * (self._copies == 0)
+        return missing
 
     def volume_room(self, driver: str) -> IntArray:
         """How many volumes more of a driver the node can have."""

@@ -28,6 +28,7 @@ class Refusal:
     free: IntArray | None = None
     is_about_pod: bool = False
     may_yield: Mask | None = None
+    detail: str = ""
 
     @property
     def resource(self) -> str:

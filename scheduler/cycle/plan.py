@@ -47,12 +47,12 @@ def plan(pod: PodView, nodes: Columns, plugins: Sequence[Plugin], seed: int = 0)
 class _Refused:
     """Where one plugin refuses for one reason, row by row."""
 
-    __slots__ = ("free", "is_about_pod", "may_yield", "rows", "wanted")
+    __slots__ = ("detail", "free", "is_about_pod", "may_yield", "rows", "wanted")
 
     def __init__(self, size: int, verdict: Verdict) -> None:
         self.rows: Mask = np.zeros(size, dtype=np.bool_)
         self.may_yield: Mask = np.zeros(size, dtype=np.bool_)
-        self.wanted, self.is_about_pod = verdict.wanted, verdict.is_about_pod
+        self.wanted, self.is_about_pod, self.detail = verdict.wanted, verdict.is_about_pod, verdict.detail
         self.free: IntArray | None = None if verdict.free is None else np.zeros(size, dtype=np.int64)
 
     def note(self, rows: Rows, verdict: Verdict) -> None:
@@ -64,7 +64,8 @@ class _Refused:
     def told(self, plugin: str, reason: str) -> Refusal:
         """The same as a value."""
         free = None if self.free is None else self.free.copy()
-        return Refusal(plugin, reason, self.rows.copy(), self.wanted, free, self.is_about_pod, self.may_yield.copy())
+        yields = self.may_yield.copy()
+        return Refusal(plugin, reason, self.rows.copy(), self.wanted, free, self.is_about_pod, yields, self.detail)
 
 
 class Answer:
@@ -79,7 +80,7 @@ class Answer:
         self._plain: FloatArray = np.zeros(size)
         self._compared: FloatArray = np.zeros(size)
         self._totals: FloatArray = np.full(size, IMPOSSIBLE)
-        self._refused: dict[tuple[str, str], _Refused] = {}
+        self._refused: dict[tuple[str, str, str], _Refused] = {}
         self._lookahead: Lookahead | None = None
         # Rows whose values came from the lookahead, which keeps no reasons: they are asked before reasons are given.
         self._unexplained: set[int] = set()
@@ -169,7 +170,7 @@ class Answer:
             return replace(self._decision, pod=pod.key)
         choice = self.best()
         refusals = (
-            refused.told(plugin, reason) for (plugin, reason), refused in self._refused.items() if refused.rows.any()
+            refused.told(plugin, reason) for (plugin, reason, _), refused in self._refused.items() if refused.rows.any()
         )
         # A reason may turn up only when a row changes; the message goes by the order of the filters.
         position = {plugin.name: index for index, plugin in enumerate(self._panel.filters)}
@@ -194,7 +195,7 @@ class Answer:
         for refused in self._refused.values():
             refused.rows[rows] = False
         for plugin, verdict in look.verdicts:
-            key = (plugin, verdict.reason)
+            key = (plugin, verdict.reason, verdict.detail)
             if key not in self._refused:
                 if verdict.mask.all():
                     continue

@@ -126,7 +126,8 @@ def _sum_of_scores(decision: Decision, row: int) -> str:
 
 
 def _reason(refusal: Refusal, row: int) -> str:
-    reason = f"{refusal.plugin}: {refusal.reason}"
+    detail = f" {{{refusal.detail}}}" if refusal.detail else ""
+    reason = f"{refusal.plugin}: {refusal.reason}{detail}"
     if refusal.free is None:
         return reason
     wanted = amount_text(refusal.resource, refusal.wanted)

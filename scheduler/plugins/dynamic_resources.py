@@ -8,8 +8,9 @@ import numpy as np
 
 from scheduler.columns import Columns
 from scheduler.columns.node_selectors import matching_any
-from scheduler.framework import Plugin, Verdict
+from scheduler.framework import Plugin, PluginArgs, Verdict
 from scheduler.pods import PodView
+from scheduler.settings import Duration
 from scheduler.triggers import Added, Changed, Deleted
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
@@ -19,6 +20,13 @@ from wherry.api.resource.resource_slice import ResourceSlice
 
 ELSEWHERE = "resourceclaim not available on the node"
 NONE_LEFT = "cannot allocate all claims"
+
+
+class DynamicResourcesArgs(PluginArgs):
+    """How long devices are sought, and waited for. A search is bounded by its choices here, whatever this says."""
+
+    filter_timeout: Duration = 10.0
+    binding_timeout: Duration = 600.0
 
 
 class DynamicResources(Plugin):
@@ -34,6 +42,7 @@ class DynamicResources(Plugin):
         Changed(ResourceSlice, "spec"),
         *(Deleted(kind) for kind in (Pod, ResourceClaim)),
     )
+    Args = DynamicResourcesArgs
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
         needs = pod.devices

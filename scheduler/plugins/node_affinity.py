@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import msgspec
 import numpy as np
+from pydantic import ConfigDict, field_validator
 
 from scheduler.columns import Columns, FloatArray
 from scheduler.columns.node_selectors import is_empty, matching, matching_any
-from scheduler.framework import Plugin, Verdict, normalize_to_highest
+from scheduler.framework import Plugin, PluginArgs, Verdict, normalize_to_highest
 from scheduler.pods import PodView
 from scheduler.triggers import Added, Changed
 from wherry.api.core.node import Node
 from wherry.api.core.pod.spec import NodeAffinity as Wishes
 
 REASON = "node(s) didn't match Pod's node affinity/selector"
+ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
+
+
+class NodeAffinityArgs(PluginArgs):
+    """What all pods of the profile ask for, besides what they say themselves."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    added_affinity: Wishes = Wishes()
+
+    @field_validator("added_affinity", mode="before")
+    @classmethod
+    def _is_affinity(cls, value: Any) -> Wishes:
+        try:
+            return value if isinstance(value, Wishes) else Wishes.read(value)
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from error
 
 
 class NodeAffinity(Plugin):
@@ -24,8 +43,12 @@ class NodeAffinity(Plugin):
     weight = 2
     reads = ("spec.node_selector", "spec.affinity.node_affinity")
     retry_when = (Added(Node), Changed(Node, "metadata.labels"))
+    Args = NodeAffinityArgs
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
+        enforced = self.args.added_affinity.required_during_scheduling_ignored_during_execution
+        if enforced is not None:
+            yield Verdict(matching_any(enforced, nodes), ENFORCED)
         for key, value in pod.spec.node_selector.items():
             yield Verdict(nodes.label(key).is_in([value]), REASON)
         required = _wishes(pod).required_during_scheduling_ignored_during_execution
@@ -33,7 +56,11 @@ class NodeAffinity(Plugin):
             yield Verdict(matching_any(required, nodes), REASON)
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray | None:
-        preferred = _wishes(pod).preferred_during_scheduling_ignored_during_execution
+        preferred = [
+            term
+            for wishes in (self.args.added_affinity, _wishes(pod))
+            for term in wishes.preferred_during_scheduling_ignored_during_execution
+        ]
         if not preferred:
             return None
         score = np.zeros(len(nodes))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from scheduler.columns import Columns, FloatArray
 from scheduler.framework import HIGHEST_SCORE, Plugin, PluginArgs, Verdict
@@ -16,9 +18,17 @@ from wherry.api.core.pod import Pod
 
 
 class NodeResourcesFitArgs(PluginArgs):
-    """How to score the nodes that fit."""
+    """How to score the nodes that fit, and which extended resources, by name or domain, somebody else accounts for."""
 
     scoring_strategy: ScoringStrategy = ScoringStrategy()
+    ignored_resources: tuple[str, ...] = ()
+    ignored_resource_groups: tuple[Annotated[str, Field(pattern="^[^/]+$")], ...] = ()
+
+    def ignores(self, resource: str) -> bool:
+        """Whether it does not matter how much of it a node has left."""
+        domain, slash, _ = resource.partition("/")
+        is_ignored = resource in self.ignored_resources or domain in self.ignored_resource_groups
+        return bool(slash) and domain != "kubernetes.io" and is_ignored
 
 
 class NodeResourcesFit(Plugin):
@@ -34,6 +44,8 @@ class NodeResourcesFit(Plugin):
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
         for resource, wanted in pod.requests.items():
+            if self.args.ignores(resource):
+                continue
             free = nodes.free(resource)
             reason = "Too many pods" if resource == "pods" else f"Insufficient {resource}"
             could_ever = nodes.allocatable(resource) >= wanted

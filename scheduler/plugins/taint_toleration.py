@@ -13,6 +13,9 @@ from scheduler.pods import PodView
 from scheduler.triggers import Added, Changed
 from wherry.api.core.node import Node
 
+# Which taint it is, Kubernetes does not tell users since 1.35: only `wherry why` does.
+REASON = "node(s) had untolerated taint(s)"
+
 
 class TaintToleration(Plugin):
     """Keep pods off nodes with a hard taint they do not tolerate; prefer nodes with fewer soft ones."""
@@ -28,9 +31,9 @@ class TaintToleration(Plugin):
         for on_node, number in taints.distinct():
             taint = next(untolerated(pod.spec.tolerations, on_node, ("NoSchedule", "NoExecute")), None)
             if taint:
-                refusals.setdefault(f"node(s) had untolerated taint {{{taint[0]}: {taint[1]}}}", []).append(number)
-        for reason, numbers in refusals.items():
-            yield Verdict(~taints.has_id(numbers), reason)
+                refusals.setdefault(f"{taint[0]}: {taint[1]}", []).append(number)
+        for taint_text, numbers in refusals.items():
+            yield Verdict(~taints.has_id(numbers), REASON, detail=taint_text)
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray:
         taints = nodes.taints

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from scheduler.pods.devices import NO_DEVICES, DeviceNeeds
+from scheduler.pods.disks import disks_of
 from scheduler.pods.remembered import remembered
 from scheduler.pods.requests import Amounts, pod_estimates, pod_requests, pod_share
 from scheduler.pods.spreading import Constraint, constraints_of
@@ -109,8 +110,9 @@ class PodView:
 
     @remembered
     def claims(self) -> tuple[str, ...]:
-        """The keys of the claims that its volumes are on."""
-        return tuple(f"{self.metadata.namespace}/{name}" for name in self.pod.claim_names)
+        """The keys of the claims that its volumes are on, and how it uses the disks that it names itself."""
+        own = (f"{self.metadata.namespace}/{name}" for name in self.pod.claim_names)
+        return (*own, *(disk.use for disk in disks_of(self.pod)))
 
     @remembered
     def gpu_placement(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from scheduler.pods.disks import Disk
 from wherry.api.core.pod.spec import NodeSelector
 
 
@@ -38,7 +39,8 @@ class VolumeNeeds(NamedTuple):
     """All claims of a pod. `problem`: why it can go nowhere for now; `reachable`: from where bound volumes are.
 
     `zones`: labels that its node must have, with one of these values; `exclusive`: claims that no other pod may use;
-    `limited`: drivers of which some node takes only so many volumes, with the claims that are of them.
+    `limited`: drivers of which some node takes only so many volumes, with the claims that are of them; `disks`: those
+    that the pod names itself.
     """
 
     problem: str = ""
@@ -47,6 +49,7 @@ class VolumeNeeds(NamedTuple):
     zones: tuple[tuple[str, tuple[str, ...]], ...] = ()
     exclusive: tuple[str, ...] = ()
     limited: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    disks: tuple[Disk, ...] = ()
 
 
 NO_VOLUMES = VolumeNeeds()

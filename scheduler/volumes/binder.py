@@ -11,12 +11,14 @@ Kubernetes: the VolumeBinding plugin's Reserve and PreBind, with its ten minutes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from scheduler.binder import Bound
+from scheduler.framework import Plugin
+from scheduler.plugins.volumes.binding import VolumeBinding, VolumeBindingArgs
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 from scheduler.volumes.attachments import Attachments
@@ -34,17 +36,38 @@ from wherry.machinery.errors import ApiError
 
 log = structlog.get_logger()
 
-BIND_SECONDS = 600.0
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 
 BindPod = Callable[[PodView, str], Awaitable[None]]
 
 
-class VolumeBinder:
-    """See the module. `bind_pod` goes on with a pod whose claims are bound; `report` hears of those that cannot be."""
+def bind_seconds(profiles: Mapping[str, Sequence[Plugin]]) -> dict[str, float]:
+    """How long a pod waits for its volumes, by scheduler name; where no plugin says, what Kubernetes says."""
+    seconds = VolumeBindingArgs().bind_timeout_seconds
+    said = {
+        name: plugin.args.bind_timeout_seconds
+        for name, plugins in profiles.items()
+        for plugin in plugins
+        if isinstance(plugin, VolumeBinding)
+    }
+    return {name: said.get(name, seconds) for name in profiles}
 
-    def __init__(self, client: Client, snapshot: Snapshot, bind_pod: BindPod, report: Callable[[Bound], None]) -> None:
-        self._client, self._bind_pod, self._report = client, bind_pod, report
+
+class VolumeBinder:
+    """See the module. `bind_pod` goes on with a pod whose claims are bound; `report` hears of those that cannot be.
+
+    After so many `seconds`, by the pod's scheduler name, one that waits for its volumes is tried again.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        snapshot: Snapshot,
+        bind_pod: BindPod,
+        report: Callable[[Bound], None],
+        seconds: Mapping[str, float],
+    ) -> None:
+        self._client, self._bind_pod, self._report, self._seconds = client, bind_pod, report, seconds
         self.claims = Informer(client, PersistentVolumeClaim)
         self.volumes = Informer(client, PersistentVolume)
         self.classes = Informer(client, StorageClass)
@@ -80,7 +103,7 @@ class VolumeBinder:
 
     async def _keep(self, pod: PodView, node: str, promises: list[Promise]) -> None:
         try:
-            async with asyncio.timeout(BIND_SECONDS):
+            async with asyncio.timeout(self._seconds[pod.spec.scheduler_name]):
                 for promise in promises:
                     await self._write(promise)
                 await self._until_bound(promises)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from scheduler.pods import PodView
+from scheduler.pods.disks import disks_of
 from scheduler.pods.volumes import ZONE_KEYS, Candidate, Unbound, VolumeNeeds
 from scheduler.volumes.drivers import driver_of
 from wherry.api.core.node import Node
@@ -80,7 +81,8 @@ class Lookup:
                 unbound.append(asked)
             else:
                 return VolumeNeeds(IMMEDIATE)
-        return VolumeNeeds("", tuple(reachable), tuple(unbound), tuple(zones), tuple(exclusive), self._of_limited(pod))
+        limited, disks = self._of_limited(pod), disks_of(pod)
+        return VolumeNeeds("", tuple(reachable), tuple(unbound), tuple(zones), tuple(exclusive), limited, disks)
 
     def _of_limited(self, pod: Pod) -> tuple[tuple[str, tuple[str, ...]], ...]:
         found: dict[str, dict[str, None]] = {}

@@ -2,11 +2,14 @@
 
 import pytest
 from click.testing import CliRunner
+from scheduling import a_node, a_view, snapshot_of
 
 from scheduler.__main__ import main
 from scheduler.config import ConfigError, plugins_of, read_config
 from scheduler.cycle.panel import Panel
+from scheduler.cycle.plan import plan
 from scheduler.framework import load_plugins
+from wherry.client.leader import Timing
 
 HEAD = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
 
@@ -103,7 +106,7 @@ profiles:
     ("text", "problem"),
     [
         ("profile: []", "profile: Extra inputs are not permitted"),
-        ("profiles: []", "profiles: Tuple should have at least 1 item"),
+        ("profiles: []", "profiles: at least one is needed"),
         ("profiles: [{}, {}]", "a schedulerName stands twice"),
         (
             "profiles: [{plugins: {multiPoint: {enabled: [{name: Nope}]}}}]",
@@ -126,6 +129,21 @@ profiles:
             "profile default-scheduler: plugins.bind: DefaultBinder is part of the scheduler and cannot be disabled",
         ),
         (":\n - ][", "not YAML"),
+        ("healthzBindAddress: 0.0.0.0:10251", "healthzBindAddress: Extra inputs are not permitted"),
+        ("extenders: [{urlPrefix: http://a}]", "extenders are not served"),
+        ("leaderElection: {leaseDuration: 15}", "leaderElection.leaseDuration: Value error, a Go duration is expected"),
+        ("leaderElection: {leaseDuration: 9s}", "leaseDuration must be greater than renewDeadline"),
+        ("podMaxBackoffSeconds: 1\npodInitialBackoffSeconds: 2", "podMaxBackoffSeconds must be greater than or equal"),
+        ("percentageOfNodesToScore: 101", "percentageOfNodesToScore: Input should be less than or equal to 100"),
+        (
+            "profiles: [{pluginConfig: [{name: NodeAffinity, args: {addedAffinity: {requiredDuring"
+            "SchedulingIgnoredDuringExecution: 1}}}]}]",
+            "pluginConfig NodeAffinity: addedAffinity: Value error, Expected `object",
+        ),
+        (
+            "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {ignoredResourceGroups: [a/b]}}]}]",
+            "ignoredResourceGroups.0: String should match pattern",
+        ),
     ],
 )
 def test_mistakes_are_named(tmp_path, text, problem):
@@ -133,6 +151,58 @@ def test_mistakes_are_named(tmp_path, text, problem):
         only_plugins(tmp_path, text)
 
     assert problem in str(raised.value)
+
+
+def test_a_file_that_was_written_for_kube_scheduler_is_read_whole(tmp_path):
+    text = """
+parallelism: 8
+enableProfiling: true
+enableContentionProfiling: false
+delayCacheUntilActive: true
+percentageOfNodesToScore: 50
+podInitialBackoffSeconds: 3
+podMaxBackoffSeconds: 20
+clientConnection: {kubeconfig: /etc/kubernetes/scheduler.conf, qps: 50, burst: 100, contentType: "application/json"}
+leaderElection: {leaderElect: true, leaseDuration: 30s, renewDeadline: 20s, retryPeriod: 1.5s, resourceLock: leases,
+  resourceName: mine, resourceNamespace: team}
+extenders: []
+profiles:
+- percentageOfNodesToScore: 70
+  plugins: {score: {enabled: [{name: ImageLocality, weight: 0}, {name: NodeAffinity, weight: 1000}]}}
+  pluginConfig:
+  - {name: VolumeBinding, args: {bindTimeoutSeconds: 30}}
+  - {name: DynamicResources, args: {filterTimeout: 10s}}
+"""
+    config, plugins = configured(tmp_path, text), {plugin.name: plugin for plugin in only_plugins(tmp_path, text)}
+
+    election = config.leader_election
+    assert (election.timing, election.resource_name) == (Timing(30, 20.0, 1.5), "mine")
+    assert (config.pod_initial_backoff_seconds, config.pod_max_backoff_seconds) == (3, 20)
+    assert config.client_connection.kubeconfig == "/etc/kubernetes/scheduler.conf"
+    assert (plugins["ImageLocality"].weight, plugins["NodeAffinity"].weight) == (1, 1000)
+    assert plugins["VolumeBinding"].args.bind_timeout_seconds == 30
+
+
+def test_a_profile_asks_for_more_than_its_pods_and_for_less(tmp_path):
+    text = """
+profiles:
+- pluginConfig:
+  - name: NodeAffinity
+    args:
+      addedAffinity:
+        requiredDuringSchedulingIgnoredDuringExecution:
+          nodeSelectorTerms: [{matchExpressions: [{key: team, operator: In, values: [x]}]}]
+  - name: NodeResourcesFit
+    args: {ignoredResources: [example.com/a], ignoredResourceGroups: [far.io]}
+"""
+    nodes = snapshot_of(a_node("ours", labels={"team": "x"}), a_node("theirs")).columns
+    wants = dict.fromkeys(("example.com/a", "far.io/b"), "1")
+
+    decision = plan(a_view("p", requests=wants), nodes, only_plugins(tmp_path, text))
+
+    assert decision.winner == "ours"
+    (refusal,) = decision.refusals
+    assert refusal.reason == "node(s) didn't match scheduler-enforced node affinity"
 
 
 def test_every_extension_point_of_kubernetes_may_be_named(tmp_path):

@@ -295,3 +295,19 @@ async def test_a_plugin_that_breaks_over_one_pod_keeps_no_other_from_its_node():
 
     assert placement(api) == {"odd": "", "web": "n"}
     assert ("odd", "FailedScheduling") in {event[:2] for event in events(api)}
+
+
+@in_virtual_time
+async def test_events_come_from_the_profile_that_schedules_the_pod():
+    api = BindingApi()
+    api.put(a_node("n"))
+    scheduler = Scheduler(api.client(), {"default-scheduler": all_plugins(), "packing": all_plugins()})
+    task = asyncio.create_task(scheduler.run())
+    api.put(a_pod("plain"))
+    api.put(a_pod("packed", scheduler_name="packing"))
+    await asyncio.sleep(2)
+    task.cancel()
+    await asyncio.wait([task])
+
+    reporters = {event.about.name: event.to_wire()["source"]["component"] for event in api.all(Event)}
+    assert reporters == {"plain": "default-scheduler", "packed": "packing"}

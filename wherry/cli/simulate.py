@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from scheduler.config import PluginConfig, PluginName, Plugins, PluginSet, ProfileConfig, plugins_of
+from scheduler.config import plugins_of
 from scheduler.framework import Plugin, load_plugins
+from scheduler.settings import PluginConfig, PluginName, Plugins, PluginSet, ProfileConfig
 from wherry.cli.asking import scheduling_rules
 from wherry.cli.options import says_problems
 from wherry.cluster.problem import ClusterProblem

@@ -32,9 +32,10 @@ from apiserver.server import Server
 from apiserver.server import Settings as ServerSettings
 from controllers.assembly import Controllers
 from controllers.assembly import Settings as ControllerSettings
-from scheduler.config import SchedulerConfig, plugins_of
+from scheduler.config import plugins_of
 from scheduler.framework import load_plugins
 from scheduler.runner import Scheduler
+from scheduler.settings import SchedulerConfig
 from wherry.api.coordination.node_loss import KUBERNETES, NodeLoss
 from wherry.api.core.pod import Pod
 from wherry.api.resource.gpu import fake_gpus

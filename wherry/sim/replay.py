@@ -18,7 +18,7 @@ from scheduler.cycle.answers import Answers
 from scheduler.framework import Plugin
 from scheduler.pods import PodView
 from scheduler.preemption.plan import NEVER, Ground, Preemption, preempt
-from scheduler.queue import MOST_BACKOFF_SECONDS, Queue
+from scheduler.queue import DEFAULT_PAUSES, Queue
 from scheduler.snapshot import Snapshot
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
@@ -106,7 +106,7 @@ class _Replay:
         if self._events:
             return min(self._events[0].at, pause)
         # Nothing will change any more, and who does not back off has been refused since the last change.
-        return pause if pause <= now + MOST_BACKOFF_SECONDS else NEVER_AGAIN
+        return pause if pause <= now + DEFAULT_PAUSES.most else NEVER_AGAIN
 
     def _happen(self, event: _Event, now: float) -> None:
         if event.stay == 0:

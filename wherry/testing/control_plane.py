@@ -20,9 +20,10 @@ from apiserver.__main__ import Options, serve
 from apiserver.__main__ import main as apiserver
 from controllers.assembly import Controllers
 from controllers.assembly import Settings as ControllerSettings
-from scheduler.config import SchedulerConfig, plugins_of
+from scheduler.config import plugins_of
 from scheduler.framework import load_plugins
 from scheduler.runner import Scheduler
+from scheduler.settings import SchedulerConfig
 from wherry.api.core.service_account import ServiceAccount
 from wherry.client.http import Client
 from wherry.client.informer import Informer

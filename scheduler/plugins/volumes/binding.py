@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from pydantic import Field
 
 from scheduler.columns import Columns, Mask
 from scheduler.columns.node_selectors import matching_any
-from scheduler.framework import Plugin, Verdict
+from scheduler.framework import Plugin, PluginArgs, Verdict
 from scheduler.pods import PodView
 from scheduler.pods.volumes import Unbound
 from scheduler.triggers import Added, Changed, Deleted
@@ -20,6 +21,12 @@ from wherry.api.storage.storage_class import StorageClass
 
 CONFLICT = "node(s) had volume node affinity conflict"
 NONE_LEFT = "node(s) didn't find available persistent volumes to bind"
+
+
+class VolumeBindingArgs(PluginArgs):
+    """For how many seconds a pod that has its node waits for its volumes."""
+
+    bind_timeout_seconds: int = Field(default=600, ge=0)
 
 
 class VolumeBinding(Plugin):
@@ -35,6 +42,7 @@ class VolumeBinding(Plugin):
         Changed(StorageClass, "allowed_topologies"),
         Deleted(PersistentVolumeClaim),
     )
+    Args = VolumeBindingArgs
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
         needs = pod.volumes
