@@ -22,6 +22,7 @@ from apiserver.steps.measuring import measure
 from apiserver.steps.panics import panics_become_500
 from apiserver.steps.prioritization import prioritize
 from apiserver.steps.readiness import await_readiness
+from apiserver.steps.room import make_room
 
 if TYPE_CHECKING:
     from apiserver.server import Server
@@ -38,6 +39,7 @@ PIPELINE: tuple[Step, ...] = (
     audit,
     impersonate,
     keep_deadline,
+    make_room,
     prioritize,
     authorize,
     unpack_batch,

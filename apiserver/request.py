@@ -64,6 +64,7 @@ class Request:
     user: User = ANONYMOUS
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # for the audit log
+    weight: int = 0  # of the body, once it was read, in bytes of text
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive) -> Request:
@@ -95,11 +96,18 @@ class Request:
         if abort is not None:
             abort()
 
+    @property
+    def announced_bytes(self) -> int:
+        """How long the body says it is; one that does not say may be as long as bodies may be."""
+        if b"transfer-encoding" in self.headers:
+            return BODY_LIMIT_BYTES
+        return int(self.headers.get(b"content-length", b"0") or 0)
+
     async def body(self) -> bytes:
         """The whole body; raises `TooLarge` beyond the limit without reading further."""
         chunks: list[bytes] = []
         size = 0
-        if int(self.headers.get(b"content-length", b"0") or 0) > BODY_LIMIT_BYTES:
+        if self.announced_bytes > BODY_LIMIT_BYTES:
             raise too_large()
         while True:
             message = await self.receive()

@@ -13,6 +13,7 @@ import orjson
 
 from apiserver.access.reviews import review_of
 from apiserver.extensions.converting import translated
+from apiserver.fairness.aside import HUGE_BYTES, aside, weight_of
 from apiserver.reading.answering import is_plain, told, written
 from apiserver.reading.conversion import item_to_client, to_client, to_stored, whole_to_client
 from apiserver.reading.listing import list_objects, selection_of, version_of, wait_for
@@ -23,7 +24,7 @@ from apiserver.request import Answer, Request, Response, Stream, Target, warning
 from apiserver.steps.authorization import attributes_of, refusal
 from apiserver.writing.applying import is_apply, read_configuration
 from apiserver.writing.authors import author_errors, author_of
-from apiserver.writing.decoding import accept, check_kind, media_type_of, parse, source_of
+from apiserver.writing.decoding import accept, check_kind, check_size, media_type_of, parse, source_of
 from apiserver.writing.deletion import DeleteOptions
 from apiserver.writing.patching import patch_function
 from apiserver.writing.rest import Write, copy_of
@@ -98,12 +99,20 @@ async def read_draft(request: Request, cls: type[Resource]) -> Draft:
     body = await request.body()
     if not body.strip():
         raise BadRequest(f"the body of the request is empty; expected a {cls.kind.name}")
+    request.weight = weight_of(body)
+    return await aside(request.weight, _draft_in, body, request, cls)
+
+
+def _draft_in(body: bytes, request: Request, cls: type[Resource]) -> Draft:
     content_type = request.header(b"content-type")
     draft = parse(body, content_type)
     check_kind(draft, cls)
     validation = request.first("fieldValidation", "Warn")
     source = source_of(body, content_type)
-    return accept(draft, cls, validation=validation, warnings=request.warnings, source=source)
+    accepted = accept(draft, cls, validation=validation, warnings=request.warnings, source=source)
+    if request.weight >= HUGE_BYTES:
+        check_size(accepted)
+    return accepted
 
 
 def form_of(request: Request, cls: type[Resource]) -> Representation:
@@ -183,6 +192,7 @@ async def create(server: Server, request: Request, cls: type[Resource]) -> Answe
     """POST to a collection; a review is answered, not stored."""
     write = write_of(request, cls, "CREATE")
     draft = await read_draft(request, cls)
+    write.weight = request.weight
     answer = review_of(cls.kind)
     if answer is not None:
         draft["status"] = await answer(server, request, draft)
@@ -195,6 +205,7 @@ async def update(server: Server, request: Request, cls: type[Resource]) -> Answe
     """PUT of one object; some kinds are created if they are missing."""
     write = write_of(request, cls, "UPDATE")
     draft = await read_draft(request, cls)
+    write.weight = request.weight
     check_name(draft, write)
     try:
         whole = await server.rest(cls).update(lambda _: copy_of(to_stored(draft, cls)), write)
@@ -231,6 +242,7 @@ async def asked_change(request: Request, cls: type[Resource], write: Write) -> C
     if request.method == "PATCH":
         return await patch_function(request, cls, write)
     draft = await read_draft(request, cls)
+    write.weight = request.weight
     check_name(draft, write)
     return lambda _: draft
 

@@ -19,6 +19,7 @@ from apiserver.admission import Admission
 from apiserver.aggregation.remotes import Remotes
 from apiserver.extensions.catalogue import CustomKinds
 from apiserver.extensions.establishing import Establishing
+from apiserver.fairness.bodies import Bodies
 from apiserver.fairness.sharing import Sharing
 from apiserver.kubelets import Kubelets
 from apiserver.metrics.gathering import Gathering
@@ -135,6 +136,7 @@ class Server:
         self.audit = audit
         self.counts = Counts()
         self.sharing = Sharing(self.cache, settings.max_requests_inflight)
+        self.bodies = Bodies()
         self.forwarding = Forwarding()
         self.callouts = Callouts(self)
         self.remotes = Remotes(self)

@@ -19,6 +19,9 @@ HEADER_SECONDS = 32.0
 # What waits in the server's memory for a client that does not read. asyncio's own limit under TLS is 512 KiB.
 WRITE_BUFFER_BYTES = 64 * 1024
 
+# The same for what a client sends and nobody reads yet, before it is decrypted.
+READ_BUFFER_BYTES = 64 * 1024
+
 
 def tls_of(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
     """The peer's certificate, read once per connection."""
@@ -68,6 +71,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Remember the certificate of this connection."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        if hasattr(transport, "set_read_buffer_limits"):  # with TLS
+            transport.set_read_buffer_limits(high=READ_BUFFER_BYTES)
         self._extensions = {"abort": transport.abort, "take_over": self._take_over}
         self._extensions["chunk_writer"] = _chunk_writer
         tls = tls_of(transport)

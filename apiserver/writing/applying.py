@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 import yaml
 
+from apiserver.fairness.aside import aside, weight_of
 from apiserver.ownership.entries import APPLY, Author
 from apiserver.patch import PatchError
 from apiserver.patch.apply import apply
 from apiserver.request import Request
-from apiserver.writing.decoding import Source, accept, load_yaml, media_type_of
+from apiserver.writing.decoding import Source, accept, load_json, load_yaml, media_type_of
 from wherry.machinery.errors import BadRequest, conflict
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import duplicate_fields, walk
@@ -69,6 +70,11 @@ async def read_configuration(request: Request, cls: type[Resource], write: Write
     Of what the subresource does not write, nothing is kept.
     """
     body = await request.body()
+    write.weight = weight_of(body)
+    return await aside(write.weight, _configuration, body, request, cls, write)
+
+
+def _configuration(body: bytes, request: Request, cls: type[Resource], write: Write) -> Configuration:
     config, source = _parse(body)
     _check_kind(config, cls)
     validation = request.first("fieldValidation", "Warn")
@@ -96,7 +102,7 @@ def _parse(body: bytes) -> tuple[Draft, Source]:
     """The body, which is YAML; nearly all clients send the part of it that is JSON."""
     is_json = body.lstrip()[:1] == b"{"
     try:
-        config = orjson.loads(body) if is_json else load_yaml(body)
+        config = load_json(body) if is_json else load_yaml(body)
     except orjson.JSONDecodeError:
         is_json = False
         config = _flow_style(body)

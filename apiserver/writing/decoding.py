@@ -1,6 +1,7 @@
 """From a request body to a draft: JSON, YAML or protobuf in, a walked and defaulted dict out.
 
-Kubernetes: the codec's decode and default, with field validation (Strict, Warn, Ignore).
+Kubernetes: the codec's decode and default, with field validation (Strict, Warn, Ignore). Differs: besides its length
+there is a limit to how many values a body may hold, and to how long its defaults may make it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from typing import Any, NamedTuple
 import orjson
 import yaml
 
+from apiserver.fairness.aside import marks_in
+from apiserver.request import BODY_LIMIT_BYTES
 from wherry.machinery import protobuf
-from wherry.machinery.errors import BadRequest, UnsupportedMediaType
+from wherry.machinery.errors import BadRequest, TooLarge, UnsupportedMediaType
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import defaults, duplicate_fields, walk
 from wherry.machinery.schema.walker import MAX_DEPTH
@@ -19,6 +22,9 @@ from wherry.machinery.schema.walker import MAX_DEPTH
 Draft = dict[str, Any]
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+
+# How many values an object may hold at all depths: what little there is to write for each takes memory and time.
+MAX_VALUES = 100_000
 
 _OBJECT_FIELDS = ("", "apiVersion", "kind", "metadata")
 
@@ -53,13 +59,44 @@ def load_yaml(body: bytes) -> Any:
     A few lines of aliases keep any reader of the result busy for ever; nesting costs the scanner quadratic time.
     """
     depth = 0
-    for event in yaml.parse(body, _Loader):
+    for count, event in enumerate(yaml.parse(body, _Loader)):
         if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError("aliases are not accepted")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise yaml.YAMLError(f"it nests deeper than {MAX_DEPTH} levels")
+        if count > 2 * MAX_VALUES:  # keys are events as well
+            check_values(count // 2)
     return yaml.load(body, _Loader)  # a subclass of the safe loader
+
+
+def load_json(body: bytes) -> Any:
+    """A value, after a look at how many are in it; raises orjson.JSONDecodeError or TooLarge."""
+    if len(body) > MAX_VALUES and marks_in(body) > MAX_VALUES:  # which may stand in texts
+        check_values(_values(body))
+    return orjson.loads(body)
+
+
+def _values(body: bytes) -> int:
+    """About how many values there are in JSON, for the price of looking through it a few times."""
+    bare = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    quotes = bare.count(b'"')
+    if quotes > 4 * MAX_VALUES:
+        return quotes // 4  # a value has at most a key and itself in quotes
+    return marks_in(b"".join(bare.split(b'"')[::2]))
+
+
+def check_values(count: int) -> None:
+    """Raise TooLarge for more values than an object may have."""
+    if count > MAX_VALUES:
+        raise TooLarge(f"Request entity too large: it holds {count} values or more, limit is {MAX_VALUES}")
+
+
+def check_size(draft: Draft) -> None:
+    """Raise TooLarge for an object that became too long by its defaults."""
+    size = len(orjson.dumps(draft))
+    if size > BODY_LIMIT_BYTES:
+        raise TooLarge(f"Request entity too large: with its defaults it is {size} bytes, limit is {BODY_LIMIT_BYTES}")
 
 
 def media_type_of(content_type: str) -> str:
@@ -72,7 +109,7 @@ def parse(body: bytes, content_type: str) -> Draft:
     media_type = media_type_of(content_type)
     try:
         if media_type == JSON:
-            decoded = orjson.loads(body)
+            decoded = load_json(body)
         elif media_type == PROTOBUF:
             decoded = protobuf.decode(body)
         elif media_type == YAML:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from apiserver.fairness.aside import aside, weight_of
 from apiserver.patch import PatchError
 from apiserver.patch.json_patch import PatchFailed, json_patch
 from apiserver.patch.merge import json_merge
 from apiserver.patch.strategic import strategic_merge
 from apiserver.request import Request
 from apiserver.writing.applying import APPLY_PATCH, read_configuration
-from apiserver.writing.decoding import accept, media_type_of
+from apiserver.writing.decoding import accept, load_json, media_type_of
 from wherry.machinery.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
 from wherry.machinery.resource import Resource
 
@@ -40,7 +41,8 @@ async def patch_function(request: Request, cls: type[Resource], write: Write) ->
         message = "the body of the request was in an unknown format - accepted media types include: " + accepted
         raise UnsupportedMediaType(message)
     body = await request.body()
-    patch = _parse(body, media_type)
+    write.weight = weight_of(body)
+    patch = await aside(write.weight, _parse, body, media_type)
     validation = request.first("fieldValidation", "Warn")
     names_entries = _names_entries(patch)
 
@@ -75,7 +77,7 @@ def _names_entries(patch: Any) -> bool:
 
 def _parse(body: bytes, media_type: str) -> Any:
     try:
-        patch = orjson.loads(body)
+        patch = load_json(body)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"error decoding patch: {error}") from None
     expected = list if media_type == JSON_PATCH else dict

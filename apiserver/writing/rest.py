@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from apiserver import keys
+from apiserver.fairness.aside import aside, weight_of
 from apiserver.matching.attributes import Facet
 from apiserver.ownership.entries import APPLY, Author, Entry, entries_after, entries_of, settled, undated
 from apiserver.ownership.tracking import tracked
@@ -40,6 +42,9 @@ Draft = dict[str, Any]
 
 # How often a write that names no version starts over when others are faster. Kubernetes: patches try 5 times.
 TRIES = 20
+
+# Broken rules of one object that are told. An object of nothing but mistakes would take minutes and gigabytes.
+MOST_ERRORS = 1000
 
 # Subresources whose draft is made by the server itself: rules for what a user may change in an update do not apply.
 DECIDED_HERE = ("approval", "binding", "finalize")
@@ -69,6 +74,8 @@ class Write:
     facet: Facet | None = None
     rounds: Rounds | None = None  # of mutating admission, once somebody was asked
     author: Author | None = None
+    # Of the body, or of the object that it changes, in bytes of text: heavy ones are worked on aside.
+    weight: int = 0
 
 
 @dataclass(slots=True)
@@ -79,6 +86,7 @@ class Current:
     revision: int
     # In the store it stands in another version: even who changes nothing has it written, as migrations expect.
     is_stale: bool = False
+    weight: int = 0
 
     def is_same(self, wanted: Draft) -> bool:
         """Whether a wanted draft says the same.
@@ -106,6 +114,10 @@ def copy_of(draft: Draft) -> Draft:
     if entries:
         copy["metadata"]["managedFields"] = entries
     return copy
+
+
+def _changed(change: Callable[[Draft], Draft], current: Current) -> Draft:
+    return change(copy_of(current.draft))
 
 
 def _is_stale(stored: Stored) -> bool:
@@ -140,7 +152,7 @@ class Rest:
         if not from_store:
             stored = self.cache.get(namespace if self.kind.namespaced else "", name)
             if stored is not None:
-                return Current(stored.draft(self.kind), stored.revision, _is_stale(stored))
+                return Current(stored.draft(self.kind), stored.revision, _is_stale(stored), weight_of(stored.item))
         entry = await self.server.store.get(keys.key(self.kind, namespace, name))
         if entry is None:
             raise not_found(self.kind.resource, name)
@@ -150,7 +162,7 @@ class Rest:
         else:
             draft, is_stale = orjson.loads(entry.value), False
         draft["metadata"]["resourceVersion"] = str(entry.revision)
-        return Current(draft, entry.revision, is_stale)
+        return Current(draft, entry.revision, is_stale, weight_of(entry.value))
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
@@ -170,16 +182,17 @@ class Rest:
 
     async def _create(self, draft: Draft, write: Write) -> bytes:
         drafts.set_namespace(draft["metadata"], self.cls, write.namespace)
-        entries = self._entries(draft, None, write)
+        entries = await aside(write.weight, self._entries, draft, None, write)
         drafts.set_entries(draft, entries)
         await self.server.admission.mutate(draft, None, write)
-        drafts.begin(draft, self.cls, write.namespace, self.server.now(), self.server.random)
+        begun = (self.cls, write.namespace, self.server.now(), self.server.random)
+        await aside(write.weight, drafts.begin, draft, *begun)
         drafts.set_entries(draft, entries)
         name = write.name = draft["metadata"].get("name", "")
         async with self.server.allocations.reserve(self.cls, draft, None, is_dry=write.dry_run) as reserved:
-            self._validate(draft, None, write)
+            await aside(write.weight, self._validate, draft, None, write)
             await self.server.admission.validate(draft, None, write)
-            value = encode(draft, self.kind)
+            value = await aside(write.weight, encode, draft, self.kind)
             if write.dry_run:
                 if self.cache.get(write.namespace if self.kind.namespaced else "", name) is not None:
                     raise already_exists(self.kind.resource, name)
@@ -200,13 +213,14 @@ class Rest:
         for attempt in range(TRIES):
             await self.server.turns.come(key)
             current = await self.current(write.namespace, write.name, from_store=attempt > 0)
-            wanted = change(copy_of(current.draft))
+            write.weight = max(write.weight, current.weight)
+            wanted = await aside(write.weight, _changed, change, current)
             version = wanted["metadata"].get("resourceVersion", "")
             self._check_version(version, write)
             if version and version != str(current.revision) and attempt == 0:
                 # The cache may be a moment behind; only the store can tell a stale caller.
                 current = await self.current(write.namespace, write.name, from_store=True)
-                wanted = change(copy_of(current.draft))
+                wanted = await aside(write.weight, _changed, change, current)
                 version = wanted["metadata"].get("resourceVersion", "")
             if version and version != str(current.revision):
                 raise conflict(self.kind.resource, write.name)
@@ -226,18 +240,19 @@ class Rest:
     async def _replace(self, wanted: Draft, current: Current, write: Write) -> bytes:
         old = current.draft
         wanted = self._as_far_as_allowed(wanted, old, write)
-        entries = self._entries(wanted, old, write)
+        entries = await aside(write.weight, self._entries, wanted, old, write)
         drafts.set_entries(wanted, entries)
         await self.server.admission.mutate(wanted, old, write)
         if write.rounds is not None and write.rounds.has_changed:
             wanted = self._as_far_as_allowed(wanted, old, write)
             drafts.set_entries(wanted, entries)
         async with self.server.allocations.reserve(self.cls, wanted, old, is_dry=write.dry_run) as reserved:
-            self._validate(wanted, None if write.subresource in DECIDED_HERE else old, write)
+            judged_by = None if write.subresource in DECIDED_HERE else old
+            await aside(write.weight, self._validate, wanted, judged_by, write)
             await self.server.admission.validate(wanted, old, write)
-            if current.is_same(wanted) and not current.is_stale:
+            if not current.is_stale and await aside(write.weight, current.is_same, wanted):
                 return with_revision(encode(old, self.kind), self.kind, current.revision)
-            value = encode(wanted, self.kind)
+            value = await aside(write.weight, encode, wanted, self.kind)
             if write.dry_run:
                 return with_revision(value, self.kind, current.revision)
             key = keys.key(self.kind, write.namespace, write.name)
@@ -296,14 +311,15 @@ class Rest:
     def _errors(self, view: Resource, old: Draft | None, write: Write) -> list[FieldError]:
         before = type(view).read(old) if old is not None else None
         known = before.metadata if before else None
-        errors = list(validate_metadata(view.metadata, known, self.kind, self.cls.name_rule))
-        if write.subresource == "binding":
-            return errors  # the rest of the pod was judged when it came, and its node with the binding
+        errors = validate_metadata(view.metadata, known, self.kind, self.cls.name_rule)
+        # With a binding, the rest of the pod was judged when it came, and its node with the binding.
         if write.subresource == "status" and before is not None:
-            return [*errors, *view.validate_status(before)]
-        if write.subresource and before is not None:
-            return [*errors, *view.validate_subresource(write.subresource, before)]
-        return [*errors, *view.validate(before)]
+            errors = chain(errors, view.validate_status(before))
+        elif write.subresource and write.subresource != "binding" and before is not None:
+            errors = chain(errors, view.validate_subresource(write.subresource, before))
+        elif write.subresource != "binding":
+            errors = chain(errors, view.validate(before))
+        return list(islice(errors, MOST_ERRORS))
 
     # ---- deleting ------------------------------------------------------------------------------------------------
 
