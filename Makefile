@@ -5,6 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 SEEDS ?= 2000
 FIRST ?= 0
+OPERATIONS ?= 100000
 
 .DEFAULT_GOAL := help
 .PHONY: help install up down test check soak conformance bench transcripts
@@ -31,11 +32,12 @@ check: install ## Formatting, lint, types, and the rules of the house
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/house
 
-soak: install ## Live through thousands of simulated clusters' lives; SEEDS says how many, FIRST from which on
+soak: install ## Live through thousands of simulated lives (SEEDS, FIRST), judge long histories (OPERATIONS)
 	@WHERRY_SEEDS=$(SEEDS) WHERRY_FIRST=$(FIRST) $(BIN)/pytest -q -n 2 --show-capture=no \
 		tests/properties/test_deployments_under_chaos.py tests/properties/test_sets_under_chaos.py -k promises
 	@WHERRY_STEPS=500 WHERRY_INJECTIONS=1000 $(BIN)/pytest -q -n 2 --show-capture=no -o timeout=1200 \
 		tests/properties/test_walk_of_desired_states.py tests/properties/test_mutated_children.py
+	@WHERRY_OPERATIONS=$(OPERATIONS) $(BIN)/pytest -q -rP tests/faults/test_linearisable_objects.py
 
 conformance: install ## Build Kubernetes' own conformance tests and run them (root, Debian); ARGS=sig-apps runs some
 	@scripts/conformance/build.sh .conformance

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from datetime import timedelta
 from functools import singledispatch
 
@@ -11,6 +10,7 @@ import structlog
 
 from kubelet.actions import Target, perform_hook
 from kubelet.charge import Charge
+from kubelet.cleanup import remove_pod_folder
 from kubelet.images import SANDBOX_COMMAND
 from kubelet.making import make_container
 from kubelet.pulling import pull
@@ -218,7 +218,7 @@ async def _(step: ConfirmEnd, charge: Charge) -> bool:
 
 async def confirm_deletion(charge: Charge) -> None:
     """Nothing of the pod is left here: its folder goes, and its object."""
-    await asyncio.to_thread(shutil.rmtree, charge.folder, ignore_errors=True)
+    await asyncio.to_thread(remove_pod_folder, charge.folder)
     if charge.is_pod_gone:
         return
     metadata = charge.pod.metadata

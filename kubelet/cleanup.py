@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kubelet.runtime.base import Runtime
 from kubelet.supplies.sub_paths import sub_paths_of, take_back
-from kubelet.supplies.volumes import SHARED_MEMORY
+from wherry.volumes.memory import shared_memory_of
 
 
 async def remove_everything(runtime: Runtime, data_dir: Path) -> int:
@@ -38,7 +38,16 @@ def remove_pod_folders(folders: Iterable[Path]) -> None:
     for folder in folders:
         take_back(sub_paths_of(folder))
         unmount_below(folder)
-        shutil.rmtree(SHARED_MEMORY / f"wherry-{folder.name}", ignore_errors=True)
+        remove_pod_folder(folder)
+
+
+def remove_pod_folder(folder: Path) -> None:
+    """Remove it and what the pod had in memory. While something there is not ours to remove, since a container wrote
+    it as root and we are not, the folder stays too: by it one knows whose memory that is.
+    """
+    memory = shared_memory_of(folder.name)
+    shutil.rmtree(memory, ignore_errors=True)
+    if not memory.exists():
         shutil.rmtree(folder, ignore_errors=True)
 
 

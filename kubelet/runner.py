@@ -7,7 +7,6 @@ belongs to pods that no longer exist is removed.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import structlog
 
 from kubelet.act import confirm_deletion
 from kubelet.charge import Charge
-from kubelet.cleanup import pod_folders, remove_pod_folders
+from kubelet.cleanup import pod_folders, remove_pod_folder, remove_pod_folders
 from kubelet.host import Host, Settings
 from kubelet.images import Images
 from kubelet.node import NodeReporter, allocatable
@@ -219,7 +218,7 @@ class Kubelet:
             await self._remove_containers(worker.charge.uid)
         except RuntimeFailure as error:
             log.warning("leftovers stay for now", pod=worker.charge.pod.key, error=str(error))
-        await asyncio.to_thread(shutil.rmtree, worker.charge.folder, ignore_errors=True)
+        await asyncio.to_thread(remove_pod_folder, worker.charge.folder)
 
     async def _remove_containers(self, pod_uid: str) -> None:
         inventory = await self.runtime.inventory(pod_uid)

@@ -21,8 +21,7 @@ from wherry.api.core.persistent_volume import PersistentVolume, PersistentVolume
 from wherry.api.core.pod import Pod
 from wherry.api.core.secret import Secret
 from wherry.volumes import MountFailed, Token, VolumeType, volume_type
-
-SHARED_MEMORY = Path("/dev/shm")
+from wherry.volumes.memory import shared_memory_of
 
 
 class PodVolumes:
@@ -39,7 +38,7 @@ class PodVolumes:
         self.pod_ip = ""
         self.pod_uid = pod().metadata.uid
         self.fs_group = pod().spec.security_context.fs_group
-        self.memory_folder = SHARED_MEMORY / f"wherry-{self.pod_uid}"
+        self.memory_folder = shared_memory_of(self.pod_uid)
 
     # -- what the kubelet asks ---------------------------------------------------------------------------------------
 

@@ -87,6 +87,7 @@ class LiveCluster:
         mounts = Path("/proc/self/mountinfo").read_text()
         found += [line for line in mounts.splitlines() if str(self.data_dir) in line]
         found += [command for command in _commands() if str(self.data_dir) in command]
+        found += [str(link.readlink()) for link in self.data_dir.glob("nodes/*/pods/*/volumes/*") if _leads_on(link)]
         return found + [str(path) for path in (self.kubeconfig, self.data_dir / "run") if path.exists()]
 
 
@@ -160,6 +161,11 @@ def engine() -> Any:
         return docker.APIClient(version="auto", timeout=30)
     except docker.errors.DockerException as error:
         pytest.skip(f"no Docker daemon answers: {error}")
+
+
+def _leads_on(path: Path) -> bool:
+    """Whether it is a link, and what it leads to is there: a volume in the machine's shared memory."""
+    return path.is_symlink() and path.exists()
 
 
 def _commands() -> list[str]:

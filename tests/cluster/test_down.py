@@ -12,6 +12,7 @@ from cluster.live_cluster import CommandFailed, LiveCluster, Shop, engine, event
 from wherry.cluster.layout import Layout
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.stopping import remove_data
+from wherry.volumes.memory import shared_memory_of
 
 pytestmark = pytest.mark.xdist_group("down")
 
@@ -26,10 +27,14 @@ def cluster(tmp_path: Path) -> Iterator[LiveCluster]:
         cluster.wherry("down", "--purge")
 
 
-def test_down_leaves_the_data_only_and_up_finds_it_again(cluster: LiveCluster) -> None:
+def test_down_leaves_the_data_only_and_up_finds_it_again(cluster: LiveCluster, tmp_path: Path) -> None:
+    # As for an ordinary user, who may not mount: secrets and tokens are in the machine's shared memory.
+    (tmp_path / "mount").symlink_to("/bin/false")
+    cluster.environment["PATH"] = f"{tmp_path}:{cluster.environment['PATH']}"
     cluster.wherry("up")
     shop = Shop(cluster)
     shop.open()
+    assert all(shared_memory_of(pod["metadata"]["uid"]).is_dir() for pod in shop.pods())
 
     cluster.wherry("down")
     assert cluster.traces() == []

@@ -1,6 +1,6 @@
 """Objects are linearisable: whatever many clients do at once, they see one copy, changed one operation at a time.
 
-WHERRY_OPERATIONS=100000 makes the histories as long as one likes.
+WHERRY_OPERATIONS=100000 makes the histories as long as one likes (`make soak`); `-rP` shows what was in them.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ def check(historians: Historians) -> None:
     impossible = {name: first_impossible(history) for name, history in historians.histories.items()}
     assert {name: found for name, found in impossible.items() if found is not None} == {}
     operations = [each for history in historians.histories.values() for each in history]
+    print(f"{len(operations)} operations: {sorted(Counter(each[2:4] for each in operations).items())}")
     outcomes = Counter(each.outcome for each in operations if each.verb in ("create", "update", "delete"))
     assert min(outcomes[outcome] for outcome in ("done", "exists", "conflict", "absent")) > OPERATIONS / 100
 

@@ -1,6 +1,7 @@
 """What each volume type puts into a directory."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -243,6 +244,21 @@ def test_memory_that_is_shared_by_the_machine_lets_nobody_else_in(tmp_path: Path
 
     assert (tmp_path / "volume").resolve() == tmp_path / "shm/wherry-uid/volume"
     assert (tmp_path / "shm/wherry-uid").stat().st_mode & 0o777 == 0o700
+
+
+async def test_memory_that_a_reboot_took_is_there_again(
+    host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "mount").symlink_to("/bin/false")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    secret, scratch = a_volume("secret", secretName="key"), a_volume("emptyDir", medium="Memory")
+    for name, volume in (("key", secret), ("scratch", scratch)):
+        await volume.mount(host, tmp_path / name)
+
+    shutil.rmtree(host.memory_folder)
+    folders = [await secret.mount(host, tmp_path / "key"), await scratch.mount(host, tmp_path / "scratch")]
+
+    assert [content(folder) for folder in folders] == [{"word": "hush"}, {}]
 
 
 async def test_an_image_is_unpacked_once_and_only_read(host: FakeHost, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from wherry.cluster.settings import Settings, load_settings
 from wherry.cluster.supervision.processes import kubeproxy_cleanup
 from wherry.cluster.supervision.running import end_strays, supervisor_of
 from wherry.cluster.trust.kubeconfig import remove_context
+from wherry.volumes.memory import shared_memory_of
 
 Say = Callable[[str], None]
 
@@ -96,8 +97,10 @@ def _clear_docker(layout: Layout, *, purge: bool) -> ClusterProblem | None:
     """Take everything of the cluster out of Docker; gives what Docker has against letting its network go."""
     client = _engine(layout)
     remove_containers(client, f"{CLUSTER}={layout.name}")
-    if purge and os.geteuid() != 0:
-        _remove_files_of_root(client, layout)
+    for folder in _shared_memory(layout):
+        shutil.rmtree(folder, ignore_errors=True)
+    if os.geteuid() != 0:
+        _remove_files_of_root(client, layout, purge=purge)
     try:
         remove_network(client, layout)
     except ClusterProblem as problem:
@@ -118,12 +121,24 @@ def _engine(layout: Layout) -> Any:
         ) from problem
 
 
-def _remove_files_of_root(client: Any, layout: Layout) -> None:
+def _shared_memory(layout: Layout) -> list[Path]:
+    """What pods have in this machine's shared memory, whose kubelets could not mount any of their own."""
+    found = (shared_memory_of(pod.name) for pod in layout.nodes.glob("*/pods/*"))
+    return [folder for folder in found if folder.is_dir()]
+
+
+def _remove_files_of_root(client: Any, layout: Layout, *, purge: bool) -> None:
     """Files that containers wrote into volumes as root: only a container may remove them."""
     import docker.errors  # type: ignore[import-untyped]
 
-    config = client.create_host_config(binds={str(layout.nodes): {"bind": "/nodes", "mode": "rw"}}, network_mode="none")
-    command = ["/bin/busybox", "sh", "-c", "rm -rf /nodes/*"]
+    memory = _shared_memory(layout)
+    if not (memory or purge):
+        return
+    binds = {str(folder): {"bind": f"/memory/{folder.name}", "mode": "rw"} for folder in memory}
+    if purge:
+        binds[str(layout.nodes)] = {"bind": "/nodes", "mode": "rw"}
+    config = client.create_host_config(binds=binds, network_mode="none")
+    command = ["/bin/busybox", "sh", "-c", "rm -rf /nodes/* /memory/*/*"]
     labels = {CLUSTER: layout.name}
     try:
         container = client.create_container(PAUSE_IMAGE, command, host_config=config, labels=labels)["Id"]
@@ -134,6 +149,8 @@ def _remove_files_of_root(client: Any, layout: Layout) -> None:
         client.wait(container)
     finally:
         client.remove_container(container, force=True)
+    for folder in memory:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unmount_all(folder: Path) -> None:

@@ -10,23 +10,32 @@ import shutil
 import subprocess
 from pathlib import Path
 
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def shared_memory_of(pod_uid: str) -> Path:
+    """A pod's part of the machine's shared memory; there only if it needs one."""
+    return SHARED_MEMORY / f"wherry-{pod_uid}"
+
 
 def make_memory_folder(path: Path, fallback: Path, *, size_bytes: int = 0, mode: int = 0o755) -> None:
     """Put `path` in memory; `fallback`, a folder in the machine's shared memory, serves if we may not mount."""
-    if path.is_symlink() or path.is_mount():
+    if path.is_mount():
         return
-    path.mkdir(parents=True, exist_ok=True)
-    options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
-    if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-        return
-    # Shared memory is everybody's: the pod's folder there is for nobody else on the machine to look into.
+    if not path.is_symlink():
+        path.mkdir(parents=True, exist_ok=True)
+        options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return
+        path.rmdir()
+        path.symlink_to(fallback)
+    # Shared memory is everybody's: the pod's folder there is for nobody else on the machine to look into. Made again
+    # also for a link that is there: after a reboot it leads nowhere.
     fallback.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     fallback.parent.chmod(0o700)
     fallback.mkdir(exist_ok=True)
     fallback.chmod(mode)
-    path.rmdir()
-    path.symlink_to(fallback)
 
 
 def drop_memory_folder(path: Path) -> None:
