@@ -86,7 +86,8 @@ class LiveCluster:
             found += [line for line in rules.splitlines() if self.name in line]
         mounts = Path("/proc/self/mountinfo").read_text()
         found += [line for line in mounts.splitlines() if str(self.data_dir) in line]
-        found += [command for command in _commands() if str(self.data_dir) in command]
+        marks = str(self.data_dir), f"wherry-{self.name}: "
+        found += [command for command in _commands() if any(mark in command for mark in marks)]
         found += [str(link.readlink()) for link in self.data_dir.glob("nodes/*/pods/*/volumes/*") if _leads_on(link)]
         return found + [str(path) for path in (self.kubeconfig, self.data_dir / "run") if path.exists()]
 

@@ -50,8 +50,35 @@ def test_what_comes_first_starts_before_the_rest_is_imported(tmp_path: Path):
     assert (first.keys(), second.keys()) == ({"started"}, {"started"})
 
 
-def asked_for(module: str) -> bytes:
-    request = {"module": module, "options": [], "log": "/dev/null", "name": "x"}
+PAINTER = """
+import os, socket
+from wherry.cluster.supervision.fork_server import ForkServer
+server = ForkServer(socket.socket(fileno=os.dup(0)), {"timeit": ("paint",)})
+server.heed_signals()
+server.serve()
+"""
+
+
+def test_what_is_started_again_runs_the_code_that_is_there_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    ours, theirs = socket.socketpair()
+    painting = asked_for("timeit", "-n1", "-r1", "import paint; print(paint.color)", log=tmp_path / "log")
+    (tmp_path / "paint.py").write_text("color = 'red'")
+
+    with ours, theirs, subprocess.Popen([sys.executable, "-c", PAINTER], stdin=theirs, cwd=tmp_path) as server:
+        for _ in range(2):
+            ours.sendall(painting)
+            while b"ended" not in ours.recv(4096):
+                pass
+            (tmp_path / "paint.py").write_text("color = 'yellow'")
+        server.kill()
+
+    red, _, changed, yellow, _ = (tmp_path / "log").read_text().splitlines()
+    assert (red, changed.split(",")[0], yellow) == ("red", "lab: x: Wherry's code has changed", "yellow")
+
+
+def asked_for(module: str, *options: str, log: Path = Path("/dev/null")) -> bytes:
+    request = {"module": module, "options": options, "log": str(log), "name": "x", "title": "lab: x"}
     return msgspec.json.encode(request) + b"\n"
 
 

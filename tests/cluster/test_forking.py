@@ -15,7 +15,7 @@ SERVER = ("http.server", ("0", "--bind", "127.0.0.1"))
 
 @pytest.fixture
 async def forkery(tmp_path: Path) -> AsyncIterator[Forkery]:
-    forkery = Forkery(tmp_path / "forks.log")
+    forkery = Forkery(tmp_path / "forks.log", "wherry-lab")
     yield forkery
     await forkery.close()
 
@@ -47,10 +47,11 @@ async def test_what_was_imported_before_need_not_be_imported_again(forkery: Fork
     assert await said_by(forkery, tmp_path / "log", loaded) == (0, "True")
 
 
-async def test_it_goes_by_its_name(forkery: Forkery, tmp_path: Path):
-    name = "print(open('/proc/self/comm').read())"
-
-    assert await said_by(forkery, tmp_path / "log", name) == (0, "kubelet-of-a-lo")
+@pytest.mark.parametrize(
+    ("file", "name"), [("comm", "kubelet-of-a-lo"), ("cmdline", "wherry-lab: kubelet-of-a-long-name\0")]
+)
+async def test_it_goes_by_its_name(forkery: Forkery, tmp_path: Path, file: str, name: str):
+    assert await said_by(forkery, tmp_path / "log", f"print(open('/proc/self/{file}').read())") == (0, name)
 
 
 async def test_a_module_that_is_not_there_is_told(forkery: Forkery, tmp_path: Path):

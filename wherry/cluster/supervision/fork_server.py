@@ -2,9 +2,11 @@
 
     python -m wherry.cluster.supervision.fork_server     with a socket to the supervisor as standard input
 
-It reads one request a line, `{"module", "options", "log", "name"}`, answers `{"started": pid}` or `{"failed":
+It reads one request a line, `{"module", "options", "log", "name", "title"}`, answers `{"started": pid}` or `{"failed":
 errno}`, and when a process has ended `{"ended": pid, "exit_code": n}` (negative: the signal that ended it). It ends
 with the socket, and so does what it started. The API server does not wait for what only the others import.
+
+What is started again after the code on disk has changed gets an interpreter of its own, which loads all of it anew.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
 
-from wherry.cluster.supervision.process_id import end_with_parent, rename
+from wherry.cluster.supervision.loaded_code import has_changed_since
+from wherry.cluster.supervision.process_id import end_with_parent, entitle, rename
 
 # What each component imports, in the order in which they start; `module:function` is called, to import what it finds. A
 # module that is missing here costs its component the time to import it, and nothing else. None of them may start a
@@ -43,6 +47,7 @@ _PRELOADED = {
 
 def main() -> None:
     """Serve until the supervisor is gone."""
+    rename("fork-server")
     # numpy would start a thread per core, which no component has any use for.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # What was imported stays: a collection that looked at it, here or in a child, would copy every page.
@@ -59,6 +64,8 @@ class ForkServer:
         self._supervisor = supervisor
         self._preloaded = preloaded
         self._pid = os.getpid()
+        self._began = time.time()
+        self._known: set[str] = set()  # what was started once, when the imports were new
         self._running: set[int] = set()
         self._woken, self._wake = os.pipe()
 
@@ -111,6 +118,7 @@ class ForkServer:
             return
         if not pid:
             self._become(request)
+        self._known.add(request["name"])
         self._running.add(pid)
         self._say({"started": pid})
 
@@ -129,7 +137,10 @@ class ForkServer:
         code = 1
         try:
             self._let_go(Path(request["log"]))
+            if request["name"] in self._known and has_changed_since(self._began):
+                _execute(request)
             rename(request["name"])
+            entitle(request["title"])
             gc.enable()
             sys.argv = [request["module"], *request["options"]]
             runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
@@ -157,6 +168,13 @@ class ForkServer:
             os.dup2(file, place)
         os.close(output)
         os.close(nothing)
+
+
+def _execute(request: dict[str, Any]) -> NoReturn:
+    """Run the module as it is now. What the supervisor was started with stays, the options for the module included."""
+    sys.stderr.write(f"{request['title']}: Wherry's code has changed, `wherry down` and `up` run all of it anew\n")
+    sys.stderr.flush()
+    os.execv(sys.executable, (sys.executable, "-P", "-m", request["module"], *request["options"]))
 
 
 def _load(name: str) -> None:

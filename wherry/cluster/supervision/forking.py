@@ -73,8 +73,9 @@ class Forked:
 class Forkery:
     """Where components are forked. It has a fork server from the first start on, and another when that one dies."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, cluster: str) -> None:
         self._log = log
+        self._cluster = cluster
         self._one_at_a_time = asyncio.Lock()
         self._requests: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -88,7 +89,7 @@ class Forkery:
             with open_log(self._log) as log, theirs:
                 server = await asyncio.create_subprocess_exec(
                     *_COMMAND,
-                    str(self._log),  # nobody reads it: by this `ps` tells clusters apart
+                    str(self._log),  # nobody reads it: `ps` tells clusters apart by it, and titles need room
                     stdin=theirs.fileno(),
                     stdout=log,
                     stderr=log,
@@ -103,7 +104,8 @@ class Forkery:
         async with self._one_at_a_time:
             await self.prepare()
             self._starting = asyncio.get_running_loop().create_future()
-            request = {"name": name, "module": module, "options": options, "log": str(log)}
+            title = f"{self._cluster}: {name}"
+            request = {"name": name, "title": title, "module": module, "options": options, "log": str(log)}
             if self._requests is not None:
                 self._requests.write(msgspec.json.encode(request) + b"\n")
             return await self._starting

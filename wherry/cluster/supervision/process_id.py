@@ -1,6 +1,6 @@
 """Which process is meant: a pid alone may long belong to somebody else, pid and start time together do not.
 
-Also how a process is told to end with the one that started it (Linux only).
+Also how a process is told to end with the one that started it, and how it is named (Linux only).
 """
 
 from __future__ import annotations
@@ -82,3 +82,16 @@ def rename(name: str) -> None:
     """Be called so by `ps -e` and `top`, as far as the system can; Linux shows the first 15 bytes."""
     if _libc is not None:
         _libc.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def entitle(title: str) -> None:
+    """Be shown so by `ps -f` and `pgrep -f`, as far as the command line that it replaces leaves room."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        start, end = int(fields[45]), int(fields[46])
+    except (OSError, ValueError, IndexError):
+        return
+    room = end - start - 2
+    if room > 0:
+        # The kernel shows all of the old length, unless its last byte is none: then what stands before the first NUL.
+        ctypes.memmove(start, title.encode()[:room].ljust(room + 1, b"\0") + b".", room + 2)

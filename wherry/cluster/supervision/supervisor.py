@@ -26,7 +26,7 @@ from wherry.cluster.settings import Settings, load_settings
 from wherry.cluster.supervision.child import Child
 from wherry.cluster.supervision.forking import Forkery
 from wherry.cluster.supervision.logs import keep_small
-from wherry.cluster.supervision.process_id import identify
+from wherry.cluster.supervision.process_id import identify, rename
 from wherry.cluster.supervision.processes import Process, processes_of
 
 STOP_SECONDS = 8.0
@@ -101,11 +101,12 @@ def _probe(layout: Layout, process: Process) -> Probe:
 @click.option("--data-dir", required=True, type=click.Path(file_okay=False, path_type=Path))
 def main(name: str, data_dir: Path) -> None:
     """Run the processes of a cluster that `wherry up` prepares."""
+    rename("supervisor")
     asyncio.run(_supervise(Layout(name, data_dir)))
 
 
 async def _supervise(layout: Layout) -> None:
-    forkery = Forkery(layout.log("supervisor"))
+    forkery = Forkery(layout.log("supervisor"), layout.title)
     await forkery.prepare()  # it imports while `up` still decides
     try:
         if await asyncio.to_thread(sys.stdin.readline):
