@@ -12,10 +12,12 @@ import os
 from typing import NamedTuple
 
 import aiohttp
+import orjson
 
 from kubelet.runtime.base import Runtime, RuntimeFailure, RuntimeUnavailable
 from wherry.api.core.pod import Container
 from wherry.api.core.pod.container import Action, HttpGetAction
+from wherry.machinery.time import SECOND, go_duration_text
 
 _SHOWN = 10 * 1024
 _AGENT = "kube-probe/1.37"
@@ -55,7 +57,7 @@ async def perform(action: Action, target: Target, timeout_seconds: float) -> Out
                 return await _connect(target.pod_ip, action.grpc.port, target)
             return Outcome(True)
     except TimeoutError:
-        return Outcome(False, f"context deadline exceeded after {timeout_seconds:g}s")
+        return Outcome(False, _too_late(action, target, timeout_seconds))
 
 
 async def perform_hook(action: Action, target: Target, timeout_seconds: float) -> Outcome:
@@ -70,7 +72,8 @@ async def _command(command: tuple[str, ...], target: Target, timeout_seconds: fl
     try:
         result = await target.runtime.run(target.container_id, command, timeout_seconds)
     except TimeoutError:
-        return Outcome(False, f"command timed out after {timeout_seconds:g}s")
+        line = orjson.dumps(" ".join(command)).decode()
+        return Outcome(False, f"command timed out: {line} timed out after {_text(timeout_seconds)}")
     except RuntimeUnavailable:
         raise
     except RuntimeFailure as error:
@@ -78,11 +81,32 @@ async def _command(command: tuple[str, ...], target: Target, timeout_seconds: fl
     return Outcome(result.exit_code == 0, result.output.decode(errors="replace").rstrip("\n"))
 
 
-async def _http_get(action: HttpGetAction, target: Target) -> Outcome:
+def _too_late(action: Action, target: Target, timeout_seconds: float) -> str:
+    """What Kubernetes says of each kind that did not answer in time."""
+    if action.http_get is not None:
+        url = _url(action.http_get, target)
+        return f'Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+    if action.tcp_socket is not None:
+        host = action.tcp_socket.host or target.pod_ip
+        return f"dial tcp {host}:{_port(action.tcp_socket.port, target.container)}: i/o timeout"
+    address = f"{target.pod_ip}:{action.grpc.port}" if action.grpc else ""
+    within = _text(timeout_seconds)
+    return f'timeout: failed to connect service "{address}" within {within}: context deadline exceeded'
+
+
+def _text(seconds: float) -> str:
+    return go_duration_text(int(seconds * SECOND))
+
+
+def _url(action: HttpGetAction, target: Target) -> str:
     host, port = action.host or target.pod_ip, _port(action.port, target.container)
     path = action.path if action.path.startswith("/") else f"/{action.path}"
+    return f"{action.scheme.lower()}://{host}:{port}{path}"
+
+
+async def _http_get(action: HttpGetAction, target: Target) -> Outcome:
     headers = {"User-Agent": _AGENT, "Accept": "*/*"} | {header.name: header.value for header in action.http_headers}
-    url = f"{action.scheme.lower()}://{host}:{port}{path}"
+    url = _url(action, target)
     try:
         connector = aiohttp.TCPConnector(ssl=False, force_close=True)
         async with (
@@ -95,7 +119,7 @@ async def _http_get(action: HttpGetAction, target: Target) -> Outcome:
             return Outcome(False, f"HTTP probe failed with statuscode: {response.status}")
     except aiohttp.ClientConnectorError as error:
         why = os.strerror(error.errno).lower() if error.errno else str(error.os_error)
-        return Outcome(False, f'Get "{url}": dial tcp {host}:{port}: connect: {why}')
+        return Outcome(False, f'Get "{url}": dial tcp {error.host}:{error.port}: connect: {why}')
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return Outcome(False, f'Get "{url}": {error}')
 

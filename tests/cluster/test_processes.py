@@ -47,7 +47,10 @@ def test_without_nodes_there_is_no_proxy(tmp_path: Path) -> None:
 async def test_a_child_that_ends_is_started_again(tmp_path: Path) -> None:
     changed = asyncio.Event()
     child = Child(
-        Process("brief", ("/bin/true",), 1), tmp_path / "brief.log", Forkery(tmp_path / "forks.log"), changed.set
+        Process("brief", ("/bin/true",), 1),
+        tmp_path / "brief.log",
+        Forkery(tmp_path / "forks.log", "wherry"),
+        changed.set,
     )
     keeping = asyncio.create_task(child.keep_running())
 
@@ -104,7 +107,7 @@ async def test_a_child_that_will_not_end_is_killed(tmp_path: Path) -> None:
     child = Child(
         Process("deaf", (sys.executable, "-c", deaf), 1),
         tmp_path / "deaf.log",
-        Forkery(tmp_path / "forks.log"),
+        Forkery(tmp_path / "forks.log", "wherry"),
         lambda: None,
     )
     keeping = asyncio.create_task(child.keep_running())
