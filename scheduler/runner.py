@@ -70,7 +70,7 @@ class Scheduler:
         seed = clock.randomness().getrandbits(32)
         self._devices = Devices(client, self.snapshot, self.nodes, self._bound)
         self._binder = Binder(client, self._bound, may_act, self._devices.record)
-        self._sharing = Sharing(client, self.pods, self.namespaces, self._devices.lookup.cards_of, self.queue)
+        self._sharing = Sharing(client, self.pods, self.namespaces, self._devices, self.queue)
         self._volumes = VolumeBinder(client, self.snapshot, self._binder.bind, self._bound, bind_seconds(profiles))
         self._reporter = Reporter(client, profiles, may_act, self._binder.rested)
         freed, lent = lambda pod: self._wake(pod.pod, None), self._sharing.limits.lent

@@ -1,4 +1,4 @@
-"""QueueInUse: a queue is not deleted while pods name it, or their namespaces do: they would wait for ever."""
+"""QueueInUse: a queue is not deleted while pods or namespaces name it: pods of theirs would wait for ever."""
 
 from __future__ import annotations
 
@@ -26,10 +26,18 @@ class QueueInUse(AdmissionPlugin):
         await self.server.cache.fresh()
         users = list(self._users(write.name))
         if users:
-            more = f" and {len(users) - _MOST} more" if len(users) > _MOST else ""
             number = f"{len(users)} pod{'s' if len(users) > 1 else ''}"
-            why = f"it is the queue of {number}: {', '.join(users[:_MOST])}{more}; delete them first"
+            why = f"it is the queue of {number}: {_some(users)}; delete them first"
             raise forbidden(write.cls.kind.resource, write.name, why)
+        if places := list(self._places(write.name)):
+            number = f"namespace{'s' if len(places) > 1 else ''} {_some(places)}"
+            why = f"it is the queue of {number}; take the label {QUEUE} off first: `kubectl label ns NAME {QUEUE}-`"
+            raise forbidden(write.cls.kind.resource, write.name, why)
+
+    def _places(self, queue: str) -> Iterator[str]:
+        for stored in self.server.cache.of(Namespace).objects():
+            if stored.labels.get(QUEUE) == queue and Namespace.read(stored.item).metadata.deleted_at is None:
+                yield stored.name
 
     def _users(self, queue: str) -> Iterator[str]:
         of_namespace = {each.name: each.labels.get(QUEUE, "") for each in self.server.cache.of(Namespace).objects()}
@@ -38,3 +46,8 @@ class QueueInUse(AdmissionPlugin):
                 pod = Pod.read(stored.item)
                 if not pod.is_finished:
                     yield pod.key
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return f"{', '.join(names[:_MOST])}{more}"

@@ -77,11 +77,14 @@ class Lookup:
         try:
             claims = list(self.claims_of(pod))
             asks = self.asks(claims)
-            nodes = tuple(sorted(self._nodes_for(asks))) if asks else None
+            found = dict(self._nodes_for(asks)) if asks else None
         except (Missing, SelectorProblem) as problem:
             return DeviceNeeds(str(problem))
-        reachable = (found.node_selector for claim in claims if (found := self.allocation(claim)) is not None)
-        return DeviceNeeds("", tuple(selector for selector in reachable if selector is not None), nodes)
+        given = (allocation.node_selector for claim in claims if (allocation := self.allocation(claim)) is not None)
+        reachable = tuple(selector for selector in given if selector is not None)
+        if found is None:
+            return DeviceNeeds("", reachable)
+        return DeviceNeeds("", reachable, tuple(sorted(found)), cards=min(found.values(), default=0))
 
     def claims_of(self, pod: Pod) -> Iterator[ResourceClaim]:
         """The pod's claims; raises Missing."""
@@ -105,14 +108,21 @@ class Lookup:
             share = part.share if part else read_share(pod.metadata.annotations)
             return share.fraction if share else 0.0
         counted = pod.requests.get(RESOURCE, 0)
+        return counted + sum(self.cards_claimed(pod).values())
+
+    def cards_claimed(self, pod: PodView) -> dict[str, int]:
+        """How many cards each of its claims has, or will have once that is written, by the claim's uid."""
         if not pod.spec.resource_claims:
-            return counted
+            return {}
         try:
-            found = [self.allocation(claim) for claim in self.claims_of(pod.pod)]
+            found = [(claim.metadata.uid, self.allocation(claim)) for claim in self.claims_of(pod.pod)]
         except Missing:
-            return counted
-        results = (each for allocation in found if allocation for each in allocation.devices.results)
-        return counted + sum(1 for each in results if each.driver == DRIVER)
+            return {}
+        return {
+            uid: sum(1 for each in allocation.devices.results if each.driver == DRIVER)
+            for uid, allocation in found
+            if allocation
+        }
 
     def _check(self, claim: ResourceClaim, pod: Pod, *, is_own: bool) -> None:
         name = claim.metadata.name
@@ -136,10 +146,12 @@ class Lookup:
         """The devices of each claim on a node; None if they cannot all be had there."""
         return allocate(asks, self._inventory.usable_at(node), self._ledger.is_free)
 
-    def _nodes_for(self, asks: list[Ask]) -> Iterator[str]:
+    def _nodes_for(self, asks: list[Ask]) -> Iterator[tuple[str, int]]:
+        """The nodes where all of this can be had, and how many cards it would be there."""
         # Where there are no devices nobody gets any.
         with_devices = self._inventory.nodes
         nodes = self._nodes.all() if self._inventory.has_wide else map(self._nodes.get, with_devices)
         for node in nodes:
-            if node is not None and self.given(asks, node) is not None:
-                yield node.metadata.name
+            given = self.given(asks, node) if node is not None else None
+            if node is not None and given is not None:
+                yield node.metadata.name, sum(each.device.is_gpu for some in given for each in some)

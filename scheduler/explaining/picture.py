@@ -105,10 +105,11 @@ class Picture:
         for group in objects.of.get(PodGroup, ()):
             self.groups.put(group)
         pods = objects.of.get(Pod, ())
-        self._limits = Limits(objects.shelf(Queue), objects.shelf(Namespace), lambda: pods)
+        self._devices = ThoughtDevices(objects.of, self.snapshot)
+        queues, namespaces = objects.shelf(Queue), objects.shelf(Namespace)
+        self._limits = Limits(queues, namespaces, lambda: pods, self._devices.cards_claimed)
         self._limits.count_anew()
         self._put_down(pods)
-        self._devices = ThoughtDevices(objects.of, self.snapshot)
 
     @classmethod
     async def taken(

@@ -68,6 +68,10 @@ class ThoughtDevices:
             return pod.replace(devices=DeviceNeeds(why))
         return self._lookup.view(pod)
 
+    def cards_claimed(self, pod: PodView) -> Mapping[str, int]:
+        """How many cards each of its claims has, by the claim's uid."""
+        return self._lookup.cards_claimed(pod)
+
     def imagine(self, pod: Pod) -> Pod:
         """A pod that is not there yet, with the claims that its templates would make for it."""
         made = tuple(self._made(pod, use) for use in pod.spec.resource_claims if use.resource_claim_template_name)

@@ -29,14 +29,16 @@ class GpuPackingArgs(PluginArgs):
 
 
 class GpuPacking(Plugin):
-    """The share of a node's GPUs that would be in use with the pod; the other way round for those that spread."""
+    """The share of a node's GPUs that would be in use with the pod, whether it counts them or has a claim on them; the
+    other way round for those that spread.
+    """
 
     weight = 5
-    reads = ("requests", "gpu_placement")
+    reads = ("requests", "gpu_placement", "devices")
     Args = GpuPackingArgs
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray | None:
-        wanted = pod.requests.get(RESOURCE, 0)
+        wanted = pod.requests.get(RESOURCE, 0) + pod.devices.cards
         if not wanted:
             return None
         used = nodes.requested(RESOURCE) + wanted

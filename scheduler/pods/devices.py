@@ -9,9 +9,9 @@ from wherry.api.core.pod.spec import NodeSelector
 
 class DeviceNeeds(NamedTuple):
     """All claims of a pod. `problem`: why it can go nowhere for now; `reachable`: where those can be used that have
-    their devices; `nodes`: where the others can get theirs (None: there are no others). `sharing`: where there is a
-    card of which it can have the part that it wants (None: it wants none), and `shared` where such a card is in use;
-    `largest` is the largest part that there is anywhere else, in bytes.
+    their devices; `nodes`: where the others can get theirs (None: there are no others), and how many `cards` those
+    are. `sharing`: where there is a card of which it can have the part that it wants (None: it wants none), and
+    `shared` where such a card is in use; `largest` is the largest part that there is anywhere else, in bytes.
     """
 
     problem: str = ""
@@ -20,6 +20,7 @@ class DeviceNeeds(NamedTuple):
     sharing: tuple[str, ...] | None = None
     shared: tuple[str, ...] = ()
     largest: int = 0
+    cards: int = 0
 
 
 NO_DEVICES = DeviceNeeds()

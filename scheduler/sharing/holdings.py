@@ -78,8 +78,18 @@ def idle_cards(holdings: Iterable[Holding], inventory: Inventory) -> dict[str, l
 
 def cards_claimed(claims: Iterable[ResourceClaim]) -> dict[str, int]:
     """How many cards each pod has by its claims, by the pod's uid."""
-    found = {uid: sum(1 for id in ids if id.driver == DRIVER) for uid, ids in _claimed(claims).items()}
-    return {uid: number for uid, number in found.items() if number}
+    return {uid: sum(cards.values()) for uid, cards in cards_by_claim(claims).items()}
+
+
+def cards_by_claim(claims: Iterable[ResourceClaim]) -> dict[str, dict[str, int]]:
+    """How many cards each claim of a pod has, by the uids of pod and claim."""
+    found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for claim in claims:
+        results = claim.status.allocation.devices.results if claim.status.allocation else ()
+        cards = sum(1 for each in results if each.driver == DRIVER)
+        for user in claim.status.reserved_for if cards else ():
+            found[user.uid][claim.metadata.uid] = cards
+    return found
 
 
 def _known(ids: Iterable[DeviceId], devices: Mapping[DeviceId, Device]) -> list[Device]:

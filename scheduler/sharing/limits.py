@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from scheduler.pods import PodView
 from scheduler.sharing.quotas import Book, queue_named, quota_of
@@ -13,10 +13,19 @@ from wherry.client.world import Shelf
 
 
 class Limits:
-    """See the module. The shelves are those that informers keep current, `pods` those that may hold something."""
+    """See the module. The shelves are those that informers keep current, `pods` those that may hold something.
 
-    def __init__(self, queues: Shelf[Queue], namespaces: Shelf[Namespace], pods: Callable[[], Iterable[Pod]]) -> None:
-        self._queues, self._namespaces, self._pods = queues, namespaces, pods
+    `claimed` says how many cards each claim of a pod has, by the claim's uid.
+    """
+
+    def __init__(
+        self,
+        queues: Shelf[Queue],
+        namespaces: Shelf[Namespace],
+        pods: Callable[[], Iterable[Pod]],
+        claimed: Callable[[PodView], Mapping[str, int]],
+    ) -> None:
+        self._queues, self._namespaces, self._pods, self._claimed = queues, namespaces, pods, claimed
         self._book, self._is_stale = Book(), True
 
     @property
@@ -39,17 +48,19 @@ class Limits:
         """The pod with why its queue keeps it; the same one if nothing does."""
         if not self.book.quotas and QUEUE not in pod.metadata.labels:
             return pod
-        why = self.book.refusal(pod, self.queue_of(pod))
+        why = self.book.refusal(pod, self.queue_of(pod), self._claimed(pod))
         return pod.replace(quota=why) if why else pod
 
     def lent(self, pod: PodView) -> frozenset[str]:
         """The pods that hold what is the pod's queue's own."""
-        return self.book.lent(pod, self.queue_of(pod)) if self.book.quotas else frozenset()
+        if not self.book.quotas:
+            return frozenset()
+        return self.book.lent(pod, self.queue_of(pod), self._claimed(pod))
 
     def hold(self, pod: PodView) -> None:
         """A pod is on a node, or about to be."""
         if self.book.quotas:
-            self.book.hold(self.queue_of(pod), pod)
+            self.book.hold(self.queue_of(pod), pod, self._claimed(pod))
 
     def drop(self, uid: str) -> None:
         """A pod holds nothing any more."""

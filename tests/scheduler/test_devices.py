@@ -249,6 +249,16 @@ def test_cards_are_packed_unless_a_pod_wants_to_spread():
     assert decide(a_gpu_view(1, annotations={PLACEMENT: "spread"}), *nodes, placed=placed).winner == "empty"
 
 
+def test_cards_of_claims_are_packed_too():
+    nodes = [a_node(name, allocatable={"nvidia.com/gpu": "4"}) for name in ("empty", "used")]
+    placed = [(a_gpu_view(1), "used")]
+    needs = DeviceNeeds(nodes=("empty", "used"), cards=1)
+
+    assert decide(a_view().replace(devices=needs), *nodes, placed=placed).winner == "used"
+    spreading = a_view(annotations={PLACEMENT: "spread"}).replace(devices=needs)
+    assert decide(spreading, *nodes, placed=placed).winner == "empty"
+
+
 def test_who_needs_no_card_stays_off_nodes_with_cards_while_others_have_room():
     plain, rich = a_node("plain", cpu="1"), a_node("rich", cpu="64", allocatable={"nvidia.com/gpu": "4"})
 

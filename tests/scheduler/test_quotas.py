@@ -8,9 +8,11 @@ from make import NOW, a_container, a_node, a_pod, an_object
 from scheduling import a_view, all_plugins
 
 from scheduler.explaining.picture import Objects, Picture
+from scheduler.pods.devices import DeviceNeeds
 from scheduler.sharing.quotas import Book, Quota
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
+from wherry.api.resource.gpu import MEMORY
 from wherry.api.sharing.queue import Queue
 
 GPU = "nvidia.com/gpu"
@@ -59,6 +61,32 @@ def test_a_limit_keeps_a_queue_from_borrowing_all():
     )
     assert book.refusal(wanting(6), "vision") == (
         f"queue vision: 6 {GPU} wanted, which is more than the 5 that it may ever have"
+    )
+
+
+def test_the_cards_of_a_claim_count_once_however_many_pods_share_it():
+    book, new = Book([a_quota("nlp", 4)]), DeviceNeeds(nodes=("n",), cards=2)
+    for name in ("a", "b"):
+        book.hold("nlp", a_view(name, uid=name, node="n"), {"shared": 3})
+
+    assert book.used("nlp", GPU) == 3
+    assert book.refusal(a_view("c"), "nlp", {"shared": 3}) == ""
+    assert book.refusal(a_view("d").replace(devices=new), "nlp") == (
+        f"queue nlp: 2 {GPU} wanted; of its 4 it uses 3, and it may borrow 0 more"
+    )
+    book.drop("a")
+    assert book.used("nlp", GPU) == 3
+    book.drop("b")
+    assert book.used("nlp", GPU) == 0
+
+
+def test_a_part_of_a_card_counts_by_its_memory():
+    book, part = Book([Quota("nlp", {MEMORY: 40 << 30}, {})]), {"containers": [a_container(requests={MEMORY: "30Gi"})]}
+    book.hold("nlp", a_view("a", uid="a", node="n", spec=part))
+
+    assert book.used("nlp", MEMORY) == 30 << 30
+    assert book.refusal(a_view("b", spec=part), "nlp") == (
+        f"queue nlp: 30Gi {MEMORY} wanted; of its 40Gi it uses 30Gi, and it may borrow 0 more"
     )
 
 

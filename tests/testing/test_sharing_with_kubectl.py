@@ -126,6 +126,9 @@ def test_a_queue_borrows_gives_back_and_says_so(cluster, kubectl):
     assert len(reclaimed) == 2
     assert "nvidia.com/gpu=2   whatever is idle" in kubectl("get", "queues")
     kubectl("delete", "pod", "--all", "--wait=true")
+    kubectl("label", "namespace", "default", "wherry.dev/queue=nlp")
+    assert "it is the queue of namespace default; take the label" in kubectl("delete", "queue", "nlp")
+    kubectl("label", "namespace", "default", "wherry.dev/queue-")
     kubectl("delete", "queue", "--all")
 
 

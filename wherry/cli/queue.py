@@ -12,6 +12,7 @@ import click
 from scheduler.explaining.picture import shelf_of
 from scheduler.explaining.text import amount_text
 from scheduler.pods import PodView
+from scheduler.sharing.holdings import cards_by_claim
 from scheduler.sharing.limits import Limits
 from scheduler.sharing.overview import QueueUse, Waiting, line_up, order_of, uses_of
 from wherry.api.core.namespace import Namespace
@@ -66,7 +67,8 @@ async def _look(client: Client) -> _Seen:
     kinds: tuple[type[Any], ...] = (Pod, ResourceClaim, FairShare, Queue, Namespace)
     pods, claims, shares, queues, places = [each.items for each in await asyncio.gather(*map(client.list, kinds))]
     line = line_up(pods, order_of(pods, claims, shares, clock.now()))
-    limits = Limits(shelf_of(queues), shelf_of(places), lambda: pods)
+    claimed = cards_by_claim(claims)
+    limits = Limits(shelf_of(queues), shelf_of(places), lambda: pods, lambda pod: claimed.get(pod.uid, {}))
     queue_of = {each.pod.metadata.uid: limits.queue_of(PodView(each.pod)) for each in line}
     return _Seen(line, queue_of, list(uses_of(limits.book, queue_of.values())))
 
