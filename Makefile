@@ -34,7 +34,8 @@ check: install ## Formatting, lint, types, and the rules of the house
 
 soak: install ## Live through thousands of simulated lives (SEEDS, FIRST), judge long histories (OPERATIONS)
 	@WHERRY_SEEDS=$(SEEDS) WHERRY_FIRST=$(FIRST) $(BIN)/pytest -q -n 2 --show-capture=no \
-		tests/properties/test_deployments_under_chaos.py tests/properties/test_sets_under_chaos.py -k promises
+		tests/properties/test_deployments_under_chaos.py tests/properties/test_sets_under_chaos.py \
+		tests/properties/test_thousands_of_schedules.py -k promises
 	@WHERRY_STEPS=500 WHERRY_INJECTIONS=1000 $(BIN)/pytest -q -n 2 --show-capture=no -o timeout=1200 \
 		tests/properties/test_walk_of_desired_states.py tests/properties/test_mutated_children.py
 	@WHERRY_OPERATIONS=$(OPERATIONS) $(BIN)/pytest -q -rP tests/faults/test_linearisable_objects.py

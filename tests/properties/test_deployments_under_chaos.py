@@ -17,7 +17,7 @@ from wherry.sim.cluster import SimulatedCluster
 from wherry.sim.network import Faults
 from wherry.sim.virtual_time import run
 
-SEEDS = 96
+SEEDS = 64
 
 
 async def live_through(seed: int) -> list[str]:

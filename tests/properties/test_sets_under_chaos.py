@@ -26,7 +26,7 @@ from wherry.sim.journal import Object, Write
 from wherry.sim.network import Faults
 from wherry.sim.virtual_time import run
 
-SEEDS = 32
+SEEDS = 24
 MOST_WRITES = 40
 KINDS = {"db": StatefulSet, "agent": DaemonSet}
 

@@ -1,0 +1,151 @@
+"""What must be true of a workload in a little world at every write, and what it lacks in the end."""
+
+from collections.abc import Iterator
+
+from invariants import Limit, is_active, is_finished
+from little_server import Object, Written
+from little_world import NODES, LittleWorld
+from wishes import controller_of, image_of
+
+TRACKING = "batch.kubernetes.io/job-tracking"
+
+
+class Promises:
+    """Of every kind: who is made belongs to somebody, and is right in the end."""
+
+    def __init__(self, world: LittleWorld) -> None:
+        self.world, self.broken = world, list[str]()
+        self.limits: dict[str, Limit] = {}
+        world.server.subscribers.append(self.written)
+
+    def written(self, write: Written) -> None:
+        """Judge it."""
+
+    def limit(self, write: Written, number: int) -> None:
+        """From now on so many are wanted of this owner; for a while the last number may still be acted on."""
+        obj = write.after or write.before or {}
+        self.limits.setdefault(obj["metadata"]["uid"], Limit()).set(write.at, number)
+
+    def tell(self, write: Written, what: str) -> None:
+        """A promise is broken."""
+        self.broken.append(f"{write.at:8.3f} {write.plural} {write.key}: {what}")
+
+    def siblings(self, obj: Object) -> list[Object]:
+        """The active pods that have the same controller."""
+        uid = controller_of(obj)
+        return [pod for pod in self.world.server.of("pods") if is_active(pod) and controller_of(pod) == uid]
+
+    def lacks(self, wish: Object) -> Iterator[str]:
+        """What is not as it was wished."""
+        wanted, image = self.wanted(wish["spec"]), image_of(wish["spec"]["template"])
+        pods, right = self.world.pods(), self.world.right(image)
+        if not len(pods) == len(right) == wanted:
+            yield f"wanted {wanted} of {image}, there are {len(pods)}, right {len(right)}"
+        if len(self.world.server.of("pods")) != len(pods):
+            yield "there are pods of nobody"
+
+    def wanted(self, spec: Object) -> int:
+        """How many pods there should be in the end."""
+        return int(spec["replicas"])
+
+
+class OfDeployment(Promises):
+    """ReplicaSets together never want more than replicas and surge; none has more pods than it wants."""
+
+    def written(self, write: Written) -> None:
+        obj = write.after or write.before or {}
+        if write.plural == "deployments":
+            spec = obj["spec"]
+            self.limit(write, spec["replicas"] + spec["strategy"]["rollingUpdate"]["maxSurge"] if write.after else 0)
+        elif write.plural == "replicasets":
+            self.limit(write, obj["spec"]["replicas"] if write.after else 0)
+            uid = controller_of(obj)
+            sets = [rs for rs in self.world.server.of("replicasets") if controller_of(rs) == uid]
+            total, most = sum(rs["spec"]["replicas"] for rs in sets), self.limits[uid].at(write.at)
+            if write.after and total > most:
+                self.tell(write, f"its Deployment has {total} replicas, allowed are {most}")
+        elif write.plural == "pods" and write.before is None:
+            count, most = len(self.siblings(obj)), self.limits[controller_of(obj)].at(write.at)
+            if count > most:
+                self.tell(write, f"its ReplicaSet has {count} pods, allowed are {most}")
+
+
+class OfStatefulSet(Promises):
+    """A pod comes when all before it are there, or were a moment ago."""
+
+    def __init__(self, world: LittleWorld) -> None:
+        super().__init__(world)
+        self.gone_at: dict[str, float] = {}
+
+    def written(self, write: Written) -> None:
+        if write.plural != "pods":
+            return
+        if write.after is None or "deletionTimestamp" in write.after["metadata"] or is_finished(write.after):
+            self.gone_at[write.key] = write.at
+        elif write.before is None:
+            self.gone_at.pop(write.key, None)
+            before = [f"default/db-{number}" for number in range(int(write.key.rpartition("-")[2]))]
+            missing = [
+                key
+                for key in before
+                if ("pods", key) not in self.world.server.objects and write.at - self.gone_at.get(key, -9.0) > 4.0
+            ]
+            if missing:
+                self.tell(write, f"came before {missing}")
+
+
+class OfDaemonSet(Promises):
+    """No node has two active pods."""
+
+    def written(self, write: Written) -> None:
+        if write.plural == "pods" and write.before is None and write.after is not None:
+            same = [
+                pod for pod in self.siblings(write.after) if pod["spec"]["affinity"] == write.after["spec"]["affinity"]
+            ]
+            if len(same) > 1:
+                self.tell(write, "is the second on its node")
+
+    def wanted(self, spec: Object) -> int:
+        return len(NODES)
+
+
+class OfJob(Promises):
+    """Never more pods at once than wanted, none is made that is not needed, and each that ended is counted once."""
+
+    def __init__(self, world: LittleWorld) -> None:
+        super().__init__(world)
+        self.succeeded: dict[str, set[str]] = {}
+
+    def written(self, write: Written) -> None:
+        if write.plural == "jobs" and write.before is None and write.after is not None:
+            self.limit(write, write.after["spec"]["parallelism"])
+        if write.plural != "pods" or write.after is None:
+            return
+        uid = controller_of(write.after)
+        if write.before is None and len(self.siblings(write.after)) > self.limits[uid].at(write.at):
+            self.tell(write, f"its Job has {len(self.siblings(write.after))} active pods")
+        # One that was let go because it was too many is not the Job's any more, however it ends.
+        if write.after.get("status", {}).get("phase") == "Succeeded" and TRACKING in _held(write.after):
+            self.succeeded.setdefault(uid, set()).add(write.after["metadata"]["uid"])
+
+    def lacks(self, wish: Object) -> Iterator[str]:
+        job = self.world.workload()
+        done, status = len(self.succeeded.get(job["metadata"]["uid"], ())), job.get("status", {})
+        wanted = wish["spec"]["completions"]
+        told = {one["type"] for one in status.get("conditions", ()) if one["status"] == "True"}
+        if "Complete" not in told or not wanted <= done == status.get("succeeded"):
+            yield f"wanted {wanted} completions, counted {status.get('succeeded')}, there were {done}: {status}"
+        if held := [pod for pod in self.world.pods() if TRACKING in _held(pod)]:
+            yield f"{len(held)} pods are held still"
+
+
+def _held(pod: Object) -> list[str]:
+    return pod["metadata"].get("finalizers") or []
+
+
+KINDS = {"web": OfDeployment, "db": OfStatefulSet, "agent": OfDaemonSet, "work": OfJob}
+
+
+def promises_of(world: LittleWorld) -> Promises:
+    """Those of its workload, from now on."""
+    return KINDS[world.name](world)

@@ -1,0 +1,96 @@
+"""Thousands of short lives in little worlds: whatever befalls a manager between two writes, all ends as wanted.
+
+Each seed is another life; `seeds.py` tells how to live others, or one again. What surrounds the controllers is little
+(`little_server.py`); whole clusters live in `test_deployments_under_chaos.py` and beside it.
+"""
+
+import asyncio
+import random
+
+import pytest
+from little_promises import Promises, promises_of
+from little_world import BAD_NETWORK, LittleWorld
+from seeds import replay, seeds
+from wishes import a_workload
+
+from wherry.sim.virtual_time import run
+
+LIVES, IN_A_TEST = 2000, 50
+NAMES = ("web", "db", "agent", "work")
+WISHES = 3
+# The longest pause of a Job whose pods fail is six minutes.
+GRANTED_SECONDS, SILENT_SECONDS = 1500, 30
+
+
+def a_wish(name: str, chance: random.Random) -> dict:
+    """What a user may want of a workload of this kind."""
+    image, count = f"v{chance.randint(1, 3)}", chance.randint(0, 5)
+    if name == "web":
+        unavailable = chance.randint(0, 2)
+        bounds = {"maxUnavailable": unavailable, "maxSurge": chance.randint(0 if unavailable else 1, 2)}
+        return a_workload(name, image=image, replicas=count, strategy={"rollingUpdate": bounds})
+    if name == "db":
+        return a_workload(name, image=image, replicas=count)
+    if name == "agent":
+        return a_workload(name, image=image)
+    return a_workload(name, parallelism=1 + count % 3, completions=1 + count, backoffLimit=100)
+
+
+async def live_through(seed: int) -> list[str]:
+    """A life; gives the promises that were broken."""
+    chance, name = random.Random(seed), NAMES[seed % len(NAMES)]
+    async with asyncio.TaskGroup() as tasks:
+        world = LittleWorld(name, chance, tasks, fails=chance.choice((0.0, 0.3)))
+        promises = promises_of(world)
+        world.manager.start()
+        wish = await wish_and_suffer(world, chance)
+        world.calm()
+        broken = [*promises.broken, *(await granted(promises, wish))]
+        broken += [] if broken else await silent(world)
+        world.manager.kill()
+    return [*broken, replay(seed, __file__), *world.story] if broken else []
+
+
+async def wish_and_suffer(world: LittleWorld, chance: random.Random) -> dict:
+    """Some wishes, and misfortune beside each; gives the last wish."""
+    wish = a_wish(world.name, chance)
+    world.apply(wish)
+    world.server.faults = BAD_NETWORK
+    for _ in range(WISHES):
+        world.arm()
+        await asyncio.sleep(chance.choice((0.0, 0.3, 1.0, 4.0)))
+        what = chance.choice(("change", "change", "lose", "replace"))
+        if what == "lose":
+            world.lose_a_pod()
+            continue
+        if what == "replace":
+            world.delete()
+            await asyncio.sleep(chance.choice((0.0, 1.0)))
+        if what == "replace" or world.name != "work":  # the template of a Job is final
+            wish = a_wish(world.name, chance)
+            world.apply(wish)
+    await asyncio.sleep(5)
+    return wish
+
+
+async def granted(promises: Promises, wish: dict) -> list[str]:
+    """Wait until all is as it was wished."""
+    for _ in range(GRANTED_SECONDS):
+        if not (wrong := list(promises.lacks(wish))):
+            return []
+        await asyncio.sleep(1)
+    return ["never granted:", *wrong]
+
+
+async def silent(world: LittleWorld) -> list[str]:
+    """Nobody writes, once all is as it was wished and told."""
+    await asyncio.sleep(15)
+    before = world.writes
+    await asyncio.sleep(SILENT_SECONDS)
+    return [f"{world.writes - before} writes in a world at rest"] if world.writes != before else []
+
+
+@pytest.mark.parametrize("block", range(0, len(seeds(LIVES)), IN_A_TEST))
+def test_whatever_befalls_a_manager_its_promises_hold(block: int):
+    for seed in seeds(LIVES)[block : block + IN_A_TEST]:
+        assert run(live_through(seed), seed=seed) == []
