@@ -3,7 +3,8 @@
     python bench/scheduler_plan.py [--pods 20000]
 
 Each line is one size of cluster: identical pods (one shared answer), pods that all differ (an answer each), and
-identical pods that look at each other: spread over zones, near to each other in a zone, and one per node at most.
+identical pods that look at each other: those of a workload, which say nothing of it themselves, spread over zones, near
+to each other in a zone, and one per node at most.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
+from wherry.machinery.selectors import from_label_selector
 
 SIZES = (100, 1000, 5000)
 
@@ -85,6 +87,9 @@ def main(pods: int) -> None:
         same = decisions_per_second(size, [a_pod(number, 100) for number in range(min(pods, size * 100))], plugins)
         different = decisions_per_second(size, [a_pod(number, 100 + number) for number in range(500)], plugins)
         figures = {"nodes": size, "identical_pods_per_s": round(same), "different_pods_per_s": round(different)}
+        kin = from_label_selector(WEB)
+        workload = [a_pod(number, 100).replace(kin=kin) for number in range(min(pods, size * 100))]
+        figures["workload_pods_per_s"] = round(decisions_per_second(size, workload, plugins))
         for name, spec in AROUND.items():
             looking = [a_pod(number, 100, **spec) for number in range(min(pods, size, 2000))]
             figures[f"{name}_pods_per_s"] = round(decisions_per_second(size, looking, plugins))

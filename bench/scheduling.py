@@ -55,7 +55,10 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     "anti-affinity": {"affinity": {"podAntiAffinity": {REQUIRED: [{"labelSelector": BLUE, "topologyKey": HOST}]}}},
     "spread": {"topologySpreadConstraints": [SPREAD]},
     "gpu": {},
+    # As basic, but of a ReplicaSet, and so spread over zones and nodes.
+    "workload": {},
 }
+OWNER = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "of-nobody", "controller": True}
 # Pods a second and milliseconds of CPU for each (all processes, scheduler) by nodes and workload; see the docstring.
 KUBERNETES: dict[tuple[int, str], tuple[float, float, float]] = {
     (100, "basic"): (340, 5.8, 2.0),
@@ -101,13 +104,21 @@ def room(gpus: int) -> bytes:
     return json.dumps({"status": {"allocatable": sizes, "capacity": sizes, "conditions": conditions}}).encode()
 
 
+def a_replicaset() -> bytes:
+    """Whose pods those of a workload are; nobody looks after it."""
+    template = {"metadata": {"labels": {"color": "blue"}}, "spec": {"containers": [{"name": "main", "image": "web"}]}}
+    return json.dumps({"metadata": {"name": "web"}, "spec": {"selector": BLUE, "template": template}}).encode()
+
+
 def a_pod(number: int, workload: str, node: str = "") -> bytes:
     """A small pod; on a node already if one is named."""
     wants: dict[str, Any] = {"requests": {"cpu": "10m", "memory": "50Mi"}}
     if workload == "gpu":
         wants = {"requests": {**wants["requests"], "nvidia.com/gpu": "1"}, "limits": {"nvidia.com/gpu": "1"}}
     spec = {"containers": [{"name": "main", "image": "web:1.2.3", "resources": wants}], **WORKLOADS[workload]}
-    metadata = {"name": f"pod-{number}", "labels": {"app": "bench", "color": "blue"}}
+    metadata: dict[str, Any] = {"name": f"pod-{number}", "labels": {"app": "bench", "color": "blue"}}
+    if workload == "workload":
+        metadata["ownerReferences"] = [OWNER]
     return json.dumps({"metadata": metadata, "spec": spec | ({"nodeName": node} if node else {})}).encode()
 
 
@@ -315,6 +326,7 @@ async def row(nodes: int, what: str, pods: int, rate: float) -> dict[str, Any]:
         try:
             await cluster.start()
             await cluster.post("/api/v1/namespaces", [b'{"metadata": {"name": "bench"}}'])
+            await cluster.post("/apis/apps/v1/namespaces/bench/replicasets", [a_replicaset()])
             gpus = -(-pods // nodes) if what == "gpu" else 0
             await cluster.add_nodes(nodes, gpus)
             if what == "arrivals":

@@ -23,7 +23,7 @@ import pkgutil
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -53,6 +53,16 @@ class Verdict(NamedTuple):
     is_about_pod: bool = False
     may_yield: Mask | bool = False
     detail: str = ""
+
+
+class KeptScore(Protocol):
+    """What a plugin's `score` would be for one pod, kept while pods come and go on the nodes."""
+
+    def follow(self, rows: Iterable[int]) -> None:
+        """Take note that something on these rows came or went."""
+
+    def scores(self) -> FloatArray:
+        """For all rows."""
 
 
 class PluginArgs(BaseModel):
@@ -113,6 +123,13 @@ class Plugin:
     def looks_around(self, pod: PodView, nodes: Columns) -> bool:
         """Whether what it says of a row for this pod follows from other rows and the pod's labels too. Costs speed."""
         return False
+
+    def kept_score(self, pod: PodView, nodes: Columns) -> KeptScore | None:
+        """Its score for a pod that it looks around for and keeps off no node, if that can follow what is placed.
+
+        It is asked anew when other nodes can be chosen, or are described otherwise. None: `score` is, for each pod.
+        """
+        return None
 
     @classmethod
     def points(cls) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ by the system's constraints, as they are packed.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,7 +15,10 @@ from scheduler.framework import PluginArgs
 from scheduler.pods import PodView
 from scheduler.pods.spreading import Constraint
 from wherry.api.resource.gpu import RESOURCE
-from wherry.machinery.selectors import Requirements
+from wherry.machinery.selectors import EVERYTHING, Requirements
+
+# For how many sorts of pods their constraints are kept.
+MOST_KNOWN = 4096
 
 Policy = Literal["Honor", "Ignore"]
 
@@ -29,6 +32,20 @@ class DefaultConstraint(PluginArgs):
     min_domains: int = Field(default=1, ge=1)
     node_affinity_policy: Policy = "Honor"
     node_taints_policy: Policy = "Ignore"
+
+    @property
+    def constraint(self) -> Constraint:
+        """The same of a pod's, but for the selector."""
+        return Constraint(
+            self.topology_key,
+            self.max_skew,
+            self.when_unsatisfiable == "DoNotSchedule",
+            EVERYTHING,
+            True,
+            self.min_domains,
+            self.node_affinity_policy == "Honor",
+            self.node_taints_policy == "Honor",
+        )
 
 
 class PodTopologySpreadArgs(PluginArgs):
@@ -51,36 +68,33 @@ class PodTopologySpreadArgs(PluginArgs):
         """Whether pods without constraints get the system's."""
         return self.defaulting_type == "System"
 
+    @cached_property
+    def given(self) -> tuple[Constraint, ...]:
+        """What pods without constraints get, but for the selectors."""
+        return tuple(each.constraint for each in (SYSTEMS if self.is_systems else self.default_constraints))
+
+    @cached_property
+    def known(self) -> dict[tuple[Requirements, bool], tuple[Constraint, ...]]:
+        """What pods got whose like is selected in this way, and who are selected themselves or not."""
+        return {}
+
     def constraints(self, pod: PodView) -> tuple[Constraint, ...]:
         """The pod's own constraints, or those it gets."""
         if pod.spec.topology_spread_constraints:
             return pod.constraints
         if pod.kin is None or (self.is_systems and (pod.requests.get(RESOURCE) or pod.gpu_share)):
             return ()
-        wanted = SYSTEMS if self.is_systems else self.default_constraints
-        return _about(wanted, pod.kin, pod.kin.matches(pod.metadata.labels))
+        key = (pod.kin, pod.kin.matches(pod.metadata.labels))
+        found = self.known.get(key)
+        if found is None:
+            if len(self.known) >= MOST_KNOWN:
+                self.known.clear()
+            found = tuple(each._replace(selector=key[0], selects_itself=key[1]) for each in self.given)
+            self.known[key] = found
+        return found
 
 
 SYSTEMS = tuple(
     DefaultConstraint(max_skew=skew, topology_key=key, when_unsatisfiable="ScheduleAnyway")
     for key, skew in (("kubernetes.io/hostname", 3), ("topology.kubernetes.io/zone", 5))
 )
-
-
-@lru_cache(maxsize=4096)
-def _about(
-    wanted: tuple[DefaultConstraint, ...], selector: Requirements, selects_itself: bool
-) -> tuple[Constraint, ...]:
-    return tuple(
-        Constraint(
-            each.topology_key,
-            each.max_skew,
-            each.when_unsatisfiable == "DoNotSchedule",
-            selector,
-            selects_itself,
-            each.min_domains,
-            each.node_affinity_policy == "Honor",
-            each.node_taints_policy == "Honor",
-        )
-        for each in wanted
-    )

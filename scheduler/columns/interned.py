@@ -28,6 +28,10 @@ class Interned(Generic[T]):
         part._values, part._index, part.ids = self._values, self._index, self.ids[rows]
         return part
 
+    def value(self, row: int) -> T:
+        """The value of one row."""
+        return self._values[self.ids.item(row)]
+
     def is_in(self, values: Iterable[T]) -> Mask:
         """Where the value is one of these."""
         ids = [self._index[value] for value in values if value in self._index]

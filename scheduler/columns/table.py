@@ -36,6 +36,8 @@ class Table:
         self.neighbours, self.ranks = neighbours or Neighbours(), ranks or Ranks()
         self.images = Images()
         self.claims = Claims()
+        # Rises when labels or taints of a node change.
+        self.described = 0
         self._labels: list[Mapping[str, str]] = []
         self._label_columns: dict[str, Interned[str | None]] = {}
 
@@ -73,8 +75,10 @@ class Table:
         self.allocatable.clear(row)
         self.allocatable.set(row, {name: amount(name, size) for name, size in node.status.allocatable.items()})
         self.unschedulable[row] = node.spec.unschedulable
+        before = (self._labels[row], self.taints.value(row))
         self.taints.set(row, tuple((taint.key, taint.value, taint.effect) for taint in node.spec.taints))
         self._labels[row] = node.metadata.labels
+        self.described += (self._labels[row], self.taints.value(row)) != before
         for key, column in self._label_columns.items():
             column.set(row, node.metadata.labels.get(key))
 

@@ -120,6 +120,11 @@ class Columns:
         return Domains(self._table.label(key))
 
     @property
+    def described(self) -> int:
+        """Another number whenever labels or taints of nodes changed."""
+        return self._table.described
+
+    @property
     def everywhere(self) -> Columns:
         """All nodes as they are, for what a pod in one place means for another."""
         return Columns(self._table)

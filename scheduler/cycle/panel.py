@@ -41,9 +41,11 @@ class Panel:
         """The plugins whose answer for this pod about one row follows from others too."""
         return [plugin for plugin in self._looking_around if plugin.looks_around(pod, nodes)]
 
-    def without(self, plugins: Sequence[Plugin]) -> Panel:
-        """All plugins but these."""
-        return Panel([plugin for plugin in self.plugins if plugin not in plugins])
+    def split(self, plugins: Sequence[Plugin]) -> tuple[Panel, Panel]:
+        """All others, and these."""
+        return (Panel([plugin for plugin in self.plugins if plugin not in plugins]) if plugins else self), Panel(
+            plugins
+        )
 
     def look(self, pod: PodView, window: Columns, among: Mask | None = None) -> Look:
         """Ask every plugin about every row of the window, of which others let the pod go `among` these."""

@@ -72,7 +72,10 @@ class Answer:
     """The filters' and scores' answers for one pod, or for many that look alike."""
 
     def __init__(self, pod: PodView, nodes: Columns, panel: Panel, seed: int = 0) -> None:
-        self._pod, self._nodes, self._panel = pod, nodes, panel
+        self._pod, self._nodes, self._panel, self.seed = pod, nodes, panel, seed
+        # Rises when the pod can go to other nodes than before.
+        self.version = 0
+        self._everywhere_at, self._is_everywhere = -1, False
         look, size = panel.look(pod, nodes), len(nodes)
         self._ties: FloatArray = np.random.default_rng(seed).random(size) * TIE
         self._scores = {name: np.array(scores, dtype=np.float64) for name, scores in look.scores.items()}
@@ -94,7 +97,8 @@ class Answer:
         look = self._panel.look(self._pod, self._nodes.at(window))
         compared = [plugin.name for plugin in self._panel.comparing if plugin.name in look.scores]
         stays = not any((self._scores[name][window] != look.scores[name]).any() for name in compared)
-        stays = stays and not (self._feasible[window] != look.feasible).any()
+        if (self._feasible[window] != look.feasible).any():
+            self.version, stays = self.version + 1, False
         for name, scores in look.scores.items():
             self._scores[name][window] = scores
         self._feasible[window] = look.feasible
@@ -124,6 +128,7 @@ class Answer:
                 self._feasible[row] = False
                 fills_up = True
         if fills_up:
+            self.version += 1
             self._compare()
 
     @property
@@ -134,6 +139,23 @@ class Answer:
     def best(self) -> Choice | None:
         """The best node now; None if the pod fits nowhere."""
         return self._choose(self._totals)
+
+    def best_plus(self, more: FloatArray) -> Choice | None:
+        """The best node now, with so much added to the score of each; `more` is used up."""
+        more += self._totals
+        return self._choose(more)
+
+    def weighted(self, plugin: Plugin, scores: FloatArray) -> FloatArray:
+        """What a plugin's scores add, as they compare where the pod can go; zero elsewhere."""
+        if self._everywhere_at != self.version:
+            self._everywhere_at, self._is_everywhere = self.version, bool(self._feasible.all())
+        if self._is_everywhere:
+            values = plugin.normalize(scores)
+        else:
+            values = np.zeros(len(scores))
+            values[self._feasible] = plugin.normalize(scores[self._feasible])
+        values *= plugin.weight
+        return values
 
     def best_with(self, look: Look, panel: Panel) -> Choice | None:
         """The best node now of those where the look, at all rows, finds the pod can go, by the scores of both."""

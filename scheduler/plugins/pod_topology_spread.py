@@ -8,7 +8,7 @@ import numpy as np
 
 from scheduler.columns import Columns, FloatArray, Mask
 from scheduler.columns.inclusion import included
-from scheduler.columns.topology import HOST
+from scheduler.crowding import LEFT_OUT, Crowding
 from scheduler.framework import HIGHEST_SCORE, Plugin, Verdict, in_turn
 from scheduler.pods import PodView
 from scheduler.pods.spreading import Constraint
@@ -19,8 +19,6 @@ from wherry.api.core.pod import Pod
 
 NOT_MATCHED = "node(s) didn't match pod topology spread constraints"
 NO_LABEL = f"{NOT_MATCHED} (missing required label)"
-# The score of nodes without a label that a constraint is about: the worst, whatever the others have.
-LEFT_OUT = -1.0
 
 
 class PodTopologySpread(Plugin):
@@ -45,29 +43,30 @@ class PodTopologySpread(Plugin):
         yield from in_turn(_checks(pod, self.args.constraints(pod), nodes.everywhere), nodes)
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray | None:
-        constraints = self.args.constraints(pod)
-        wished = [(each, nodes.domains(each.topology_key)) for each in constraints if not each.is_required]
-        if not wished:
-            return None
+        crowding = self._crowding(pod, nodes)
+        return nodes.here(crowding.scores()) if crowding else None
+
+    def kept_score(self, pod: PodView, nodes: Columns) -> Crowding | None:
+        is_required = any(each.is_required for each in self.args.constraints(pod))
+        return None if is_required else self._crowding(pod, nodes)
+
+    def _crowding(self, pod: PodView, nodes: Columns) -> Crowding | None:
+        wished = [each for each in self.args.constraints(pod) if not each.is_required]
         # Of what the system wishes, a node without zones or a name of its own is not left out.
-        is_assumed = self.args.is_systems and not pod.constraints
-        has_all: Mask = np.logical_and.reduce([domains.has | is_assumed for _, domains in wished])
-        candidates = nodes.candidates & has_all
-        score = np.zeros(len(nodes.names))
-        for constraint, domains in wished:
-            counted = has_all & included(constraint, pod, nodes.everywhere)
-            alike = nodes.neighbours.selected(pod.group.namespace, constraint.selector)
-            held = alike if constraint.topology_key == HOST else domains.summed(alike * counted)
-            number = domains.number(candidates) + bool((candidates & ~domains.has).any())
-            score += domains.has * (held * np.log(number + 2) + (constraint.max_skew - 1))
-        return nodes.here(np.where(has_all, score, LEFT_OUT))
+        leaves_out = bool(pod.constraints) or not self.args.is_systems
+        return Crowding(pod, wished, nodes, leaves_out=leaves_out) if wished else None
 
     def normalize(self, scores: FloatArray) -> FloatArray:
-        compared = scores[scores != LEFT_OUT]
-        least, most = compared.min(initial=np.inf), compared.max(initial=0.0)
-        if most == 0:
-            return np.where(scores == LEFT_OUT, 0.0, HIGHEST_SCORE)
-        return np.where(scores == LEFT_OUT, 0.0, (most + least - scores) * (HIGHEST_SCORE / most))
+        least, most = scores.min(initial=np.inf), scores.max(initial=0.0)
+        if least != LEFT_OUT:
+            return _reversed(scores, least, most)
+        compared = scores != LEFT_OUT
+        found: FloatArray = compared * _reversed(scores, scores[compared].min(initial=most), most)
+        return found
+
+
+def _reversed(scores: FloatArray, least: float, most: float) -> FloatArray:
+    return (most + least - scores) * (HIGHEST_SCORE / most) if most else np.full_like(scores, HIGHEST_SCORE)
 
 
 def _checks(pod: PodView, constraints: tuple[Constraint, ...], nodes: Columns) -> Iterator[tuple[Mask, str, bool]]:

@@ -55,12 +55,14 @@ class PodView:
         kin: Requirements | None = None,
     ) -> None:
         self.pod, self.volumes, self.devices, self.quota, self.kin = pod, volumes, devices, quota, kin
-        self._signed: tuple[tuple[str, ...], bytes] | None = None
+        self._signed: dict[tuple[str, ...], bytes] = {}
 
     def replace(self, **asked: Any) -> PodView:
         """The same pod, with other `volumes`, `devices`, `quota` or `kin`; what is not named stays."""
-        known = {"volumes": self.volumes, "devices": self.devices, "quota": self.quota, "kin": self.kin}
-        return PodView(self.pod, **{**known, **asked})
+        other = PodView.__new__(PodView)
+        # What was worked out of the pod itself stays true.
+        other.__dict__.update(self.__dict__, _signed={}, **asked)
+        return other
 
     @property
     def key(self) -> str:
@@ -136,9 +138,11 @@ class PodView:
 
     def signature(self, paths: tuple[str, ...]) -> bytes:
         """Equal for two pods that have the same values at these attribute paths, such as `spec.tolerations`."""
-        if self._signed is None or self._signed[0] is not paths:
-            self._signed = paths, msgspec.json.encode(_reader(paths)(self), enc_hook=_plain, order="sorted")
-        return self._signed[1]
+        signed = self._signed.get(paths)
+        if signed is None:
+            encoded = msgspec.json.encode(_reader(paths)(self), enc_hook=_plain, order="sorted")
+            signed = self._signed[paths] = _same_signature(encoded)
+        return signed
 
     def __repr__(self) -> str:
         return f"PodView({self.key})"
@@ -162,6 +166,11 @@ def _host_ports(spec: PodSpec) -> Iterator[HostPort]:
 @lru_cache(maxsize=4096)
 def _same_amounts(amounts: tuple[tuple[str, int], ...]) -> Amounts:
     return dict(amounts)
+
+
+@lru_cache(maxsize=4096)
+def _same_signature(signature: bytes) -> bytes:
+    return signature
 
 
 @lru_cache(maxsize=4096)

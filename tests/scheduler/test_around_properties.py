@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make import to_json
 from oracle import fits
 from oracle_around import affinity_score, fits_around
 from scheduling import a_node, a_view, all_plugins, snapshot_of
@@ -9,11 +10,13 @@ from scheduling import a_node, a_view, all_plugins, snapshot_of
 from scheduler.cycle.answers import Answers
 from scheduler.cycle.panel import Panel
 from scheduler.cycle.plan import Answer
+from wherry.machinery.selectors import from_label_selector
 
 PLUGINS = all_plugins()
 NAMESPACES = {"default": {"team": "x"}, "other": {}, "third": {"team": "y"}}
 APPS, TIERS = st.sampled_from(["web", "db"]), st.sampled_from(["1", "2"])
 LABELS = st.fixed_dictionaries({}, optional={"app": APPS, "tier": TIERS})
+ZONE = "topology.kubernetes.io/zone"
 KEYS = st.sampled_from(["zone", "zone", "rack", "kubernetes.io/hostname"])
 LABEL_KEYS = st.sampled_from([[], [], ["tier"]])
 
@@ -100,6 +103,15 @@ def nodes(draw):
     ]
 
 
+@st.composite
+def zoned_nodes(draw):
+    zones = st.sampled_from([{}, {ZONE: "a"}, {ZONE: "a"}, {ZONE: "b"}])
+    return [
+        a_node(node.metadata.name, labels=draw(zones), taints=to_json(node)["spec"].get("taints", []))
+        for node in draw(nodes())
+    ]
+
+
 def a_cluster(nodes):
     snapshot = snapshot_of(*nodes)
     for name, labels in NAMESPACES.items():
@@ -152,6 +164,28 @@ def test_pods_go_where_the_oracle_allows_by_kept_answers_as_by_fresh_ones(cluste
         if what == "place" and choice:
             snapshot.place(pod, choice.node)
             placed[pod.uid] = pod.metadata.name, choice.node, templates[number]
+        elif what != "place":
+            happen(what, snapshot, placed, cluster, step)
+
+
+@settings(max_examples=100, deadline=None)
+@given(zoned_nodes(), st.lists(st.sampled_from([{"app": "web"}, {"app": "db"}]), min_size=3, max_size=3), STORIES)
+def test_pods_of_workloads_go_by_kept_answers_where_fresh_ones_say(cluster, labels, story):
+    snapshot, placed = a_cluster(cluster), {}
+    answers = Answers(snapshot, PLUGINS)
+
+    for step, (number, what) in enumerate(story):
+        spec = {"labels": labels[number], "requests": {"cpu": ("100m", "1")[number % 2]}}
+        kin = from_label_selector({"matchLabels": labels[number]})
+        pod = a_view(f"p{step}", **spec).replace(kin=kin)
+        choice, fresh = answers.to(pod).best(), Answer(pod, snapshot.columns, Panel(PLUGINS))
+        assert (choice is None) == (fresh.best() is None)
+        if choice:
+            assert abs(choice.score - fresh.best().score) < 1e-5
+            assert answers.to(pod).decision(pod).winner == choice.node
+        if what == "place" and choice:
+            snapshot.place(pod, choice.node)
+            placed[pod.uid] = pod.metadata.name, choice.node, spec
         elif what != "place":
             happen(what, snapshot, placed, cluster, step)
 
