@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from apiserver.fairness.slices import others_first
 from apiserver.pipeline import PIPELINE, chain
 from apiserver.request import Receive, Request, Response, Scope, Send, Stream
 from apiserver.server import Server
@@ -62,8 +63,8 @@ async def _send_response(answer: Response, receive: Receive, send: Send) -> None
         await send({"type": "http.response.body", "body": answer.body})
         return
     for body in _slices(itertools.chain((answer.body,), answer.more)):
+        await others_first()
         await send({"type": "http.response.body", "body": body, "more_body": True})
-        await asyncio.sleep(0)
     await send({"type": "http.response.body", "body": b""})
 
 

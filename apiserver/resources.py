@@ -14,11 +14,11 @@ import orjson
 from apiserver.access.reviews import review_of
 from apiserver.extensions.converting import translated
 from apiserver.fairness.aside import HUGE_BYTES, aside, weight_of
-from apiserver.reading.answering import is_plain, told, written
-from apiserver.reading.conversion import item_to_client, to_client, to_stored, whole_to_client
-from apiserver.reading.listing import list_objects, selection_of, version_of, wait_for
+from apiserver.reading.answering import told, written, written_list
+from apiserver.reading.conversion import to_client, to_stored, whole_to_client
+from apiserver.reading.listing import in_form, list_objects, selected, selection_of, version_of, wait_for
 from apiserver.reading.negotiation import JSON, PROTOBUF, YAML, Representation, negotiate
-from apiserver.reading.representation import many, one
+from apiserver.reading.representation import one
 from apiserver.reading.watching import watch_objects
 from apiserver.request import Answer, Request, Response, Stream, Target, warning_headers
 from apiserver.steps.authorization import attributes_of, refusal
@@ -165,12 +165,7 @@ async def get(server: Server, request: Request, cls: type[Resource]) -> Answer:
 async def list_(server: Server, request: Request, cls: type[Resource]) -> Answer:
     """GET of a collection."""
     form = form_of(request, cls)
-    body, *more = await list_objects(server, request, cls, form)
-    if form.is_protobuf:
-        return Response(200, body, PROTOBUF.encode(), warning_headers(request.warnings), more)
-    if more and is_plain(request, form):
-        return Response(200, body, headers=warning_headers(request.warnings), more=more)
-    return written(request, form, b"".join((body, *more)))
+    return await written_list(request, form, await list_objects(server, request, cls, form))
 
 
 async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer:
@@ -333,7 +328,7 @@ async def delete_collection(server: Server, request: Request, cls: type[Resource
     namespace = target.namespace if cls.kind.namespaced else ""
     selection = selection_of(request, cls, namespace)
     revision = await server.cache.fresh()
-    chosen = selection.chosen(list(server.cache.of(cls).objects(namespace)))
+    chosen = list(await selected(server, cls, selection))
     for stored in chosen:
         write = write_of(request, cls, "DELETE")
         write.namespace, write.name = stored.namespace, stored.name
@@ -345,8 +340,7 @@ async def delete_collection(server: Server, request: Request, cls: type[Resource
                 raise
     metadata = {"resourceVersion": str(revision)}
     form = form_of(request, cls)
-    body = many(cls, (item_to_client(stored.item, cls) for stored in chosen), metadata, form, server.now())
-    return written(request, form, body)
+    return await written_list(request, form, await in_form(server, request, cls, form, chosen, metadata))
 
 
 async def serve(server: Server, request: Request, cls: type[Resource]) -> Answer:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -15,6 +15,11 @@ MAX_HEADER_BYTES = 1024 * 1024
 
 # How long a new connection or a begun request may take until its headers are complete. Kubernetes: ReadHeaderTimeout.
 HEADER_SECONDS = 32.0
+
+# Connections that have not asked for anything yet. Beyond that, who has kept the server waiting for longest must go, if
+# that is longer than any client needs.
+MOST_UNHEARD = 1000
+UNHEARD_SECONDS = 2.0
 
 # What waits in the server's memory for a client that does not read. asyncio's own limit under TLS is 512 KiB.
 WRITE_BUFFER_BYTES = 64 * 1024
@@ -61,6 +66,9 @@ class HttpProtocol(HttpToolsProtocol):
     given `send` of a body that has begun, a function that writes a chunk of it past ASGI, without waiting.
     """
 
+    # Connections whose first headers are awaited, in the order they came.
+    unheard: ClassVar[dict[HttpProtocol, float]] = {}
+
     _extensions: dict[str, Any]
     _header_bytes = 0
     # Since when headers are awaited; None while they are not.
@@ -78,14 +86,23 @@ class HttpProtocol(HttpToolsProtocol):
         tls = tls_of(transport)
         if tls is not None:
             self._extensions["tls"] = tls
-        self._awaited_since = self.loop.time()
+        self._awaited_since = self.unheard[self] = self.loop.time()
+        self._make_room()
         self._patience = self.loop.call_later(HEADER_SECONDS, self._end_if_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody waits any more."""
+        self.unheard.pop(self, None)
         if self._patience is not None:
             self._patience.cancel()
         super().connection_lost(exc)
+
+    def _make_room(self) -> None:
+        if len(self.unheard) > MOST_UNHEARD:
+            longest, since = next(iter(self.unheard.items()))
+            if self.loop.time() - since > UNHEARD_SECONDS:
+                del self.unheard[longest]
+                longest.transport.abort()
 
     def _end_if_slow(self) -> None:
         # One timer per connection, which looks again as late as it may: requests themselves start and stop none.
@@ -101,6 +118,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The request has said what it wants."""
         self._awaited_since = None
+        self.unheard.pop(self, None)
         super().on_headers_complete()
 
     def on_message_begin(self) -> None:

@@ -6,9 +6,10 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-import yaml
 
 from apiserver.reading.negotiation import JSON, PROTOBUF, YAML, Representation, negotiate
+from apiserver.reading.representation import in_one_if_short
+from apiserver.reading.styles import AS_YAML, INDENTED, in_yaml, indented, restyled
 from apiserver.request import Request, Response, warning_headers
 from wherry.machinery import protobuf
 from wherry.machinery.errors import ApiError, NotAcceptable, Unauthorized
@@ -22,16 +23,20 @@ def written(request: Request, form: Representation, body: bytes, status: int = 2
     if form.is_protobuf:
         return Response(status, protobuf.encode(orjson.loads(body)), PROTOBUF.encode(), headers)
     if form.media_type == YAML:
-        text: bytes = yaml.dump(orjson.loads(body), Dumper=yaml.CSafeDumper, sort_keys=False, encoding="utf-8")
-        return Response(status, text, YAML.encode(), headers)
+        return Response(status, in_yaml(orjson.loads(body)), YAML.encode(), headers)
     if _is_pretty(request):
-        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2) + b"\n"
+        body = indented(orjson.loads(body))
     return Response(status, body, headers=headers)
 
 
-def is_plain(request: Request, form: Representation) -> bool:
-    """Whether `written` leaves a body as it is."""
-    return form.media_type == JSON and not _is_pretty(request)
+async def written_list(request: Request, form: Representation, pieces: list[bytes]) -> Response:
+    """A list of which the pieces are there, as JSON or protobuf; others get their turn while it is written."""
+    if form.media_type == YAML:
+        pieces = await restyled(pieces, AS_YAML)
+    elif form.media_type == JSON and _is_pretty(request):
+        pieces = await restyled(pieces, INDENTED)
+    body, *more = in_one_if_short(pieces)
+    return Response(200, body, form.media_type.encode(), warning_headers(request.warnings), more)
 
 
 def _is_pretty(request: Request) -> bool:
@@ -48,8 +53,7 @@ def told(request: Request, value: dict[str, Any], status: int = 200, headers: He
     if media_type == PROTOBUF:
         return Response(status, protobuf.encode(value), PROTOBUF.encode(), headers)
     if media_type == YAML:
-        text: bytes = yaml.dump(value, Dumper=yaml.CSafeDumper, sort_keys=False, encoding="utf-8")
-        return Response(status, text, YAML.encode(), headers)
+        return Response(status, in_yaml(value), YAML.encode(), headers)
     return Response(status, orjson.dumps(value), headers=headers)
 
 

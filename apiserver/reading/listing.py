@@ -18,6 +18,7 @@ import orjson
 
 from apiserver import keys
 from apiserver.extensions.converting import convert_stored
+from apiserver.fairness.slices import others_first
 from apiserver.reading.conversion import is_converted, item_to_client, stored_fields
 from apiserver.reading.negotiation import Representation
 from apiserver.reading.representation import many_in_pieces, many_in_protobuf, some_at_a_time
@@ -100,6 +101,18 @@ async def list_objects(server: Server, request: Request, cls: type[Resource], fo
         stored, metadata = await _page(server, cls, selection, limit, _Place(version or 0, "", None))
     else:
         stored, metadata = await _newest(server, cls, selection, limit, version)
+    return await in_form(server, request, cls, form, stored, metadata)
+
+
+async def in_form(
+    server: Server,
+    request: Request,
+    cls: type[Resource],
+    form: Representation,
+    stored: Iterable[Stored],
+    metadata: dict[str, Any],
+) -> list[bytes]:
+    """A list of these objects in the wanted form, in pieces."""
     stored = list(stored)  # as it is now, although others write while it is encoded
     items = (item_to_client(each.item, cls) for each in stored) if is_converted(cls) else (each.item for each in stored)
     if form.is_protobuf:
@@ -115,7 +128,7 @@ async def _newest(
     elif version:
         await wait_for(server, version)
     revision = server.cache.applied
-    found = await _selected(server, cls, selection)
+    found = await selected(server, cls, selection)
     if not limit or version == 0:
         return found, {"resourceVersion": str(revision)}
     page: list[Stored] = []
@@ -127,7 +140,8 @@ async def _newest(
     return page, {"resourceVersion": str(revision)}
 
 
-async def _selected(server: Server, cls: type[Resource], selection: Selection) -> Iterable[Stored]:
+async def selected(server: Server, cls: type[Resource], selection: Selection) -> Iterable[Stored]:
+    """What there is now of it."""
     cache = server.cache.of(cls)
     name = selection.fields.required("metadata.name")
     if name is not None and (selection.namespace or not cls.kind.namespaced):
@@ -139,7 +153,7 @@ async def _selected(server: Server, cls: type[Resource], selection: Selection) -
     chosen: list[Stored] = []
     for some in some_at_a_time(list(listed), JUDGED_AT_A_TIME):
         if len(some) == JUDGED_AT_A_TIME:
-            await asyncio.sleep(0)
+            await others_first()
         chosen += selection.chosen(some)
     return chosen
 

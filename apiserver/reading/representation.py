@@ -4,7 +4,6 @@ watches.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from apiserver.fairness.slices import others_first
 from apiserver.reading.conversion import is_converted, whole_to_client
 from apiserver.reading.negotiation import Representation
 from apiserver.reading.stored import Stored, head_of, metadata_of
@@ -24,7 +24,8 @@ Item = TypeVar("Item")
 
 # Objects of a list that are encoded before others get their turn: a millisecond.
 ENCODED_AT_A_TIME = 16
-# The same for those that need not be encoded.
+# The same for those of which a part is taken, and for those that are there as they are.
+SHORTENED_AT_A_TIME = 512
 LISTED_AT_A_TIME = 4096
 # From here on the body of a list stays in pieces. Those that need not be encoded are the cache's own, so that slow
 # readers of lists take no memory. No audit log takes one that is as long.
@@ -63,31 +64,32 @@ async def many_in_pieces(
     now: datetime,
     include: str = "",
 ) -> list[bytes]:
-    """The same, and others get their turn while it is made; a long list of objects stays in several pieces."""
+    """The same, and others get their turn while it is made: a head, some values, a comma, some values ..., an end."""
     if representation.form != "Table":
-        return await _listed(_head(cls, metadata, representation), _shown(cls, items, representation))
+        at_a_time = SHORTENED_AT_A_TIME if representation.is_partial or cls.kind.is_custom else LISTED_AT_A_TIME
+        return await _listed(_head(cls, metadata, representation), _shown(cls, items, representation), at_a_time)
     pieces = [_table(cls, [], metadata, representation)[:-2]]
     for some in some_at_a_time(items, ENCODED_AT_A_TIME):
         rows = orjson.dumps(table_rows(cls, some, representation, now, include))[1:-1]
         if len(pieces) > 1:
             pieces.append(b",")
-            await asyncio.sleep(0)
+            await others_first()
         pieces.append(rows)
     pieces.append(b"]}")
-    return _in_one_if_short(pieces)
+    return pieces
 
 
-async def _listed(head: bytes, items: Iterable[bytes]) -> list[bytes]:
+async def _listed(head: bytes, items: Iterable[bytes], at_a_time: int) -> list[bytes]:
     pieces = [head]
-    for some in some_at_a_time(items, LISTED_AT_A_TIME):
-        if len(pieces) > 1:
-            await asyncio.sleep(0)
+    for some in some_at_a_time(items, at_a_time):
+        if len(some) == at_a_time or len(pieces) > 1:
+            await others_first()
         for item in some:
             pieces += (item, b",")
     if len(pieces) > 1:
         pieces.pop()
     pieces.append(b"]}")
-    return _in_one_if_short(pieces)
+    return pieces
 
 
 def some_at_a_time(items: Iterable[Item], count: int) -> Iterator[list[Item]]:
@@ -126,13 +128,14 @@ async def many_in_protobuf(
     pieces: list[bytes] = []
     for some in some_at_a_time(items, ENCODED_AT_A_TIME):
         if pieces:
-            await asyncio.sleep(0)
+            await others_first()
         pieces.append(b"".join(protobuf.listed(protobuf.contents(version, kind, orjson.loads(item))) for item in some))
     head, end = protobuf.around_list(version, f"{kind}List", metadata, sum(map(len, pieces)))
-    return _in_one_if_short([head, *pieces, end])
+    return in_one_if_short([head, *pieces, end])
 
 
-def _in_one_if_short(pieces: list[bytes]) -> list[bytes]:
+def in_one_if_short(pieces: list[bytes]) -> list[bytes]:
+    """The pieces of a body, or one piece if it is not long."""
     return pieces if sum(map(len, pieces)) > LONG_BYTES else [b"".join(pieces)]
 
 

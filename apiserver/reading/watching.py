@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from apiserver.fairness.slices import others_first
 from apiserver.reading.listing import selection_of, version_of, wait_for
 from apiserver.reading.negotiation import Representation
 from apiserver.reading.representation import bookmark, event_of, watch_frame
@@ -119,7 +120,7 @@ async def _replayed(server: Server, cls: type[Resource], live: Watcher, since: i
         waiting += 1
         if waiting >= REPLAYED_AT_A_TIME or past.has_chunk:
             waiting = 0
-            await asyncio.sleep(0)
+            await others_first()
             while chunk := past.take():
                 yield chunk
     while chunk := past.take():

@@ -189,3 +189,22 @@ async def test_who_has_asked_may_be_silent(served: Served, monkeypatch: pytest.M
 
     assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 2
     writer.close()
+
+
+async def test_of_too_many_who_ask_for_nothing_the_oldest_must_go(served: Served, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http, "MOST_UNHEARD", 2)
+    monkeypatch.setattr(http, "UNHEARD_SECONDS", 0.0)
+    context = served.keys.client_context("")
+    readers = []
+
+    for _ in range(3):
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=context)
+        writer.write(b"GET / HTTP/1.1\r\nx-slow: ")
+        readers.append((reader, writer))
+
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(readers[0][0].read(), 10) == b""
+    readers[1][1].write(b"no\r\n\r\n")
+    assert (await readers[1][0].readline()).startswith(b"HTTP/1.1 200")
+    for _, writer in readers:
+        writer.transport.abort()
