@@ -18,7 +18,7 @@ from scheduler.cycle.decision import Decision
 from scheduler.cycle.panel import Panel
 from scheduler.cycle.pinned import choice_at
 from scheduler.cycle.plan import Choice, plan
-from scheduler.explaining.text import Record, brief, record_of
+from scheduler.explaining.text import Record, brief, promised, record_of
 from scheduler.framework import Plugin
 from scheduler.pods import PodView
 from scheduler.preemption.plan import Preemption
@@ -55,7 +55,10 @@ class Chooser:
         nominations = self._preemptor.nominations
         with nominations.making_way(pod) if nominations else nullcontext():
             answers = self._answers[pod.spec.scheduler_name]
-            choice = self._at_nominated_node(pod, answers) or answers.on_named_node(pod)
+            choice = self._at_nominated_node(pod, answers)
+            if choice is not None:
+                return Outcome(choice, promised(pod.key, choice.node))
+            choice = answers.on_named_node(pod)
             if choice is not None:
                 return Outcome(choice, brief(pod.key, choice, len(self._snapshot.columns)))
             answer = answers.to(pod)

@@ -54,9 +54,9 @@ class Reporter:
         self._latest: dict[str, tuple[Pod, News]] = {}
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
 
-    def found_no_node(self, pod: Pod, message: str, nominated: str | None = None) -> None:
+    def found_no_node(self, pod: Pod, message: str, nominated: str | None = None, record: Record | None = None) -> None:
         """Tell that a pod could not be scheduled, and, unless that stays as it is, which node it is nominated for."""
-        self._put(pod, Event(pod, "FailedScheduling", message, "Warning", "Scheduling"))
+        self._put(pod, Event(pod, "FailedScheduling", message, "Warning", "Scheduling", _kept(record)))
         self._write_soon(pod, News(message, nominated))
 
     def nominated(self, pod: Pod, node: str) -> None:
@@ -83,9 +83,8 @@ class Reporter:
         """Tell that a pod has its node, and why this one."""
         self._latest.pop(pod.metadata.uid, None)
         record = self._records.pop(pod.metadata.uid, None)
-        annotations = {DECISION: msgspec.json.encode(record).decode()} if record else {}
         message = f"Successfully assigned {pod.key} to {node}"
-        self._put(pod, Event(pod, "Scheduled", message, action="Binding", annotations=annotations))
+        self._put(pod, Event(pod, "Scheduled", message, action="Binding", annotations=_kept(record)))
 
     def forget(self, uid: str) -> None:
         """A pod is gone, or will be planned anew."""
@@ -147,3 +146,7 @@ class Reporter:
         except ApiError as error:
             # The next attempt to schedule the pod says it again.
             log.warning("condition not written", pod=pod.key, error=error.message)
+
+
+def _kept(record: Record | None) -> dict[str, str]:
+    return {DECISION: msgspec.json.encode(record).decode()} if record else {}

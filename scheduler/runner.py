@@ -22,7 +22,7 @@ from scheduler.consolidation.mover import Mover
 from scheduler.cycle.plan import Choice
 from scheduler.devices.room import Devices
 from scheduler.explaining.attention import Attention
-from scheduler.explaining.text import Record, brief
+from scheduler.explaining.text import Record, brief, record_of
 from scheduler.framework import Plugin, culprit
 from scheduler.gangs.shell import Gangs
 from scheduler.gangs.tables import Tables
@@ -79,8 +79,9 @@ class Scheduler:
         people = (self._reporter, self._preemptor)
         self._mover = Mover(client, profiles, self.snapshot, self._chooser, people, self._try_again)
         self._gangs = Gangs(client, profiles, self.snapshot, self.queue, (*people, self._mover), self._woken.set)
-        self._tables = Tables(self.snapshot, self._chooser, self._devices, self._viewed, self._sharing.limits)
         self._attention = Attention()
+        known = (self.snapshot, self._chooser, self._devices)
+        self._tables = Tables(*known, self._viewed, self._sharing.limits, self._is_attentive)
         self._relatives = {kind: OptionalInformer(client, kind) for kind in KINDS}
         self._kin = Kin({kind: informer.shelf for kind, informer in self._relatives.items()})
         self.pods.subscribe(self._pod_changed)
@@ -134,7 +135,7 @@ class Scheduler:
             if places is None:
                 await self._place(pod)
             for place in places or ():
-                known = self._preemptor.reason(place.pod, place.node)
+                known = self._reason(place.pod, place.node) or place.record
                 record = known or brief(place.pod.key, place.choice, len(self.snapshot.columns))
                 self._preemptor.withdraw(place.pod)
                 await self._send(self._viewed(place.pod), place.choice, record)
@@ -146,7 +147,7 @@ class Scheduler:
 
     async def _place(self, pod: PodView) -> None:
         pod = self._viewed(pod)
-        outcome = self._chooser.choose(pod, explains=self._attention.is_free(self._now()))
+        outcome = self._chooser.choose(pod, explains=self._is_attentive())
         choice = outcome.choice
         if choice is None:
             self._refuse(pod, outcome)
@@ -155,10 +156,17 @@ class Scheduler:
             self.queue.retry_later(pod, self._now())
             self._reporter.found_no_node(pod.pod, f"node {choice.node}: {why}")
             return
-        record = self._preemptor.reason(pod, choice.node) or outcome.record
+        record = self._reason(pod, choice.node) or outcome.record
         self._preemptor.withdraw(pod, goes_to=choice.node)
         self.snapshot.place(pod, choice.node)
         await self._send(pod, choice, record)
+
+    def _reason(self, pod: PodView, node: str) -> Record | None:
+        """Why there is room for the pod on the node, if it was made for it."""
+        return self._preemptor.reason(pod, node) or self._mover.reason(pod, node)
+
+    def _is_attentive(self) -> bool:
+        return self._attention.is_free(self._now())
 
     def _viewed(self, pod: PodView) -> PodView:
         return self._kin.view(self._sharing.limits.view(self._devices.lookup.view(self._volumes.lookup.view(pod))))
@@ -189,15 +197,16 @@ class Scheduler:
         if preemption is not None and preemption.message:
             message += f" preemption: {preemption.message}"
         log.info("plan", pod=pod.key, message=message)
+        record = record_of(decision).about(pod.key, message) if self._is_attentive() else None
         self.queue.refused(pod, decision.rejected_by, self._now())
         if pod.devices.reachable:
             self._devices.give_up_elsewhere(pod)
         if self._mover.is_under_way(pod) or self._mover.begin([pod], 1, self._tables.without_devices):
-            self._reporter.found_no_node(pod.pod, message)
+            self._reporter.found_no_node(pod.pod, message, record=record)
             return
         if preemption is not None and (preemption.victims or not preemption.node):
             nominated = preemption.node
-        self._reporter.found_no_node(pod.pod, message, nominated)
+        self._reporter.found_no_node(pod.pod, message, nominated, record)
         if preemption is not None and preemption.victims:
             self._preemptor.begin(pod, preemption, decision)
         elif nominated == "":

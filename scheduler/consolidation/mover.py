@@ -15,6 +15,7 @@ import structlog
 
 from scheduler.chooser import Chooser
 from scheduler.consolidation.plan import Moved, Regrouping, Site, consolidate
+from scheduler.explaining.text import Record, record_of_moves
 from scheduler.framework import Plugin
 from scheduler.gangs.making_way import Clearing
 from scheduler.plugins.consolidation import Consolidation
@@ -58,6 +59,8 @@ class Mover:
         self._looks_again_at = 0.0
         self._try_again = try_again
         self._put_off: set[str] = set()
+        # Why there is room for the pods for which others moved last, and where.
+        self._reasons: dict[str, tuple[str, Record]] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -89,11 +92,17 @@ class Mover:
         self._on_the_move = leaving = {move.pod.uid for move in found.moves}
         asyncio.get_running_loop().call_later(MOST_SECONDS, leaving.clear)
         self._waiting = frozenset(pod.uid for pod, _ in found.places)
+        self._reasons = {pod.uid: (node, record_of_moves(pod.key, node, _moved(found))) for pod, node in found.places}
         for pod, node in found.places:
             self._preemptor.nominations.nominate(pod, node)
         log.info("consolidate", pod=pods[0].key, moves=[f"{move.pod.key} to {move.to}" for move in found.moves])
         self._tasks.create_task(self._move(found), name=f"consolidate for {pods[0].key}")
         return True
+
+    def reason(self, pod: PodView, node: str) -> Record | None:
+        """Why there is room for the pod on the node, if others moved for it."""
+        promised, record = self._reasons.get(pod.uid, ("", None))
+        return record if promised == node else None
 
     def pod_changed(self, change: Change[Pod]) -> None:
         """Take note of pods that have left."""
@@ -150,3 +159,10 @@ class Mover:
 def most_moves(plugins: Sequence[Plugin]) -> int:
     """How many pods may move at a time in a profile."""
     return next((plugin.args.most_moves for plugin in plugins if isinstance(plugin, Consolidation)), 0)
+
+
+def _moved(found: Regrouping) -> dict[str, list[str]]:
+    told: dict[str, list[str]] = {}
+    for move in found.moves:
+        told.setdefault(move.node, []).append(f"{move.pod.key} moved away; {move.to} had room for it")
+    return told

@@ -94,7 +94,7 @@ class _Attempt:
             self._undo(0)
 
     def _find_place(self, pod: PodView) -> None:
-        choice, decision = self._site.board.find(pod)
+        choice, decision, _ = self._site.board.find(pod)
         if choice is not None:
             self._put(pod, choice.node)
         elif decision is not None:
@@ -126,7 +126,7 @@ class _Attempt:
         self._site.board.send_away(candidate.victims)
         self._site.board.put(pod, candidate.node)
         for victim in by_size(candidate.victims):
-            choice, _ = self._site.board.find(_made_anew(victim))
+            choice, _, _ = self._site.board.find(_made_anew(victim))
             if choice is None:
                 self._site.board.lift(pod)
                 self._undo(before)

@@ -129,7 +129,7 @@ class Gang:
         board, placed = Thought(picture), list[PodView]()
         lacks: tuple[PodView, Judgement] | None = None
         for pod in by_size(self.pods):
-            choice, _ = board.find(pod)
+            choice, _, _ = board.find(pod)
             if choice is None:
                 lacks = pod, picture.judged(picture.view(pod.pod))
                 break

@@ -116,8 +116,13 @@ class Picture:
         cls, client: Client, profiles: Mapping[str, Sequence[Plugin]], and_with: Iterable[Resource] = ()
     ) -> Self:
         """The cluster as it is now, and with these objects as well where it has none of their name."""
-        listed = await asyncio.gather(*(_listed(client, kind) for kind in _KINDS))
-        found: dict[type[Resource], Sequence[Any]] = dict(zip(_KINDS, listed, strict=True))
+        # All answers are waited for, also when one is a refusal: nothing may be under way when the client closes.
+        listed = await asyncio.gather(*(_listed(client, kind) for kind in _KINDS), return_exceptions=True)
+        found: dict[type[Resource], Sequence[Any]] = {}
+        for kind, answer in zip(_KINDS, listed, strict=True):
+            if isinstance(answer, BaseException):
+                raise answer
+            found[kind] = answer
         for obj in and_with:
             if all(obj.key != known.key for known in found[type(obj)]):
                 found[type(obj)] = (*found[type(obj)], obj)

@@ -9,7 +9,7 @@ Pure. Kubernetes tells only how many nodes were refused for which reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 import numpy as np
@@ -20,7 +20,7 @@ from wherry.api.resource.gpu import MEMORY
 from wherry.machinery.quantity import Format, Quantity
 
 _BYTES = ("memory", "ephemeral-storage", "hugepages-", MEMORY)
-# The annotation of the event `Scheduled` that holds the record, as JSON.
+# The annotation of the events `Scheduled` and `FailedScheduling` that holds the record, as JSON.
 DECISION = "scheduling.wherry.dev/decision"
 # How many nodes that fit, and how many that do not, a record names.
 MOST_KEPT = 10
@@ -32,6 +32,10 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: str
     nodes: dict[str, str] = {}
     left_out: int = 0
+
+    def about(self, pod: str, message: str) -> Record:
+        """The same nodes, as what is said of this pod."""
+        return Record(f"{pod}: {message}", self.nodes, self.left_out)
 
     def lines(self) -> Iterator[str]:
         """As people read it."""
@@ -48,6 +52,11 @@ def explain(decision: Decision, most: int | None = None) -> Iterator[str]:
     Of both at most so many, if that is given.
     """
     return record_of(decision, most).lines()
+
+
+def promised(pod: str, node: str) -> Record:
+    """What is known of a pod that goes where room was made or kept for it."""
+    return Record(f"{pod}: {node}, where room was kept for it")
 
 
 def brief(pod: str, choice: Choice, nodes: int) -> Record:
@@ -77,6 +86,11 @@ def record_of_room(decision: Decision, node: str, victims: Iterable[str]) -> Rec
     others = {name: text for name, text in kept.nodes.items() if name != node}
     left_out = len(decision.nodes) - len(others) - 1
     return Record(f"{decision.pod}: {node}, by preemption; {before}", {node: f"{lacking}; {way}", **others}, left_out)
+
+
+def record_of_moves(pod: str, node: str, moves: Mapping[str, Iterable[str]]) -> Record:
+    """What is kept of a pod that fitted nowhere, until others moved away; `moves` tells who, by the node they left."""
+    return Record(f"{pod}: {node}, by consolidation", {name: "; ".join(told) for name, told in sorted(moves.items())})
 
 
 def _outcome(decision: Decision) -> str:

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from scheduler.cycle.decision import Decision
 from scheduler.cycle.plan import Choice
+from scheduler.explaining.text import Record
 from scheduler.pods import PodView
 from wherry.api.resource.gpu import RESOURCE
 
@@ -25,10 +26,11 @@ _SHAPE = ("requests", "spec.node_selector", "spec.affinity", "spec.tolerations")
 
 
 class Found(NamedTuple):
-    """What there is for one pod now: a choice, or the decision that says why not."""
+    """What there is for one pod now: a choice, with a record of its reasons, or the decision that says why not."""
 
     choice: Choice | None = None
     decision: Decision | None = None
+    record: Record | None = None
 
 
 class Board(Protocol):
@@ -52,11 +54,12 @@ class Board(Protocol):
 
 
 class Place(NamedTuple):
-    """A pod, and the node it gets."""
+    """A pod, the node it gets, and what is kept of the reasons."""
 
     pod: PodView
     node: str
     choice: Choice
+    record: Record | None = None
 
 
 class Assembly(NamedTuple):
@@ -67,6 +70,7 @@ class Assembly(NamedTuple):
     # How many would have had a place, and why the first of the others has none.
     fitting: int = 0
     decision: Decision | None = None
+    record: Record | None = None
 
 
 def by_size(pods: Sequence[PodView]) -> list[PodView]:
@@ -96,19 +100,19 @@ def _shape(pod: PodView) -> bytes:
 def _one_by_one(pods: Sequence[PodView], board: Board) -> Assembly:
     places: list[Place] = []
     missing: list[PodView] = []
-    why: Decision | None = None
+    why, kept = None, None
     try:
         for pod in pods:
-            choice, decision = board.find(pod)
+            choice, decision, record = board.find(pod)
             if choice is not None and board.put(pod, choice.node):
-                places.append(Place(pod, choice.node, choice))
+                places.append(Place(pod, choice.node, choice, record))
             else:
                 missing.append(pod)
-                why = why or decision
+                why, kept = why or decision, kept or record
     finally:
         for place in reversed(places):
             board.lift(place.pod)
-    return Assembly(tuple(places), tuple(missing), len(places), why)
+    return Assembly(tuple(places), tuple(missing), len(places), why, kept)
 
 
 class _Search:

@@ -15,6 +15,7 @@ from datetime import timedelta
 import structlog
 
 from scheduler.consolidation.mover import Mover
+from scheduler.explaining.text import Record
 from scheduler.framework import Plugin
 from scheduler.gangs.groups import TOO_FEW, Groups, group_of
 from scheduler.gangs.holding import Holding, Wanted
@@ -146,7 +147,7 @@ class Gangs:
             rejected_by |= found.decision.rejected_by
         log.info("plan", pod_group=key, message=message)
         for pod in pods:
-            self._wait(pod, message, rejected_by, now)
+            self._wait(pod, message, rejected_by, now, found.record and found.record.about(pod.key, message))
         self._status.tell(key, Report(is_scheduled=False, message=message))
 
     def _wait_for_room(
@@ -190,9 +191,11 @@ class Gangs:
             self._queue.nudge(uid, asyncio.get_running_loop().time())
         self._woken()
 
-    def _wait(self, pod: PodView, message: str, rejected_by: frozenset[str], now: float) -> None:
+    def _wait(
+        self, pod: PodView, message: str, rejected_by: frozenset[str], now: float, record: Record | None = None
+    ) -> None:
         self._queue.refused(pod, rejected_by, now)
-        self._reporter.found_no_node(pod.pod, message)
+        self._reporter.found_no_node(pod.pod, message, record=record)
 
     def _needed(self, key: str) -> int:
         """How many more pods of the group must get a node at the same time."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from scheduler.chooser import Chooser
 from scheduler.devices.room import Devices
+from scheduler.explaining.text import record_of
 from scheduler.gangs.making_way import Offer
 from scheduler.gangs.plan import Found
 from scheduler.pods import PodView
@@ -14,7 +15,10 @@ from scheduler.snapshot import Snapshot
 
 
 class Tables:
-    """The board on which a gang is planned; `view` adds to a pod what its claims ask for."""
+    """The board on which a gang is planned; `view` adds to a pod what its claims ask for.
+
+    `explains` says whether there is time to keep everything about the next decision.
+    """
 
     def __init__(
         self,
@@ -23,14 +27,16 @@ class Tables:
         devices: Devices,
         view: Callable[[PodView], PodView],
         limits: Limits,
+        explains: Callable[[], bool] = lambda: False,
     ) -> None:
         self._snapshot, self._chooser, self._devices = snapshot, chooser, devices
-        self._view, self._limits = view, limits
+        self._view, self._limits, self._explains = view, limits, explains
 
     def find(self, pod: PodView) -> Found:
         """The best node now."""
-        outcome = self._chooser.choose(self._view(pod), preempts=False)
-        return Found(outcome.choice, outcome.decision)
+        explains = self._explains()
+        choice, record, decision, _ = self._chooser.choose(self._view(pod), explains=explains, preempts=False)
+        return Found(choice, decision, record_of(decision) if explains and decision is not None else record)
 
     def options(self, pod: PodView) -> Sequence[str]:
         """All nodes that can hold the pod now, the best first."""

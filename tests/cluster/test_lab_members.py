@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from cluster.live_cluster import eventually
 from cluster.live_cluster import kubectl as kubectl_path
 from cryptography import x509
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import wherry.testing
+from wherry.cli import main
 
 pytestmark = pytest.mark.xdist_group("lab members")
 
@@ -77,11 +79,45 @@ def test_a_member_gets_a_certificate_and_one_namespace(cluster: wherry.testing.C
     assert 'User "alice" cannot list resource "pods" in API group "" in the namespace "default"' in refused.stderr
 
 
-def test_a_member_may_see_who_holds_what_and_nobodys_secrets(cluster: wherry.testing.Cluster):
+def make_role(cluster: wherry.testing.Cluster, role: str, user: str) -> None:
+    """The cluster role as the page makes it, for a user."""
     page = (Path(__file__).parents[2] / "docs/members.md").read_text()
-    command = page[page.index("kubectl create clusterrole sharing") :].partition("\nkubectl")[0]
+    command = page[page.index(f"kubectl create clusterrole {role}") :].partition("\nkubectl")[0]
     kubectl(cluster, *command.replace("\\\n", " ").split()[1:])
-    kubectl(cluster, "create", "clusterrolebinding", "sharing", "--clusterrole=sharing", "--user=bob")
+    kubectl(cluster, "create", "clusterrolebinding", role, f"--clusterrole={role}", f"--user={user}")
+
+
+def test_a_member_is_told_why_his_pod_waits_and_with_one_more_role_what_would_have_to_change(
+    cluster: wherry.testing.Cluster, tmp_path: Path
+):
+    kubectl(cluster, "create", "namespace", "carols")
+    kubectl(cluster, "create", "serviceaccount", "carol", "-n", "carols")
+    account = "system:serviceaccount:carols:carol"
+    kubectl(cluster, "create", "rolebinding", "c", "--clusterrole=edit", f"--user={account}", "-n", "carols")
+    mine = tmp_path / "carol.conf"
+    mine.write_text(Path(cluster.kubeconfig).read_text())
+    token = kubectl(cluster, "create", "token", "carol", "-n", "carols").strip()
+    kubectl(cluster, "--kubeconfig", str(mine), "config", "set-credentials", "carol", f"--token={token}")
+    kubectl(cluster, "--kubeconfig", str(mine), "config", "set-context", "--current", "--user=carol")
+    wide = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "wide", "namespace": "carols"}}
+    wide["spec"] = {"containers": [{"name": "c", "image": "any", "resources": {"requests": {"cpu": "99"}}}]}
+    kubectl(cluster, "create", "-f", "-", given=wide)
+    asking = ["why", "pod/wide", "-n", "carols", "--kubeconfig", str(mine)]
+    eventually(lambda: "Insufficient cpu (wants 99" in CliRunner().invoke(main, asking).output)
+
+    narrow = CliRunner().invoke(main, asking).output
+    for role in ("sharing", "planning"):
+        make_role(cluster, role, account)
+    eventually(lambda: "even if it were empty" in CliRunner().invoke(main, asking).output)
+    planned = CliRunner().invoke(main, ["plan", "-f", "-", *asking[2:]], input=json.dumps(wide))
+
+    assert "what would have to change is told to those who may see the whole cluster" in narrow
+    assert (planned.exit_code, planned.output.splitlines()[0]) == (2, "it does not fit")
+
+
+def test_a_member_may_see_who_holds_what_and_nobodys_secrets(cluster: wherry.testing.Cluster):
+    kubectl(cluster, "delete", "clusterrole,clusterrolebinding", "sharing", "--ignore-not-found")
+    make_role(cluster, "sharing", "bob")
     user = ("--as=bob",)
 
     lists = ("pods", "namespaces", "resourceclaims", "resourceslices", "queues", "fairshares")

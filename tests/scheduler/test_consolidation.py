@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 from binding_api import BindingApi
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,11 +17,13 @@ from scheduler.explaining.forecast import Verdict, forecast
 from scheduler.explaining.gangs import Thought
 from scheduler.explaining.picture import Objects, Picture
 from scheduler.explaining.regrouping import NOBODY_MOVES, regroupings
+from scheduler.explaining.text import DECISION, Record
 from scheduler.plugins.consolidation import Consolidation, ConsolidationArgs
 from scheduler.pods import PodView
 from scheduler.preemption.budgets import Budgets
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
+from wherry.api.events.event import Event
 from wherry.machinery import errors
 from wherry.sim.virtual_time import in_virtual_time
 
@@ -138,6 +141,11 @@ def moving(most=4):
     return [*others, Consolidation(ConsolidationArgs(most_moves=most))]
 
 
+def kept(api, pod):
+    told = [each for each in api.all(Event) if (each.about.name, each.reason) == (pod, "Scheduled")]
+    return list(msgspec.json.decode(told[0].metadata.annotations[DECISION], type=Record).lines())
+
+
 async def consolidated(api, plugins):
     api.put(a_node("n", cpu="3")), api.put(a_node("m", cpu="3"))
     api.put(service("a", "n")), api.put(service("b", "m", cpu="2"))
@@ -156,6 +164,10 @@ async def test_a_pod_gets_its_room_and_those_in_the_way_run_elsewhere():
     assert placed == {"large": "n", "a-again": "m", "b": "m"}
     message = "Evicted from node n to make room for pod default/large; other nodes have room for this one"
     assert ("a", "Consolidated", message) in events(api)
+    assert kept(api, "large") == [
+        "default/large: n, by consolidation",
+        "  n: default/a moved away; m had room for it",
+    ]
 
 
 @in_virtual_time

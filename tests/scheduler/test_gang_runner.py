@@ -8,7 +8,9 @@ from make import a_node, a_pod, an_object
 from scheduling import all_plugins, gpu_node
 from test_scheduler_runner import events, placement, scheduling
 
+from scheduler.explaining.text import DECISION
 from wherry.api.core.pod import Pod
+from wherry.api.events.event import Event
 from wherry.api.scheduling.pod_group import PodGroup
 from wherry.client import clock
 from wherry.sim.virtual_time import in_virtual_time
@@ -105,6 +107,10 @@ async def test_two_gangs_whose_pods_come_in_turns_never_hold_half_each():
         await asyncio.sleep(3)
 
     assert sorted((placed(api, "a"), placed(api, "b"))) == [0, 3]
+    records = {(each.about.name, each.reason): each.metadata.annotations.get(DECISION, "") for each in api.all(Event)}
+    winner, loser = ("a", "b") if placed(api, "a") else ("b", "a")
+    assert '"n":"' in records[f"{winner}-2", "Scheduled"]
+    assert "Insufficient cpu (wants 1, free 0)" in records[f"{loser}-2", "FailedScheduling"]
 
 
 @in_virtual_time

@@ -97,8 +97,12 @@ def test_it_says_what_a_pending_pod_waits_for(cluster, kubectl):
 
     code, lines = ask(cluster, "why", "pod/waiting")
     kubectl("delete", "pod", "waiting")
+    gone = ask(cluster, "why", "pod/waiting")[1]
 
     assert code == 0
+    assert gone[0].endswith("(the pod is gone)")
+    assert [line for line in gone if "Insufficient cpu (wants 7" in line]
+    assert re.fullmatch(r"that is what the scheduler found \d+s ago", gone[-1])
     assert lines[0].startswith("default/waiting: 0/2 nodes are available: 2 Insufficient cpu.")
     assert any(
         re.match(r"it fits on \S+-\d when \S+ cpu frees; held by default/(low|training)", line) for line in lines

@@ -56,9 +56,10 @@ def command(
     The exit status is 0 if all fit, 1 if other pods would have to make way or move for some of them, 2 if some do not
     fit or would not even be made, as beyond a quota, 3 if that cannot be told, as of a manifest that the API server
     would not take, and 64 if the command is not understood.
+
     It knows pods, what makes pods, and the claims on devices that come with them; other objects in the file are passed
-    over. The API server checks and completes
-    the pods as if they were created (priority, limits, quotas), and changes nothing.
+    over. The API server checks and completes the pods as if they were created (priority, limits, quotas), and changes
+    nothing.
     """
     trial = Trial(list(_documents(filename)), namespace)
     if not trial.wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,16 +32,28 @@ from wherry.cli.options import (
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.cluster.problem import ClusterProblem
-from wherry.machinery.errors import NotFound
+from wherry.machinery.errors import Forbidden, NotFound
 from wherry.machinery.time import age_text
+
+SCHEDULED = "Scheduled"
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Told(NamedTuple):
+    """What the scheduler wrote down about its last attempt, and when that was; `has_node` if it found one."""
+
+    record: Record
+    at: datetime | None
+    has_node: bool
 
 
 class _Known(NamedTuple):
-    """What there is to know about a pod; the picture is taken only where it helps."""
+    """What there is to know about a pod; the picture is taken only where it helps, and may be `forbidden`."""
 
     pod: Pod | None
-    record: Record | None = None
+    told: _Told | None = None
     picture: Picture | None = None
+    forbidden: str = ""
 
 
 @click.command()
@@ -68,7 +81,8 @@ def command(
 
     Of a pod with a node it shows what the scheduler found when it chose: who won by how much, every score, and why
     other nodes were refused. That is kept for an hour, in the event that tells of the choice. Of a pod that waits it
-    judges all nodes as they are now, with the scheduler's own rules.
+    judges all nodes as they are now, with the scheduler's own rules; who may not list nodes and other people's pods is
+    told what the scheduler found last.
     """
     kind, slash, named = what.partition("/")
     if not slash or not named or kind not in ("pod", "pods", "po"):
@@ -79,8 +93,10 @@ def command(
         return await _known(client, named, namespace, rules, now)
 
     known = asked(kubeconfig or admin_kubeconfig(name, data_dir), ask, about=what)
-    if known.pod is None and known.record is None:
+    if known.pod is None and known.told is None:
         raise ClusterProblem(f"there is no pod {namespace}/{named}, and no event that tells of its node")
+    if known.forbidden and known.told is None:
+        raise ClusterProblem(f"{what}: {known.forbidden}, and no event tells what the scheduler found")
     click.echo("\n".join(_lines(known, rules, nodes)))
 
 
@@ -90,29 +106,38 @@ async def _known(
     try:
         pod = await client.get(Pod, name, namespace)
     except NotFound:
-        return _Known(None, await _record(client, name, namespace, ""))
-    record = await _record(client, name, namespace, pod.metadata.uid) if pod.spec.node_name else None
-    if record is not None and not anew:
-        return _Known(pod, record)
-    return _Known(pod, None, await Picture.taken(client, rules))
+        return _Known(None, await _told(client, name, namespace, ""))
+    told = await _told(client, name, namespace, pod.metadata.uid)
+    if told is not None and told.has_node and not anew:
+        return _Known(pod, told)
+    try:
+        return _Known(pod, None, await Picture.taken(client, rules))
+    except Forbidden as error:
+        return _Known(pod, told, None, error.message)
 
 
-async def _record(client: Client, name: str, namespace: str, uid: str) -> Record | None:
-    """What was kept of the last choice for a pod of this name, and of this uid if there is one."""
-    fields = f"involvedObject.kind=Pod,involvedObject.name={name},reason=Scheduled"
+async def _told(client: Client, name: str, namespace: str, uid: str) -> _Told | None:
+    """What was kept of the last attempt with a pod of this name, and of this uid if there is one."""
+    fields = f"involvedObject.kind=Pod,involvedObject.name={name}"
     events = (await client.list(Event, namespace, fields=fields)).items
-    events.sort(key=lambda event: event.key)
-    kept = [event.metadata.annotations.get(DECISION) for event in events if not uid or event.about.uid == uid]
-    found = [text for text in kept if text]
-    return msgspec.json.decode(found[-1], type=Record) if found else None
+    found = [each for each in events if DECISION in each.metadata.annotations and uid in ("", each.about.uid)]
+    if not found:
+        return None
+    last = max(found, key=lambda event: (event.last_timestamp or _NEVER, event.reason == SCHEDULED, event.key))
+    record = msgspec.json.decode(last.metadata.annotations[DECISION], type=Record)
+    return _Told(record, last.last_timestamp, last.reason == SCHEDULED)
 
 
 def _lines(known: _Known, rules: Mapping[str, Sequence[Plugin]], most: int) -> Iterator[str]:
-    pod, record, picture = known
-    if record is not None:
+    pod, told, picture, _ = known
+    if told is not None:
         gone = "" if pod is not None else " (the pod is gone)"
-        yield f"{record.outcome}{gone}"
-        yield from list(record.lines())[1:]
+        yield f"{told.record.outcome}{gone}"
+        yield from list(told.record.lines())[1:]
+        if not told.has_node:
+            yield f"that is what the scheduler found {age_text(told.at, clock.now())} ago"
+        if known.forbidden:
+            yield f"what would have to change is told to those who may see the whole cluster: {known.forbidden}"
     if pod is None or picture is None:
         return
     if pod.spec.scheduler_name not in rules:
