@@ -142,7 +142,7 @@ class Server:
         self.remotes = Remotes(self)
         self.usage = Gathering(self)
         self.grants = Grants(self.cache)
-        self.turns = Turns()
+        self.turns = Turns(self.cache)
         self.allocations = Allocations(self.cache, Claims(store, self.now), settings.service_cidr, self.random)
         self.admission = Admission(self, settings.disabled_admission, settings.enabled_admission)
         self.watching: set[Watcher] = set()

@@ -79,6 +79,9 @@ class EtcdStore:
         self._connection = EtcdConnection(options)
         # A turn lives as long as somebody holds it or waits for it.
         self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
+        # Which revision there is: the question that etcd was asked last, and the one to come.
+        self._question: asyncio.Future[int] | None = None
+        self._next_question: asyncio.Future[int] | None = None
 
     @classmethod
     async def open(cls, options: EtcdOptions) -> "EtcdStore":
@@ -173,8 +176,18 @@ class EtcdStore:
                 raise
 
     async def revision(self) -> int:
-        request = messages.RangeRequest(key=PROBE_KEY, keys_only=True)
-        answer = await self._connection.ask(RANGE, request)
+        """One question answers all who came before it was asked: however many read at once, etcd is asked once."""
+        question = self._next_question
+        if question is None:
+            question = self._next_question = asyncio.ensure_future(self._ask_revision())
+            question.add_done_callback(_is_known)
+        return await asyncio.shield(question)
+
+    async def _ask_revision(self) -> int:
+        if self._question is not None:
+            await asyncio.wait((self._question,))
+        self._question, self._next_question = self._next_question, None
+        answer = await self._connection.ask(RANGE, messages.RangeRequest(key=PROBE_KEY, keys_only=True))
         return int(answer.header.revision)
 
     async def close(self) -> None:
@@ -236,6 +249,12 @@ class EtcdStore:
             return max(int(response.compact_revision), compacted + 1)
         except (TimeoutError, Unanswered):
             return compacted + 1
+
+
+def _is_known(question: asyncio.Future[int]) -> None:
+    """Whoever asked may have left: then nobody is told why there is no answer."""
+    if not question.cancelled():
+        question.exception()
 
 
 def _watch_request(prefix: str, since: int) -> Any:

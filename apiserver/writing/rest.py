@@ -258,12 +258,14 @@ class Rest:
             key = keys.key(self.kind, write.namespace, write.name)
             if is_ready_to_go(wanted):
                 # Its last finalizer is gone: this update is the deletion. Watchers see DELETED, no MODIFIED.
-                with self.server.turns.writing(key):
+                with self.server.turns.writing(key) as turn:
                     entry = await self.server.store.delete(key, expected=current.revision)
+                    turn.revision = entry.revision
                 await self.server.allocations.release(self.cls, key, old, entry.revision)
             else:
-                with self.server.turns.writing(key):
+                with self.server.turns.writing(key) as turn:
                     entry = await reserved.written(self.server.store.put(key, value, expected=current.revision))
+                    turn.revision = entry.revision
         return with_revision(value, self.kind, entry.revision)
 
     def _as_far_as_allowed(self, wanted: Draft, old: Draft, write: Write) -> Draft:
