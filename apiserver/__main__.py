@@ -214,6 +214,7 @@ def _settings(options: Options) -> Settings:
         service_cidr=options.service_cidr,
         advertise_address=options.advertise_address or options.bind_addresses[-1],
         port=options.port,
+        hostname=socket.gethostname(),
         kubelet_ca=options.kubelet_ca,
         kubelet_cert=options.kubelet_cert,
         kubelet_key=options.kubelet_key,

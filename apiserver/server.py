@@ -64,6 +64,8 @@ class Settings:
     service_cidr: str = "10.96.0.0/16"
     advertise_address: str = "127.0.0.1"
     port: int = 6443
+    # Under which name this server tells that it is there; empty: not at all.
+    hostname: str = ""
     kubelet_ca: Path | None = None
     kubelet_cert: Path | None = None
     kubelet_key: Path | None = None
@@ -190,6 +192,7 @@ class Server:
         from apiserver.bootstrap import bootstrap
         from apiserver.extensions.registering import Registering
         from apiserver.own_service import OwnService
+        from apiserver.presence import Presence
 
         await self.custom.prepare()
         await self.cache.fill()
@@ -206,6 +209,8 @@ class Server:
             log.info("ready", address=self.advertised, revision=self.cache.applied)
             tasks.create_task(self._compact_for_ever())
             tasks.create_task(own_service.run())
+            if self.settings.hostname:
+                tasks.create_task(Presence(self).run())
             tasks.create_task(Registering(self).run())
             tasks.create_task(self.remotes.run())
             if isinstance(self.store, EncryptedStore):

@@ -55,6 +55,7 @@ def budgets_beside(workload: Workload, world: World) -> Iterator[str]:
 @controller(
     PodDisruptionBudget,
     wakes={Pod: budgets_of, Deployment: budgets_beside, **dict.fromkeys(_PARENTS.values(), budgets_beside)},
+    component="controllermanager",
 )
 def plan(budget: PodDisruptionBudget, world: World) -> Plan:
     """Count, and write what is left."""

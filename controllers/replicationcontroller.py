@@ -22,7 +22,9 @@ def adopting(pod: Pod, world: World) -> Iterator[str]:
 
 
 # Kubernetes: events come from the `replication-controller`.
-@controller(ReplicationController, owns=[Pod], wakes={Pod: adopting}, name="replication")
+@controller(
+    ReplicationController, owns=[Pod], component="replication-controller", wakes={Pod: adopting}, name="replication"
+)
 def plan(rc: ReplicationController, world: World) -> Plan:
     """Adopt and release, report, then make or delete what is missing or too many."""
     pods = yield from world.claim(rc, Pod, from_labels(rc.spec.selector))

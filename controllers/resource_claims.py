@@ -39,7 +39,12 @@ def pods_of_template(template: ResourceClaimTemplate, world: World) -> Iterator[
             yield pod.key
 
 
-@controller(Pod, wakes={ResourceClaim: pods_of_claim, ResourceClaimTemplate: pods_of_template}, concerns=has_claims)
+@controller(
+    Pod,
+    wakes={ResourceClaim: pods_of_claim, ResourceClaimTemplate: pods_of_template},
+    concerns=has_claims,
+    component="resource_claim",
+)
 def plan(pod: Pod, world: World) -> Plan:
     """Create what is missing, and write the names down."""
     if not pod.is_active:

@@ -68,7 +68,7 @@ def node_ipam_controller(cluster_cidr: str, mask: int) -> Controller:
     def plan(node: Node, world: World) -> Plan:
         return allocated(node, world, ranges)
 
-    return Controller("node_ipam", Node, plan)
+    return Controller("node_ipam", Node, plan, component="cidrAllocator")
 
 
 def allocated(node: Node, world: World, ranges: Ranges) -> Plan:

@@ -41,7 +41,7 @@ def node_lifecycle_controller(silence: Silence, grace_seconds: float = GRACE_SEC
     def planned(node: Node, world: World) -> Plan:
         return plan(node, world, silence, grace_seconds, turns)
 
-    return Controller("node_lifecycle", Node, planned, reads=(Lease, Pod))
+    return Controller("node_lifecycle", Node, planned, reads=(Lease, Pod), component="node-controller")
 
 
 def plan(node: Node, world: World, silence: Silence, grace_seconds: float, turns: Turns) -> Plan:

@@ -31,7 +31,7 @@ def evicting_taints(node: Node) -> list[Taint]:
     return [taint for taint in node.spec.taints if taint.effect == "NoExecute"]
 
 
-@controller(Pod, wakes={Node: pods_on})
+@controller(Pod, wakes={Node: pods_on}, component="taint-eviction-controller")
 def plan(pod: Pod, world: World) -> Plan:
     """Delete the pod when its time is up."""
     node = world.get(Node, pod.spec.node_name) if pod.spec.node_name and pod.is_active else None

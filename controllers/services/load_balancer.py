@@ -39,7 +39,9 @@ def service_of(slice: EndpointSlice, world: World) -> Iterator[str]:
         yield service.key
 
 
-@controller(Service, wakes={Node: balanced, Service: balanced, EndpointSlice: service_of})
+@controller(
+    Service, wakes={Node: balanced, Service: balanced, EndpointSlice: service_of}, component="service-controller"
+)
 def plan(service: Service, world: World) -> Plan:
     """Say where the service answers."""
     now = service.status.load_balancer.ingress

@@ -40,7 +40,7 @@ class Autoscaling:
     def __init__(self, client: Client, pods: Informer[Pod], may_act: Callable[[], bool]) -> None:
         self._client, self._pods, self._sources = client, pods, MetricSources(client)
         self.informer = Informer(client, HorizontalPodAutoscaler)
-        self._desk = ShellDesk("horizontal-pod-autoscaler", client, may_act)
+        self._desk = ShellDesk("autoscaling", client, may_act, component="horizontal-pod-autoscaler")
         self._bench = Bench("horizontal-pod-autoscaler", self._look_at, workers=WORKERS)
         self._memories: dict[str, Memory] = {}
         # The selector of each autoscaler's target, as it was last seen: two that want the same pods want none.

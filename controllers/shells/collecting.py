@@ -42,7 +42,7 @@ class Collecting:
     ) -> None:
         self._customs = customs
         self._client, self._graph = client, OwnerGraph()
-        self._desk = ShellDesk("garbage", client, may_act)
+        self._desk = ShellDesk("garbage", client, may_act, component="garbage-collector-controller")
         self._bench = Bench("garbage", self._collect, workers=WORKERS)
         self._kinds = {(kind.group, kind.name): kind for kind in collectable_kinds()}
         shared = {(cls.kind.group, cls.kind.plural): informer for cls, informer in informers.items()}

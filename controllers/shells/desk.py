@@ -20,8 +20,8 @@ log = structlog.get_logger()
 class ShellDesk:
     """See the module. There is no fence: these shells ask the server before each plan."""
 
-    def __init__(self, name: str, client: Client, may_act: Callable[[], bool]) -> None:
-        self.recorder = EventRecorder(client, f"{name}-controller")
+    def __init__(self, name: str, client: Client, may_act: Callable[[], bool], *, component: str = "") -> None:
+        self.recorder = EventRecorder(client, component or f"{name}-controller")
         self._name = name
         self._desk = Desk(client, self.recorder, Fence(client, {}), may_act)
 

@@ -15,6 +15,7 @@ from controllers.shells.emptying import Emptying
 from controllers.shells.hearing import Hearing
 from controllers.shells.heartbeats import Heartbeats
 from controllers.shells.introducing import Introducing
+from controllers.shells.issuing import Issuing
 from controllers.shells.stillness import Stillness
 from controllers.shells.sweeping import Sweeping
 from wherry.api.certificates.certificate_signing_request import CertificateSigningRequest
@@ -22,6 +23,7 @@ from wherry.api.core.bootstrap_token import BootstrapToken
 from wherry.api.core.namespace import Namespace
 from wherry.api.core.pod import Pod
 from wherry.api.core.quota.resource_quota import ResourceQuota
+from wherry.api.core.service_account import ServiceAccount
 from wherry.client.http import Client
 from wherry.client.informer import Change
 from wherry.client.runner import Runner
@@ -50,6 +52,7 @@ class Controllers:
         authority = Authority(settings.signing_certificate, settings.signing_key) if signs else None
         self._certifying = Certifying(client, informers[CertificateSigningRequest], authority, may_act)
         self._introducing = Introducing(client, informers[BootstrapToken], may_act)
+        self._issuing = Issuing(client, informers[ServiceAccount], settings.root_ca, may_act)
         self._emptying = Emptying(client, informers[Namespace], informers[Pod], may_act)
         self._autoscaling = Autoscaling(client, informers[Pod], may_act)
         self._collecting = Collecting(client, self._autoscaling.among(informers), customs, may_act)
@@ -66,12 +69,12 @@ class Controllers:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is left to do just now, but what waits for a time."""
-        parts = (self.runner, self._certifying, self._introducing, self._emptying, self._collecting)
+        parts = (self.runner, self._certifying, self._introducing, self._issuing, self._emptying, self._collecting)
         return all(part.is_idle for part in parts)
 
     async def run(self) -> None:
         """Work until cancelled."""
-        access = (self._certifying, self._introducing)
+        access = (self._certifying, self._introducing, self._issuing)
         rest = (self._autoscaling, self._emptying, self._customs, self._collecting, self._sweeping, self._hearing)
         async with asyncio.TaskGroup() as group:
             for part in (self.runner, *access, *rest):

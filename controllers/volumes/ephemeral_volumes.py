@@ -30,7 +30,7 @@ def pod_of(claim: PersistentVolumeClaim, _: World) -> Iterator[str]:
         yield f"{claim.metadata.namespace}/{owner.name}"
 
 
-@controller(Pod, wakes={PersistentVolumeClaim: pod_of}, concerns=has_own_claims)
+@controller(Pod, wakes={PersistentVolumeClaim: pod_of}, concerns=has_own_claims, component="ephemeral_volume")
 def plan(pod: Pod, world: World) -> Plan:
     """Create the claims that are missing; a claim of that name that is somebody else's is not touched."""
     if pod.metadata.deleted_at is not None or pod.is_finished:

@@ -55,6 +55,7 @@ def which_node(node: Node) -> object:
     wakes={Node: waiting_claims},
     notices={Node: which_node},
     reads=[PersistentVolume, StorageClass],
+    component=LOCAL_PATH,
 )
 def plan(claim: PersistentVolumeClaim, world: World) -> Plan:
     """Make the volume that the claim asks for, on the node that was chosen."""

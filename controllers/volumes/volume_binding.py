@@ -56,7 +56,11 @@ def claims_of(pod: Pod, _: World) -> Iterator[str]:
         yield f"{pod.metadata.namespace}/{name}"
 
 
-@controller(PersistentVolumeClaim, wakes={PersistentVolume: claims_on, Pod: claims_of, StorageClass: claims_for})
+@controller(
+    PersistentVolumeClaim,
+    wakes={PersistentVolume: claims_on, Pod: claims_of, StorageClass: claims_for},
+    component="persistentvolume-controller",
+)
 def plan(claim: PersistentVolumeClaim, world: World) -> Plan:
     """Find a volume for the claim, or go on binding the one it has."""
     if claim.metadata.deleted_at is not None:

@@ -27,7 +27,7 @@ def claim_of(volume: PersistentVolume, _: World) -> Iterator[str]:
         yield f"{reference.namespace}/{reference.name}"
 
 
-@controller(PersistentVolumeClaim, wakes={PersistentVolume: claim_of})
+@controller(PersistentVolumeClaim, wakes={PersistentVolume: claim_of}, component="volume_expand")
 def plan(claim: PersistentVolumeClaim, world: World) -> Plan:
     """Compare what a bound claim asks for with what it has."""
     wanted = claim.spec.resources.requests.get("storage", _NOTHING)

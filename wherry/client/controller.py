@@ -10,6 +10,7 @@
 matches. `wakes`: kinds whose objects wake what a function of theirs names. `notices`: what of such a kind matters; a
 change that leaves it the same, as a node's heartbeats do, wakes nobody. `reads`: kinds that are read but wake nobody.
 `concerns`: which objects of its own kind it is about at all, where that is few of many; others are never planned.
+`component`: whose events they are, where Kubernetes has another word than the controller's name.
 The decorator registers the controller and leaves the function as it is, so tests call it directly.
 """
 
@@ -45,6 +46,12 @@ class Controller:
     absent: AbsentFunction | None = None
     concerns: ConcernFunction | None = None
     workers: int = 16
+    component: str = ""
+
+    @property
+    def reporter(self) -> str:
+        """Whose events it tells."""
+        return self.component or f"{self.name}-controller"
 
     @property
     def kinds(self) -> tuple[type[Resource], ...]:
@@ -65,7 +72,7 @@ def controller(
 ) -> Callable[[F], F]:
     """Declare the plan that follows as a controller.
 
-    Options are `name` (else the module's), `workers`, `absent`, `concerns` and `notices`.
+    Options are `name` (else the module's), `workers`, `absent`, `concerns`, `notices` and `component`.
     """
 
     def declare(plan: F) -> F:

@@ -85,7 +85,7 @@ class _Shift:
         self._failures: dict[str, ApiError] = {}
         self._keys: dict[str, str] = {}  # of our objects, by uid
         self._fence = Fence(client, self._informers)
-        self._recorder = EventRecorder(client, f"{controller.name}-controller")
+        self._recorder = EventRecorder(client, controller.reporter)
         self._desk = Desk(client, self._recorder, self._fence, may_act)
         self._listen()
 

@@ -11,6 +11,9 @@ from wherry.machinery.table_cells import AGE
 from wherry.machinery.validation import non_negative
 from wherry.machinery.view import View
 
+# The label of the Leases by which API servers say that they are there, and its value.
+IDENTITY, SERVERS = "apiserver.kubernetes.io/identity", "kube-apiserver"
+
 
 class LeaseSpec(View):
     """Who holds it and until when."""
