@@ -120,7 +120,7 @@ class Scheduler:
             if begun := self.queue.take(uid):
                 await self._place_or_retry(begun)
         while True:
-            pod = self.queue.pop(self._now()) if self._may_act() else None
+            pod = (self._gangs.first() or self.queue.pop(self._now())) if self._may_act() else None
             if pod is None:
                 await self._pause()
                 continue

@@ -3,14 +3,15 @@
 One gang at a time has it: of those that have waited for a while, the most important one, and of these the one that is
 complete the longest. The room is kept as for a pod whose victims are on their way out: its pods are nominated for their
 nodes, which `kubectl get pods -o wide` shows. It is kept until the gang has its nodes, is not complete any more, or a
-node will not do any longer; who will be gone before the gang can start may use it until then.
+node will not do any longer; who will be gone before the gang can start may use it until then. When somebody leaves, on
+whichever node, the gang is looked at before anybody else: it gets other room if it has to wait for fewer pods there.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import structlog
@@ -24,6 +25,9 @@ from scheduler.snapshot import Snapshot
 from wherry.client import clock
 
 log = structlog.get_logger()
+
+# To seek other room takes long where nodes and pods are many.
+BETWEEN_LOOKS = timedelta(seconds=5)
 
 
 class Wanted(NamedTuple):
@@ -52,6 +56,7 @@ class Holding:
         self._holder: Wanted | None = None
         self._room: Reservation | None = None
         self._timers: set[str] = set()
+        self._has_news, self._looked_at = False, datetime.min.replace(tzinfo=UTC)
         self._nominations.lent_to = self._lent_to
 
     def consider(self, gang: Wanted, board: Board, fits_otherwise: Callable[[PodView, str], bool]) -> None:
@@ -62,7 +67,8 @@ class Holding:
         now = clock.now()
         if self._holder is not None and self._room is not None:
             if self._holder.key == gang.key and all(fits_otherwise(*place) for place in self._room.places):
-                self._nominate(self._room)
+                if not self._is_better_off(gang, board, now):
+                    self._nominate(self._room)
                 return
             if self._holder.key != gang.key and self._holder.rank <= gang.rank:
                 return
@@ -70,15 +76,47 @@ class Holding:
             self._look_again(gang.key, left)
             return
         self.drop(self._holder.key if self._holder else "")
-        room = reserve(gang.pods, gang.needed, board, Leaving(self._others(gang), self._snapshot, now))
-        if room is None:
-            return
+        room = self._sought(gang, board, now)
+        if room is not None:
+            self._take(gang, room)
+
+    def somebody_left(self) -> None:
+        """A pod has left a node, perhaps not one of those where room is kept."""
+        self._has_news = True
+
+    def comes_first(self) -> str:
+        """The gang with room that is to be looked at before anybody else, since somebody left; empty if none is."""
+        if self._holder is None or not self._has_news or clock.now() < self._looked_at + BETWEEN_LOOKS:
+            return ""
+        self._has_news = False
+        return self._holder.key
+
+    def _sought(self, gang: Wanted, board: Board, now: datetime) -> Reservation | None:
+        self._looked_at = now
+        return reserve(gang.pods, gang.needed, board, Leaving(self._others(gang), self._snapshot, now))
+
+    def _take(self, gang: Wanted, room: Reservation) -> None:
         self._holder, self._room = gang, room
         nodes = sorted({node for _, node in room.places})
         log.info("reserve", pod_group=gang.key, nodes=nodes, starts_at=room.starts_at)
         self._nominate(room)
         for pod, node in room.places:
             self._reporter.nominated(pod.pod, node)
+
+    def _is_better_off(self, gang: Wanted, board: Board, now: datetime) -> bool:
+        """Whether by now there is room for which fewer pods have to leave; then it is kept instead."""
+        if self._room is None or now < self._looked_at + BETWEEN_LOOKS:
+            return False
+        still = sum(1 for uid in self._room.waits_for if self._snapshot.node_of(uid) is not None)
+        room = self._sought(gang, board, now) if still else None
+        if room is None or len(room.waits_for) >= still:
+            return False
+        moved = {pod.uid for pod, _ in room.places}
+        for pod, _ in self._room.places:
+            if pod.uid not in moved:
+                self._reporter.nominated(pod.pod, "")
+        self._take(gang, room)
+        return True
 
     def drop(self, key: str) -> None:
         """The gang needs no room any more, or is not the one to have it."""

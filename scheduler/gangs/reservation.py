@@ -11,7 +11,7 @@ then may use the room until then: that is conservative back-fill.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
@@ -29,10 +29,14 @@ Placed = tuple[PodView, str]
 
 
 class Reservation(NamedTuple):
-    """Where the pods of a gang will go, and when at the latest; None: nobody knows when those in the way end."""
+    """Where the pods of a gang will go, and when at the latest; None: nobody knows when those in the way end.
+
+    `waits_for` are the pods, by uid, that are on these nodes and have to leave before.
+    """
 
     places: tuple[Placed, ...]
     starts_at: datetime | None
+    waits_for: frozenset[str] = frozenset()
 
 
 def gone_at(pod: PodView, now: datetime) -> datetime | None:
@@ -60,7 +64,9 @@ def reserve(pods: Sequence[PodView], needed: int, board: Board, leaving: Leaving
                 low = middle + 1
         leaving.think_away(low)
         places = assemble(pods, needed, board).places
-        return Reservation(tuple((place.pod, place.node) for place in places), leaving.time_of(low))
+        nodes = {place.node for place in places}
+        found = tuple((place.pod, place.node) for place in places)
+        return Reservation(found, leaving.time_of(low), leaving.first(low, nodes))
     finally:
         leaving.think_away(0)
 
@@ -98,6 +104,10 @@ class Leaving:
         while self._gone > number:
             self._gone -= 1
             self._snapshot.place(*self._pods[self._gone])
+
+    def first(self, number: int, nodes: Collection[str]) -> frozenset[str]:
+        """Those of the first so many that are on these nodes, by uid."""
+        return frozenset(pod.uid for pod, node in self._pods[:number] if node in nodes)
 
     def time_of(self, number: int) -> datetime | None:
         """When the first so many are gone; None if nobody knows, or there is nobody to wait for."""

@@ -100,10 +100,18 @@ class Gangs:
             if waiting and self._placed(key) and not self._groups.lacking(key) and self._needed(key) > 0:
                 yield waiting[0]
 
+    def first(self) -> PodView | None:
+        """A pod of the gang for which room is kept, if it should be looked at before anybody else."""
+        key = self._holding.comes_first()
+        waiting = self._waiting(key) if key else ()
+        return self._queue.take(waiting[0]) if waiting else None
+
     def pod_changed(self, change: Change[Pod]) -> None:
-        """Take note of pods that belong to groups."""
+        """Take note of pods that belong to groups, and of those that leave."""
         before, after = change
         self._groups.pod_changed(before, after)
+        if before is not None and before.spec.node_name and (after is None or after.is_finished):
+            self._holding.somebody_left()
         if after is not None and after.spec.node_name and not (before and before.spec.node_name):
             key = group_of(after)
             if key and self._is_complete(key):

@@ -199,6 +199,30 @@ async def test_small_pods_do_not_keep_a_large_gang_waiting_for_ever():
 
 
 @in_virtual_time
+async def test_a_gang_that_waits_takes_a_node_that_frees_before_the_one_it_was_promised():
+    api, four = BindingApi(), {"nvidia.com/gpu": "4"}
+    for name in ("n1", "n2", "n3", "n4"):
+        api.put(gpu_node(name, 4))
+    names = ("n1", "n2", "n3")
+    running = {name: api.put(a_pod(f"on-{name}", node=name, phase="Running", requests=four)) for name in names}
+    a_gang(api, "train", 3)
+    async with scheduling(api):
+        members(api, "train", 3, requests=four, created=clock.now())
+        await asyncio.sleep(70)
+        api.put(a_pod("later", requests=four))
+        await asyncio.sleep(20)
+        room = {pod.status.nominated_node_name for pod in api.all(Pod)} - {""}
+        [elsewhere] = running.keys() - room
+        api.remove(running.pop(elsewhere))
+        await asyncio.sleep(10)
+        assert elsewhere in {pod.status.nominated_node_name for pod in api.all(Pod)}
+        api.remove(running.popitem()[1])
+        await asyncio.sleep(10)
+
+    assert (placed(api, "train"), placement(api)["later"]) == (3, "")
+
+
+@in_virtual_time
 async def test_who_is_gone_before_the_gang_can_start_may_use_its_room():
     api = BindingApi()
     api.put(gpu_node("n", 4))
