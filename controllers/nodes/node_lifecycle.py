@@ -55,7 +55,7 @@ def plan(node: Node, world: World, silence: Silence, grace_seconds: float, turns
     ready = find_condition(conditions, "Ready")
     is_down = ready is not None and not ready.is_true
     # Only of nodes that are down are the others asked about: heartbeats of thousands must stay cheap.
-    health = Health(world.list(Node) if is_down else (), silence, grace_seconds, world.now, turns)
+    health = turns.health(world, silence, grace_seconds) if is_down else Health((), silence, 0, world.now, turns)
     taints = _taints(node, conditions, health, world.now)
     if taints != node.spec.taints:
         if mark_in(taints) and not mark_in(node.spec.taints):
@@ -117,9 +117,9 @@ def _avoided(node: Node, conditions: Conditions) -> list[str]:
 
 def _unready_pods(node: Node, ready: Condition, world: World) -> Plan:
     """A pod that its kubelet calls ready after the node stopped being so is left alone: that kubelet is alive."""
-    for pod in world.list(Pod):
+    for pod in world.on_node(Pod, node.metadata.name):
         said = find_condition(pod.status.conditions, "Ready")
-        if pod.spec.node_name != node.metadata.name or said is None or not said.is_true:
+        if said is None or not said.is_true:
             continue
         if ready.status == "Unknown" or _is_before(said.last_transition_time, ready.last_transition_time):
             conditions = with_condition(pod.status.conditions, said.replace(status="False"), world.now)

@@ -21,9 +21,8 @@ from wherry.client.world import World
 def pods_on(node: Node, world: World) -> Iterator[str]:
     """The pods that a change of this node may drive out, or spare."""
     if any(evicting_taints(node)):
-        for pod in world.list(Pod):
-            if pod.spec.node_name == node.metadata.name:
-                yield pod.key
+        for pod in world.on_node(Pod, node.metadata.name):
+            yield pod.key
 
 
 def evicting_taints(node: Node) -> list[Taint]:

@@ -116,3 +116,18 @@ def test_a_shelf_forgets_every_trace_of_a_replaced_object():
     shelf.put(pod := a_pod("a", owner=rs))
 
     assert (list(shelf.orphans_in("default")), list(shelf.controlled_by(rs.metadata.uid))) == ([], [pod])
+
+
+def test_objects_are_found_by_their_node_and_a_change_of_any_is_noticed():
+    here, there = a_pod("here", node_name="n1"), a_pod("there", node_name="n2")
+    shelves = {Pod: Shelf[Pod]()}
+    world = World.over(shelves, TEST_NOW)
+    shelves[Pod].put(here)
+    before = world.version(Pod)
+    shelves[Pod].put(there)
+
+    assert (world.on_node(Pod, "n1"), world.on_node(Pod, "n3")) == ([here], [])
+    assert world.version(Pod) != before
+
+    shelves[Pod].remove(here.key)
+    assert world.on_node(Pod, "n1") == []

@@ -39,13 +39,18 @@ class UndeclaredRead(Exception):
 
 
 class Shelf(Generic[R]):
-    """The objects of one kind by key, by namespace and by the uid of their controller ("" for none)."""
+    """The objects of one kind by key, by namespace, by the uid of their controller ("" for none), and by their node.
+
+    `version` is another one after each change.
+    """
 
     def __init__(self) -> None:
+        self.version = 0
         self._objects: dict[str, R] = {}
         self._namespaces: dict[str, dict[str, R]] = {}
         self._controlled: dict[str, dict[str, R]] = {}
         self._orphans: dict[str, dict[str, R]] = {}
+        self._nodes: dict[str, dict[str, R]] = {}
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -58,6 +63,7 @@ class Shelf(Generic[R]):
         """Set down an object, in place of an older version of it."""
         key = obj.metadata.key
         self.remove(key)
+        self.version += 1
         self._objects[key] = obj
         for index, value in self._places(obj):
             index.setdefault(value, {})[key] = obj
@@ -67,6 +73,7 @@ class Shelf(Generic[R]):
         obj = self._objects.pop(key, None)
         if obj is None:
             return
+        self.version += 1
         for index, value in self._places(obj):
             del index[value][key]
             if not index[value]:
@@ -79,6 +86,9 @@ class Shelf(Generic[R]):
             yield self._controlled, controller.uid
         else:
             yield self._orphans, obj.metadata.namespace
+        node = getattr(getattr(obj, "spec", None), "node_name", "")
+        if node:
+            yield self._nodes, node
 
     def all(self) -> Iterable[R]:
         """Everything, in no order."""
@@ -91,6 +101,10 @@ class Shelf(Generic[R]):
     def controlled_by(self, uid: str) -> Iterable[R]:
         """What has this controller, in no order."""
         return self._controlled.get(uid, {}).values()
+
+    def on_node(self, name: str) -> Iterable[R]:
+        """What names this node in its spec, in no order."""
+        return self._nodes.get(name, {}).values()
 
     def orphans_in(self, namespace: str) -> Iterable[R]:
         """What has no controller, in one namespace, in no order."""
@@ -147,6 +161,14 @@ class World:
         if labels is not None:
             found = [obj for obj in found if labels.items() <= obj.metadata.labels.items()]
         return _sorted(found)
+
+    def on_node(self, kind: type[R], name: str) -> Found[R]:
+        """The objects whose spec names this node, sorted by key."""
+        return _sorted(self._shelf(kind).on_node(name))
+
+    def version(self, kind: type[R]) -> int:
+        """Another number after each change of an object of this kind: what was made of them can be kept until then."""
+        return self._shelf(kind).version
 
     def owned(self, owner: Resource, kind: type[R]) -> Found[R]:
         """The objects whose controller is `owner` (by uid), sorted by key."""
