@@ -23,6 +23,7 @@ from controllers.parts.service_pods import (
 )
 from controllers.parts.slice_packing import Packed, pack
 from controllers.parts.traffic_distribution import hints_for
+from controllers.parts.zone_shares import ZONE, shared_out
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.core.service import Service
@@ -40,7 +41,6 @@ from wherry.machinery.meta import controller_reference
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
-ZONE_LABEL = "topology.kubernetes.io/zone"
 
 Ports = tuple[EndpointPort, ...]
 Group = tuple[str, Ports]
@@ -65,7 +65,7 @@ def plan(service: Service, world: World) -> Plan:
         yield from map(Delete, present)
     if not has_endpoints(service) or service.metadata.deleted_at is not None:
         return
-    wanted = _wanted(service, world)
+    wanted = shared_out(service, _wanted(service, world), world)
     groups: defaultdict[Group, list[EndpointSlice]] = defaultdict(list)
     for one in present:
         groups[one.address_type, _sorted(one.ports)].append(one)
@@ -100,7 +100,7 @@ def _endpoint(service: Service, pod: Pod, family: str, world: World) -> Endpoint
     is_terminating = pod.metadata.deleted_at is not None
     is_ready = service.spec.publish_not_ready_addresses or (pod.status.ready and not is_terminating)
     node = world.get(Node, pod.spec.node_name) if pod.spec.node_name else None
-    zone = node.metadata.labels.get(ZONE_LABEL, "") if node else ""
+    zone = node.metadata.labels.get(ZONE, "") if node else ""
     return Endpoint(
         addresses=(address_in(pod, family),),
         conditions=EndpointConditions(ready=is_ready, serving=pod.status.ready, terminating=is_terminating),

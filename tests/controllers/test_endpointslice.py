@@ -8,8 +8,8 @@ from simulated import Cluster
 
 from controllers.parts.service_pods import services_of
 from controllers.parts.slice_packing import pack
+from controllers.parts.zone_shares import ZONE
 from controllers.services import endpoints, endpointslice
-from controllers.services.endpointslice import ZONE_LABEL
 from wherry.api.core.endpoints import Endpoints
 from wherry.api.core.pod import Pod
 from wherry.api.core.service import Service
@@ -85,7 +85,7 @@ def test_conditions_tell_ready_serving_and_terminating(pod, publish, conditions)
     ],
 )
 def test_a_wish_for_short_ways_becomes_hints_of_ready_endpoints(wanted, hints):
-    service, node = a_service("web", traffic_distribution=wanted), a_node("n1", labels={ZONE_LABEL: "a"})
+    service, node = a_service("web", traffic_distribution=wanted), a_node("n1", labels={ZONE: "a"})
     pods = backend("a", "10.0.0.1"), backend("b", "10.0.0.2", ready=False)
 
     (created,) = planned(service, node, *pods)
