@@ -1,7 +1,6 @@
 """What probes and lifecycle hooks do: a command, an HTTP request, a connection, a gRPC health check, a pause.
 
-Kubernetes: pkg/probe and lifecycle handlers. Differs: the gRPC check asks whether the port accepts a connection, not
-what the health service says; TLS certificates are not checked, as Kubernetes does not.
+Kubernetes: pkg/probe and lifecycle handlers. TLS certificates are not checked, as Kubernetes does not.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import orjson
 
 from kubelet.runtime.base import Runtime, RuntimeFailure, RuntimeUnavailable
 from wherry.api.core.pod import Container
-from wherry.api.core.pod.container import Action, HttpGetAction
+from wherry.api.core.pod.container import Action, GrpcAction, HttpGetAction
 from wherry.machinery.time import SECOND, go_duration_text
 
 _SHOWN = 10 * 1024
@@ -54,7 +53,7 @@ async def perform(action: Action, target: Target, timeout_seconds: float) -> Out
             if action.tcp_socket is not None:
                 return await _connect(action.tcp_socket.host or target.pod_ip, action.tcp_socket.port, target)
             if action.grpc is not None:
-                return await _connect(target.pod_ip, action.grpc.port, target)
+                return await _grpc(action.grpc, target)
             return Outcome(True)
     except TimeoutError:
         return Outcome(False, _too_late(action, target, timeout_seconds))
@@ -134,6 +133,20 @@ async def _connect(host: str, port: int | str, target: Target) -> Outcome:
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     return Outcome(True)
+
+
+async def _grpc(action: GrpcAction, target: Target) -> Outcome:
+    from kubelet.probing.grpc_health import SERVING, NoHealth, health_of
+
+    address = f"{target.pod_ip}:{action.port}"
+    try:
+        state = await health_of(target.pod_ip, action.port, action.service, _AGENT)
+    except NoHealth as error:
+        return Outcome(False, f"error: health rpc probe failed: {error}")
+    except OSError as error:
+        why = os.strerror(error.errno).lower() if error.errno else str(error)
+        return Outcome(False, f'error: failed to connect service at "{address}": dial tcp {address}: connect: {why}')
+    return Outcome(True) if state == SERVING else Outcome(False, f'service unhealthy (responded with "{state}")')
 
 
 def _port(port: int | str, container: Container) -> int:
