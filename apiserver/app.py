@@ -17,6 +17,9 @@ from apiserver.server import Server
 _BINARY, _BASE64 = "binary.k8s.io", "base64.binary.k8s.io"
 
 
+Headers = tuple[tuple[bytes, bytes], ...]
+_NOT_TO_BE_KEPT = (b"cache-control", b"no-cache, private")
+
 # As much of a long body is encrypted at once; then others get their turn.
 SLICE_BYTES = 512 * 1024
 
@@ -35,8 +38,10 @@ class App:
         request = Request.of(scope, receive)
         answer = await self._walk(self.server, request)
         if isinstance(answer, Response):
+            answer = answer._replace(headers=_with_common(answer, request))
             await (_send_response if scope["type"] == "http" else _refuse_websocket)(answer, receive, send)
         elif isinstance(answer, Stream):
+            answer = answer._replace(headers=_with_common(answer, request))
             await (_send_stream if scope["type"] == "http" else _send_messages)(answer, scope, receive, send)
         else:
             await answer.serve(scope, receive, send)
@@ -48,6 +53,14 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": message["type"] + ".complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+def _with_common(answer: Response | Stream, request: Request) -> Headers:
+    """The headers of an answer, and those that all have. Kubernetes: WithAuditInit, WithCacheControl."""
+    audit_id = (b"audit-id", request.audit_id.encode("latin-1"))
+    if any(name == b"cache-control" for name, _ in answer.headers):
+        return (audit_id, *answer.headers)
+    return (audit_id, _NOT_TO_BE_KEPT, *answer.headers)
 
 
 def _start(answer: Response | Stream) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +51,7 @@ class Record:
         self._server, self._request, self._told, self._log = server, request, told, log
         self._user = request.user
         self._received = micro_time_text(server.now())
-        self.id = request.header(b"audit-id")[:128] or str(uuid.uuid4())
+        self.id = request.audit_id
         self._body: list[bytes] = []
         self._kept_bytes = 0
         if told.level >= REQUEST:

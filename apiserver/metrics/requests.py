@@ -86,6 +86,7 @@ class Exposition:
         """Every family of metrics as it stands."""
         yield from self._requests()
         yield from self._levels()
+        yield from self._objects()
 
     def _requests(self) -> Iterator[Metric]:
         counts = self._server.counts
@@ -125,6 +126,16 @@ class Exposition:
             for reason, count in level.rejected.items():
                 rejected.add_metric([name, reason], count)
         yield from (dispatched, rejected, waiting, executing, seats)
+
+    def _objects(self) -> Iterator[Metric]:
+        objects = GaugeMetricFamily("apiserver_storage_objects", "Objects that there are.", labels=["resource"])
+        labels = ["group", "version", "kind"]
+        watchers = GaugeMetricFamily("apiserver_registered_watchers", "Clients that watch.", labels=labels)
+        for cache in self._server.cache.all():
+            kind = cache.cls.kind
+            objects.add_metric([kind.resource], cache.count())
+            watchers.add_metric([kind.group, kind.version, kind.name], len(cache.watchers))
+        yield from (objects, watchers)
 
 
 def _cumulated(numbers: list[float]) -> list[tuple[str, float]]:

@@ -201,6 +201,10 @@ class WatchCache:
         """The cache of a kind."""
         return self._caches[keys.folder(cls.kind)]
 
+    def all(self) -> Iterable[ResourceCache]:
+        """The caches of all kinds."""
+        return self._caches.values()
+
     def declare(self, cls: type[Resource]) -> ResourceCache | None:
         """Serve a custom kind, or go on in the form of a new class; returns the cache if it is new."""
         folder = keys.folder(cls.kind)
