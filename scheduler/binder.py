@@ -126,6 +126,8 @@ class Binder:
                 log.info("bindings go one by one", why=str(refusal))
             except ApiError as error:
                 return [error] * len(places)
+        if len(places) == 1:
+            return [await self._ask_alone(places[0])]
         return await asyncio.gather(*map(self._ask_alone, places))
 
     async def _ask_alone(self, place: Place) -> ApiError | None:

@@ -27,7 +27,9 @@ from scheduler.snapshot import Snapshot
 
 
 class Outcome(NamedTuple):
-    """A choice and what is kept of its reasons; or else the decision that says why not, and who could make way."""
+    """A choice and what is kept of its reasons, which the decision says in full; or else the decision that says why
+    not, and who could make way.
+    """
 
     choice: Choice | None = None
     record: Record | None = None
@@ -64,8 +66,8 @@ class Chooser:
             answer = answers.to(pod)
             choice = answer.best()
             if choice is not None and not (nominations and answers.looking_around(pod)):
-                kept = record_of(answer.decision(pod)) if explains else None
-                return Outcome(choice, kept or brief(pod.key, choice, len(self._snapshot.columns)))
+                told = brief(pod.key, choice, len(self._snapshot.columns))
+                return Outcome(choice, told, answer.decision(pod) if explains else None)
             decision = answer.decision(pod)
             if choice is not None:
                 decision = self._fits_either_way(pod, decision, answers)

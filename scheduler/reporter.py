@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable
 import msgspec
 import structlog
 
-from scheduler.explaining.text import DECISION, Record
+from scheduler.cycle.decision import Decision
+from scheduler.explaining.text import DECISION, Record, record_of
 from scheduler.pods import PodView
 from scheduler.writes import News, status_patch
 from wherry.api.core.pod import Pod
@@ -50,7 +51,7 @@ class Reporter:
         self._client, self.may_act, self._others = client, may_act, others
         self._recorders = {name: EventRecorder(client, name) for name in names}
         self._events: asyncio.Queue[tuple[str, Event]] = asyncio.Queue()
-        self._records: dict[str, Record] = {}
+        self._reasons: dict[str, Record | Decision] = {}
         self._latest: dict[str, tuple[Pod, News]] = {}
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
 
@@ -75,20 +76,21 @@ class Reporter:
         message = f"Evicted from node {node} to make room for pod {other.key}; other nodes have room for this one"
         self._put(other.pod, Event(pod.pod, "Consolidated", message, action="Evicting"))
 
-    def chosen(self, pod: PodView, record: Record) -> None:
+    def chosen(self, pod: PodView, why: Record | Decision) -> None:
         """Keep why a node was chosen, to be told with the binding."""
-        self._records[pod.uid] = record
+        self._reasons[pod.uid] = why
 
     def assigned(self, pod: Pod, node: str) -> None:
         """Tell that a pod has its node, and why this one."""
         self._latest.pop(pod.metadata.uid, None)
-        record = self._records.pop(pod.metadata.uid, None)
+        why = self._reasons.pop(pod.metadata.uid, None)
+        record = record_of(why) if isinstance(why, Decision) else why
         message = f"Successfully assigned {pod.key} to {node}"
         self._put(pod, Event(pod, "Scheduled", message, action="Binding", annotations=_kept(record)))
 
     def forget(self, uid: str) -> None:
         """A pod is gone, or will be planned anew."""
-        self._records.pop(uid, None)
+        self._reasons.pop(uid, None)
 
     def _put(self, whose: Pod, event: Event) -> None:
         self._events.put_nowait((whose.spec.scheduler_name, event))

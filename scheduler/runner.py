@@ -19,6 +19,7 @@ import structlog
 from scheduler.binder import Binder, Bound
 from scheduler.chooser import Chooser, Outcome
 from scheduler.consolidation.mover import Mover
+from scheduler.cycle.decision import Decision
 from scheduler.cycle.plan import Choice
 from scheduler.devices.room import Devices
 from scheduler.explaining.attention import Attention
@@ -46,6 +47,8 @@ from wherry.machinery.resource import Resource
 
 log = structlog.get_logger()
 
+# Turns of the loop that a binding needs from the plan to the network.
+TURNS_TO_LEAVE = 3
 # Planning is pure computation: after so many pods everybody else on the loop gets a turn.
 PODS_PER_TURN = 32
 
@@ -67,6 +70,8 @@ class Scheduler:
         self.namespaces = Informer(client, Namespace)
         self._may_act = may_act
         self._woken = asyncio.Event()
+        # Plans that are told when their bindings are on their way.
+        self._unlogged: list[tuple[str, Choice]] = []
         seed = clock.randomness().getrandbits(32)
         self._devices = Devices(client, self.snapshot, self.nodes, self._bound)
         self._binder = Binder(client, self._bound, may_act, self._devices.record)
@@ -121,13 +126,23 @@ class Scheduler:
                 await self._place_or_retry(begun)
         while True:
             pod = (self._gangs.first() or self.queue.pop(self._now())) if self._may_act() else None
-            if pod is None:
+            if pod is not None:
+                await self._place_or_retry(pod)
+                planned += 1
+                if planned % PODS_PER_TURN == 0:
+                    await asyncio.sleep(0)
+                    self._log_plans()
+            elif self._unlogged:
+                for _ in range(TURNS_TO_LEAVE):
+                    await asyncio.sleep(0)
+                self._log_plans()
+            else:
                 await self._pause()
-                continue
-            await self._place_or_retry(pod)
-            planned += 1
-            if planned % PODS_PER_TURN == 0:
-                await asyncio.sleep(0)
+
+    def _log_plans(self) -> None:
+        for pod, choice in self._unlogged:
+            log.info("plan", pod=pod, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
+        self._unlogged.clear()
 
     async def _place_or_retry(self, pod: PodView) -> None:
         try:
@@ -156,10 +171,10 @@ class Scheduler:
             self.queue.retry_later(pod, self._now())
             self._reporter.found_no_node(pod.pod, f"node {choice.node}: {why}")
             return
-        record = self._reason(pod, choice.node) or outcome.record
+        reason = self._reason(pod, choice.node) or outcome.decision or outcome.record
         self._preemptor.withdraw(pod, goes_to=choice.node)
         self.snapshot.place(pod, choice.node)
-        await self._send(pod, choice, record)
+        await self._send(pod, choice, reason)
 
     def _reason(self, pod: PodView, node: str) -> Record | None:
         """Why there is room for the pod on the node, if it was made for it."""
@@ -171,12 +186,12 @@ class Scheduler:
     def _viewed(self, pod: PodView) -> PodView:
         return self._kin.view(self._sharing.limits.view(self._devices.lookup.view(self._volumes.lookup.view(pod))))
 
-    async def _send(self, pod: PodView, choice: Choice, record: Record | None) -> None:
+    async def _send(self, pod: PodView, choice: Choice, why: Record | Decision | None) -> None:
         """Have a pod bound that counts on its node already."""
         self._sharing.hold(pod)
-        if record is not None:
-            self._reporter.chosen(pod, record)
-        log.info("plan", pod=pod.key, node=choice.node, score=round(choice.score, 1), runner_up=choice.runner_up)
+        if why is not None:
+            self._reporter.chosen(pod, why)
+        self._unlogged.append((pod.key, choice))
         if self._devices.has_claims(pod):
             self._devices.bind(pod, choice.node, self._bind)
         else:

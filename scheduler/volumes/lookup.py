@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from scheduler.pods import PodView
 from scheduler.pods.disks import disks_of
-from scheduler.pods.volumes import ZONE_KEYS, Candidate, Unbound, VolumeNeeds
+from scheduler.pods.volumes import NO_VOLUMES, ZONE_KEYS, Candidate, Unbound, VolumeNeeds
 from scheduler.volumes.drivers import driver_of
 from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
@@ -54,6 +54,8 @@ class Lookup:
 
     def view(self, pod: PodView) -> PodView:
         """The pod with what its claims ask for; the same one if it has none."""
+        if not pod.claims and pod.volumes is NO_VOLUMES:
+            return pod
         needs = self.needs(pod.pod)
         return pod if needs == pod.volumes else pod.replace(volumes=needs)
 
