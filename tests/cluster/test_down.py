@@ -27,23 +27,6 @@ def cluster(tmp_path: Path) -> Iterator[LiveCluster]:
         cluster.wherry("down", "--purge")
 
 
-def test_down_leaves_the_data_only_and_up_finds_it_again(cluster: LiveCluster, tmp_path: Path) -> None:
-    # As for an ordinary user, who may not mount: secrets and tokens are in the machine's shared memory.
-    (tmp_path / "mount").symlink_to("/bin/false")
-    cluster.environment["PATH"] = f"{tmp_path}:{cluster.environment['PATH']}"
-    cluster.wherry("up")
-    shop = Shop(cluster)
-    shop.open()
-    assert all(shared_memory_of(pod["metadata"]["uid"]).is_dir() for pod in shop.pods())
-
-    cluster.wherry("down")
-    assert cluster.traces() == []
-
-    cluster.wherry("up")
-    shop.rolled_out()
-    assert len(shop.names()) == 3
-
-
 PREPARED = """
 apiVersion: v1
 kind: Pod
@@ -59,16 +42,25 @@ spec: {restartPolicy: Never, containers: [{name: it, image: "wherry/web:local", 
 """
 
 
-def test_pods_with_init_containers_and_finished_ones_live_on_after_down_and_up(cluster: LiveCluster) -> None:
+def test_down_leaves_the_data_only_and_after_up_all_pods_live_on(cluster: LiveCluster, tmp_path: Path) -> None:
+    # As for an ordinary user, who may not mount: secrets and tokens are in the machine's shared memory.
+    (tmp_path / "mount").symlink_to("/bin/false")
+    cluster.environment["PATH"] = f"{tmp_path}:{cluster.environment['PATH']}"
     cluster.wherry("up")
+    shop = Shop(cluster)
+    shop.open()
     cluster.kubectl("apply", "-f", "-", stdin=PREPARED)
     for condition in ("condition=Ready pod/prepared", "jsonpath={.status.phase}=Succeeded pod/done"):
         cluster.kubectl("wait", "--timeout=40s", "--for", *condition.split())
     (before,) = cluster.get("pod", "prepared")["status"]["containerStatuses"]
+    assert all(shared_memory_of(pod["metadata"]["uid"]).is_dir() for pod in shop.pods())
 
     cluster.wherry("down")
+    assert cluster.traces() == []
     cluster.wherry("up")
 
+    shop.rolled_out()
+    assert len(shop.names()) == 3
     eventually(lambda: restarts_of(cluster, "prepared") == before["restartCount"] + 1)
     cluster.kubectl("wait", "--timeout=40s", "--for=condition=Ready", "pod/prepared")
     assert cluster.get("pod", "done")["status"]["phase"] == "Succeeded"

@@ -14,7 +14,7 @@ from wherry.sim.virtual_time import run
 
 SEED = 11
 NODES, CARDS = 2, 4
-MOST_WRITES = 48
+MOST_WRITES = 20
 
 
 class Holders:

@@ -26,8 +26,8 @@ from wherry.sim.journal import Object, Write
 from wherry.sim.network import Faults
 from wherry.sim.virtual_time import run
 
-SEEDS = 24
-MOST_WRITES = 40
+SEEDS = 16
+MOST_WRITES = 34
 KINDS = {"db": StatefulSet, "agent": DaemonSet}
 
 

@@ -1,7 +1,8 @@
 """Directories in memory: a tmpfs of its own where this process may mount one, else one in the machine's shared memory.
 
-Differs: without the right to mount (a kubelet that is not root), a size limit is not enforced. The engine must share
-this process's view of mounts, which one that runs in a virtual machine does not.
+Differs: without the right to mount (a kubelet that is not root), a size limit is not enforced, and folders that a
+container made as root go with the cluster, not with their pod. The engine must share this process's view of mounts,
+which one that runs in a virtual machine does not.
 """
 
 from __future__ import annotations
