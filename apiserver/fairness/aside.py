@@ -60,9 +60,10 @@ async def aside(weight: int, work: Callable[P, T], *args: P.args, **kwargs: P.kw
         _begun.set(order)
     done: Future[T] = Future()
     _waiting.put((order, number, done, partial(work, *args, **kwargs)))
+    # One call for each piece of work, also for one that nobody waits for any more: it may do what another waits for.
+    _thread().submit(_do_the_first)
     try:
-        await asyncio.get_running_loop().run_in_executor(_thread(), _do_the_first)
-        return done.result() if done.done() else await asyncio.wrap_future(done)
+        return await asyncio.wrap_future(done)
     finally:
         del done  # an error knows this frame: together they would be garbage that is found late
 

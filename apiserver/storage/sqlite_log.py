@@ -10,7 +10,7 @@ revision which rows nothing had superseded yet. Compaction alone deletes rows.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -184,19 +184,12 @@ class Log:
 
         What grows must go through the file system's journal, and waits there for what others write. The zeros are no
         frames, as those of a WAL that begins anew are none: SQLite reads up to the first that does not follow.
+        Without room all goes on, a little slower, so nothing that goes wrong here is an error.
         """
         self.has_room = True
-        page: int = self._connection.execute("PRAGMA page_size").fetchone()[0]
-        size = WAL_HEADER_BYTES + CHECKPOINT_PAGES * (page + FRAME_HEADER_BYTES)
-        descriptor = os.open(f"{self.path}-wal", os.O_WRONLY | os.O_APPEND)
-        before = os.fstat(descriptor).st_size
-        try:
-            _append_zeros(descriptor, size - before)
-            os.fdatasync(descriptor)
-        except OSError:
-            os.ftruncate(descriptor, before)  # a full disk: what is left of it is for what is written
-        finally:
-            os.close(descriptor)
+        with suppress(OSError, sqlite3.Error):
+            page: int = self._connection.execute("PRAGMA page_size").fetchone()[0]
+            _lengthen(Path(f"{self.path}-wal"), WAL_HEADER_BYTES + CHECKPOINT_PAGES * (page + FRAME_HEADER_BYTES))
 
     def jump(self, revision: int) -> Head:
         """Go on from `revision`, which is ahead, as if all before it were compacted: nobody may ask for it again."""
@@ -233,6 +226,19 @@ class Log:
             self._connection.executescript(_SCHEMA)
         elif version != SCHEMA_VERSION:
             raise StoreUnavailable(f"{self.path}: schema version {version}, this program knows {SCHEMA_VERSION}")
+
+
+def _lengthen(path: Path, size: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        before = os.fstat(descriptor).st_size
+        try:
+            _append_zeros(descriptor, size - before)
+            os.fdatasync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, before)  # a full disk: what is left of it is for what is written
+    finally:
+        os.close(descriptor)
 
 
 def _append_zeros(descriptor: int, number: int) -> None:

@@ -213,22 +213,38 @@ class Rest:
         for attempt in range(TRIES):
             await self.server.turns.come(key)
             current = await self.current(write.namespace, write.name, from_store=attempt > 0)
-            write.weight = max(write.weight, current.weight)
-            wanted = await aside(write.weight, _changed, change, current)
-            version = wanted["metadata"].get("resourceVersion", "")
-            self._check_version(version, write)
-            if version and version != str(current.revision) and attempt == 0:
-                # The cache may be a moment behind; only the store can tell a stale caller.
-                current = await self.current(write.namespace, write.name, from_store=True)
-                wanted = await aside(write.weight, _changed, change, current)
-                version = wanted["metadata"].get("resourceVersion", "")
-            if version and version != str(current.revision):
-                raise conflict(self.kind.resource, write.name)
             try:
-                return await self._replace(wanted, current, write)
+                return await self._update(current, change, write, from_store=attempt > 0)
             except StaleWrite:
                 continue
+            except ApiError:
+                # What is wrong with an object as it was may be right with it as it is.
+                if attempt or not await self._is_behind(current, write):
+                    raise
         raise conflict(self.kind.resource, write.name)
+
+    async def _update(
+        self, current: Current, change: Callable[[Draft], Draft], write: Write, *, from_store: bool
+    ) -> bytes:
+        write.weight = max(write.weight, current.weight)
+        wanted = await aside(write.weight, _changed, change, current)
+        version = wanted["metadata"].get("resourceVersion", "")
+        self._check_version(version, write)
+        if version and version != str(current.revision) and not from_store:
+            # The cache may be a moment behind; only the store can tell a stale caller.
+            current = await self.current(write.namespace, write.name, from_store=True)
+            wanted = await aside(write.weight, _changed, change, current)
+            version = wanted["metadata"].get("resourceVersion", "")
+        if version and version != str(current.revision):
+            raise conflict(self.kind.resource, write.name)
+        return await self._replace(wanted, current, write)
+
+    async def _is_behind(self, current: Current, write: Write) -> bool:
+        """Whether another server has written the object since: what is known here then decides nothing."""
+        if not self.server.store.is_shared:
+            return False
+        entry = await self.server.store.get(keys.key(self.kind, write.namespace, write.name))
+        return entry is None or entry.revision != current.revision
 
     def _check_version(self, version: str, write: Write) -> None:
         if not version and not self.cls.unconditional_update:
@@ -251,6 +267,8 @@ class Rest:
             await aside(write.weight, self._validate, wanted, judged_by, write)
             await self.server.admission.validate(wanted, old, write)
             if not current.is_stale and await aside(write.weight, current.is_same, wanted):
+                if await self._is_behind(current, write):
+                    raise StaleWrite(keys.key(self.kind, write.namespace, write.name), current.revision, None)
                 return with_revision(encode(old, self.kind), self.kind, current.revision)
             value = await aside(write.weight, encode, wanted, self.kind)
             if write.dry_run:

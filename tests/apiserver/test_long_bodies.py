@@ -110,6 +110,16 @@ async def test_who_began_first_goes_on_first():
     assert done.index("a2") < done.index("f1")
 
 
+async def test_who_leaves_keeps_nobody_waiting():
+    first, leaving, last = (asyncio.create_task(aside(HUGE_BYTES, time.sleep, 0.05)) for _ in range(3))
+    await asyncio.sleep(0.01)
+
+    leaving.cancel()
+    await asyncio.wait_for(asyncio.gather(first, last), 5)
+
+    assert leaving.cancelled()
+
+
 async def test_what_a_huge_object_raises_is_raised():
     with pytest.raises(ValueError, match="so it is"):
         await aside(HUGE_BYTES, _raise, "so it is")

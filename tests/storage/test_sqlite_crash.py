@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from apiserver.storage import Change, Compacted, Store, open_store
 from apiserver.storage.sqlite_log import CHECKPOINT_PAGES, Log
 from tests.storage.store_client import take
@@ -122,15 +124,19 @@ async def test_a_log_that_was_given_room_keeps_its_size_and_loses_nothing(tmp_pa
     assert await reopened(tmp_path, max(sizes), b"") == 40
 
 
-def test_a_disk_without_so_much_room_keeps_what_it_has(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("resource_name", "limit"), [("RLIMIT_FSIZE", 50_000), ("RLIMIT_NOFILE", 3)])
+def test_without_room_for_the_log_or_files_to_open_it_stays_as_it_is(
+    tmp_path: Path, resource_name: str, limit: int
+) -> None:
     log, wal = Log.writing(tmp_path / "store.db"), tmp_path / "store.db-wal"
-    before, limits = wal.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    limited = getattr(resource, resource_name)
+    before, limits = wal.stat().st_size, resource.getrlimit(limited)
 
-    resource.setrlimit(resource.RLIMIT_FSIZE, (before + 5000, limits[1]))
+    resource.setrlimit(limited, (limit, limits[1]))
     try:
         log.make_room()
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        resource.setrlimit(limited, limits)
 
     assert (log.has_room, wal.stat().st_size) == (True, before)
     log.close()

@@ -44,7 +44,8 @@ def remembered(walker: Walker, defaults: Defaults | None) -> Walker:
         if text and is_clean and (made := _text(result)):
             known[text] = (made, run.keys - keys)
             if len(known) > MOST:
-                del known[next(iter(known))]
+                # Two threads may be here at once.
+                known.pop(next(iter(tuple(known)), b""), None)
         return result
 
     return walk_remembered

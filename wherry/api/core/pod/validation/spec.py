@@ -78,7 +78,8 @@ def check_pod_spec(spec: PodSpec, pod_name: str = "") -> Iterator[FieldError]:
     if not faults and len(known[0]) <= LONGEST_REMEMBERED:
         _faultless[known] = None
         if len(_faultless) > MOST_REMEMBERED:
-            del _faultless[next(iter(_faultless))]
+            # Two threads may be here at once.
+            _faultless.pop(next(iter(tuple(_faultless)), known), None)
 
 
 def _check_beside_volumes(spec: PodSpec, *, is_pod: bool) -> Iterator[FieldError]:
