@@ -14,7 +14,8 @@ _MAKERS = {
     "Job": "parallelism",
 }
 # What pods name that the plan depends on, and that may come with the same manifest.
-_NAMED = {"ResourceClaim", "ResourceClaimTemplate", "DeviceClass", "PodGroup"}
+_NAMED = {"ResourceClaim", "ResourceClaimTemplate", "PodGroup", "PersistentVolumeClaim", "ResourceQuota"}
+_OF_THE_CLUSTER = {"DeviceClass", "PersistentVolume", "StorageClass", "PriorityClass"}
 _GROUPS = "scheduling.k8s.io/v1beta1"
 # Nobody means it: a number beyond this is taken for a mistake.
 MOST_PODS = 10_000
@@ -51,6 +52,8 @@ def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
         )
     elif kind in _MAKERS:
         pod = _pod(name, place, manifest["spec"]["template"])
+        if manifest["spec"].get("volumeClaimTemplates"):
+            pod["spec"] = {**pod["spec"], "volumes": _volumes(manifest["spec"], pod["spec"])}
         if _gang_of(manifest) is not None:
             pod["spec"] = {**pod["spec"], "schedulingGroup": {"podGroupName": name}}
         first = (manifest["spec"].get("ordinals") or {}).get("start", 0) if kind == "StatefulSet" else 1
@@ -61,9 +64,15 @@ def brought_by(manifest: dict[str, Any], namespace: str) -> Iterator[dict[str, A
     """The object itself, if it is of a kind that pods name; in `namespace` if it names none. A Job's is its group."""
     if _gang_of(manifest) is not None:
         yield _group(manifest, namespace)
-    if manifest.get("kind") in _NAMED:
-        place = {} if manifest["kind"] == "DeviceClass" else {"namespace": namespace}
+    kind = manifest.get("kind")
+    if kind in _NAMED or kind in _OF_THE_CLUSTER:
+        place = {} if kind in _OF_THE_CLUSTER else {"namespace": namespace}
         yield {**manifest, "metadata": {**place, **(manifest.get("metadata") or {})}}
+
+
+def has_namespace(kind: str) -> bool:
+    """Whether objects of a kind, of those that a plan knows, are in namespaces."""
+    return kind not in _OF_THE_CLUSTER
 
 
 def _gang_of(manifest: dict[str, Any]) -> dict[str, Any] | None:
@@ -81,6 +90,16 @@ def _group(job: dict[str, Any], namespace: str) -> dict[str, Any]:
     metadata = {"name": name, "namespace": job["metadata"].get("namespace") or namespace}
     policy = {"gang": {"minCount": size}}
     return {"apiVersion": _GROUPS, "kind": "PodGroup", "metadata": metadata, "spec": {"schedulingPolicy": policy}}
+
+
+def _volumes(spec: dict[str, Any], pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """The volumes of a StatefulSet's pod; its claims are new ones, as those of ephemeral volumes would be."""
+    made = {
+        template["metadata"]["name"]: {"volumeClaimTemplate": {"spec": template["spec"]}}
+        for template in spec["volumeClaimTemplates"]
+    }
+    kept = [volume for volume in pod.get("volumes") or () if volume.get("name") not in made]
+    return [*kept, *({"name": name, "ephemeral": source} for name, source in made.items())]
 
 
 def _number(kind: str, name: str, spec: dict[str, Any]) -> int:

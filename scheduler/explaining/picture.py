@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, Self
 from scheduler.cycle.decision import Decision
 from scheduler.cycle.panel import Panel
 from scheduler.cycle.plan import plan
-from scheduler.explaining import thought_devices
+from scheduler.explaining import thought_devices, thought_volumes
 from scheduler.explaining.thought_devices import ThoughtDevices
+from scheduler.explaining.thought_volumes import ThoughtVolumes
 from scheduler.framework import Plugin
 from scheduler.gangs.groups import Groups
 from scheduler.kin import KINDS, Kin
@@ -28,29 +29,22 @@ from scheduler.preemption.nominations import Nominations
 from scheduler.preemption.plan import NEVER, Ground, Preemption, preempt
 from scheduler.sharing.limits import Limits
 from scheduler.snapshot import Snapshot
-from scheduler.volumes.attachments import Attachments
-from scheduler.volumes.lookup import Lookup
 from wherry.api.core.namespace import Namespace
 from wherry.api.core.node import Node
-from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.core.pod import Pod
 from wherry.api.policy.disruption_budget import PodDisruptionBudget
 from wherry.api.scheduling.pod_group import PodGroup
 from wherry.api.sharing.queue import Queue
-from wherry.api.storage.csi_node import CSINode
-from wherry.api.storage.storage_class import StorageClass
 from wherry.client.http import Client
-from wherry.client.informer import Change
 from wherry.client.world import Shelf
 from wherry.machinery.errors import NotFound
 from wherry.machinery.resource import Resource
 
 _KINDS: tuple[type[Resource], ...] = (
     *(Node, Pod, Namespace, PodDisruptionBudget),
-    *(PersistentVolumeClaim, PersistentVolume, StorageClass, CSINode, PodGroup),
-    *(*thought_devices.KINDS, *KINDS),
-    Queue,
+    *(*thought_volumes.KINDS, *thought_devices.KINDS, *KINDS),
+    *(PodGroup, Queue),
 )
 
 
@@ -90,13 +84,7 @@ class Picture:
         self._default = next(iter(self._panels.values()))
         self.nominations = Nominations(self.snapshot)
         self.budgets = Budgets(objects.of.get(PodDisruptionBudget, ()))
-        kept = (objects.shelf(PersistentVolumeClaim), objects.shelf(PersistentVolume), objects.shelf(StorageClass))
-        attachments = Attachments(self.snapshot, *kept)
-        self._lookup = Lookup(*kept, attachments.limited)
-        for claim in objects.of.get(PersistentVolumeClaim, ()):
-            attachments.claim_changed(Change(None, claim))
-        for drivers in objects.of.get(CSINode, ()):
-            attachments.node_changed(Change(None, drivers))
+        self._volumes = ThoughtVolumes(objects.of, self.snapshot)
         self._kin = Kin({kind: objects.shelf(kind) for kind in KINDS})
         for node in self.nodes.values():
             self.snapshot.set_node(node)
@@ -123,14 +111,19 @@ class Picture:
             if isinstance(answer, BaseException):
                 raise answer
             found[kind] = answer
-        for obj in and_with:
-            if all(obj.key != known.key for known in found[type(obj)]):
+        new = [obj for obj in and_with if all(obj.key != known.key for known in found[type(obj)])]
+        for obj in new:
+            if not isinstance(obj, PersistentVolumeClaim):
                 found[type(obj)] = (*found[type(obj)], obj)
-        return cls(Objects(found), profiles)
+        picture = cls(Objects(found), profiles)
+        for obj in new:
+            if isinstance(obj, PersistentVolumeClaim):
+                picture._volumes.imagine_claim(obj)
+        return picture
 
     def view(self, pod: Pod) -> PodView:
         """The pod with what its claims ask for."""
-        return self._kin.view(self._limits.view(self._devices.view(self._lookup.view(PodView(pod)))))
+        return self._kin.view(self._limits.view(self._devices.view(self._volumes.view(PodView(pod)))))
 
     def forget(self, pod: Pod) -> None:
         """From now on the pod counts on no node."""
@@ -145,6 +138,7 @@ class Picture:
 
     def imagined(self, pod: Pod) -> Pod:
         """A pod that does not exist yet, with the claims that would be made for it."""
+        self._volumes.imagine(pod)
         return self._devices.imagine(pod)
 
     def place(self, pod: PodView, node: str, victims: Iterable[PodView] = ()) -> None:
@@ -155,6 +149,7 @@ class Picture:
             self._limits.drop(victim.uid)
         if node:
             self.snapshot.place(pod, node)
+            self._volumes.take(pod, node)
             self._devices.take(pod, node)
             self._limits.hold(pod)
 
@@ -180,6 +175,7 @@ class Picture:
         """From now on the pod is not there any more, with nothing left of it."""
         self.snapshot.remove(pod.uid)
         self._limits.drop(pod.uid)
+        self._volumes.let_go(pod.uid)
         self._devices.let_go(pod)
 
     def judged(self, pod: PodView, *, preempts: bool = True) -> Judgement:

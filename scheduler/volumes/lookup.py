@@ -51,6 +51,14 @@ class Lookup:
         self._claims, self._volumes, self._classes = claims, volumes, classes
         self._limited = {} if limited is None else limited
         self._promised: dict[str, Promise] = {}
+        # Claims that are not there yet: what would bind them at once has had no time to.
+        self._imagined: set[str] = set()
+
+    def imagine(self, claim: PersistentVolumeClaim) -> None:
+        """Think with a claim that is not there yet, unless there is one of its name."""
+        if self._claims.get(claim.key) is None:
+            self._claims.put(claim)
+            self._imagined.add(claim.key)
 
     def view(self, pod: PodView) -> PodView:
         """The pod with what its claims ask for; the same one if it has none."""
@@ -70,7 +78,8 @@ class Lookup:
                 exclusive.append(key)
             promise = self._promised.get(key)
             name = claim.spec.volume_name or (promise.volume if promise else "")
-            if claim.spec.volume_name and COMPLETED not in claim.metadata.annotations:
+            is_new = key in self._imagined
+            if claim.spec.volume_name and not is_new and COMPLETED not in claim.metadata.annotations:
                 return VolumeNeeds(IMMEDIATE)
             if name:
                 volume = self._volumes.get(name)
@@ -142,7 +151,8 @@ class Lookup:
     def _unbound(self, key: str, claim: PersistentVolumeClaim, promise: Promise | None) -> Unbound | None:
         """None if the claim is not for the scheduler to settle."""
         kind = self._classes.get(claim.spec.storage_class_name or "")
-        if kind is None or kind.volume_binding_mode != "WaitForFirstConsumer":
+        waits = kind is not None and kind.volume_binding_mode == "WaitForFirstConsumer"
+        if not waits and key not in self._imagined:
             return None
         selected = promise.node if promise else claim.metadata.annotations.get(SELECTED_NODE, "")
         taken = {other.volume for other in self._promised.values()}
@@ -155,8 +165,8 @@ class Lookup:
                 for volume in suitable
                 if volume.metadata.name not in taken
             ),
-            makes=kind.provisioner != NO_PROVISIONER,
-            where=_where(kind),
+            makes=kind is not None and kind.provisioner != NO_PROVISIONER,
+            where=_where(kind) if kind is not None else None,
             selected=selected,
         )
 

@@ -191,3 +191,36 @@ def test_a_plan_knows_the_claims_that_come_with_a_pod_and_calls_the_pod_by_its_n
     assert (alone[0], alone[1][0]) == (both[0], both[1][0]) == (2, "it does not fit")
     assert 'resourceclaimtemplate "five" not found' in alone[1][2]
     assert both[1][2] == "default/giant: 0/2 nodes are available: 2 cannot allocate all claims."
+
+
+def an_object(kind: str, name: str, version: str = "v1", **more: object) -> str:
+    return json.dumps({"apiVersion": version, "kind": kind, "metadata": {"name": name}, **more})
+
+
+def test_a_plan_knows_quotas_priorities_and_volumes_that_come_with_the_manifest(cluster):
+    few = an_object("ResourceQuota", "few", spec={"hard": {"requests.cpu": "1"}})
+    quiet = {"containers": [{"name": "app", "image": "app:1"}]}
+    urgent = an_object("PriorityClass", "new", "scheduling.k8s.io/v1", value=100)
+    kind = an_object("StorageClass", "own", "storage.k8s.io/v1", provisioner="kubernetes.io/no-provisioner")
+    wants = {"storageClassName": "own", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    sizes = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "own"}
+    volume = an_object("PersistentVolume", "one", spec={**sizes, "hostPath": {"path": "/x"}})
+    claim = an_object("PersistentVolumeClaim", "data", spec=wants)
+    mounted = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    app = {"name": "app", "image": "app:1", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    template = {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [app]}}
+    made = {"volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": wants}], "template": template}
+    several = {"replicas": 2, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}}, **made}
+    db, reader = an_object("StatefulSet", "db", "apps/v1", spec=several), a_pod("one", "100m", volumes=mounted)
+
+    def planned(*manifests: str) -> str:
+        code, lines = ask(cluster, "plan", "-f", "-", stdin="\n---\n".join(manifests))
+        return lines[0] if code == 0 else next(line for line in lines[2:] if "default/" in line)
+
+    over = "Pod default/two: 1 of 1 pods refused: exceeded quota: few, requested: requests.cpu=2, used: requests.cpu="
+    assert planned(few, a_pod("two", "2")).startswith(over)
+    assert planned(few, an_object("Pod", "quiet", spec=quiet)).endswith("must specify requests.cpu for: app")
+    assert planned(urgent, a_pod("now", "100m", priorityClassName="new")) == "it fits"
+    assert planned(kind, volume, claim, reader) == "it fits"
+    assert "didn't find available persistent volumes to bind" in planned(kind, claim, reader)
+    assert planned(kind, volume, db).startswith("default/db-1: 0/2 nodes are available: 2 node(s) didn't find")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from wherry.api.core.pod import Pod
 from wherry.api.core.quota.resource_quota import ResourceQuota
 from wherry.api.core.quota.scopes import concerns
-from wherry.api.core.quota.usage import Usage, usage_of
+from wherry.api.core.quota.usage import Usage, missing_from, usage_of
 from wherry.machinery.quantity import Quantity
 
 
@@ -36,14 +36,17 @@ class Allowances:
             wanted = usage_of(pod, self._now)
             there = [each for each in self._quotas if each.metadata.namespace == pod.metadata.namespace]
             charged = [quota for quota in there if concerns(quota, pod)]
-            if why := next((why for quota in charged if (why := self._why_not(quota, wanted))), ""):
+            if why := next((why for quota in charged if (why := self._why_not(quota, pod, wanted))), ""):
                 return Allowed(number, why)
             for quota in charged:
                 self._charge(quota, wanted)
         return Allowed(len(pods))
 
-    def _why_not(self, quota: ResourceQuota, wanted: Usage) -> str:
+    def _why_not(self, quota: ResourceQuota, pod: Pod, wanted: Usage) -> str:
         used, hard = self._used[quota.key], quota.status.hard
+        if missing := missing_from(pod, hard):
+            told = "; ".join(f"{name} for: {','.join(containers)}" for name, containers in sorted(missing.items()))
+            return f"failed quota: {quota.metadata.name}: must specify {told}"
         over = [name for name in _limited(wanted, quota) if used.get(name, Quantity()) + wanted[name] > hard[name]]
         if not over:
             return ""
@@ -54,6 +57,15 @@ class Allowances:
         used = self._used[quota.key]
         for name in _limited(wanted, quota):
             used[name] = used.get(name, Quantity()) + wanted[name]
+
+
+def in_force(quota: ResourceQuota, pods: Iterable[Pod], now: datetime) -> ResourceQuota:
+    """A quota that is not there yet, as it would be with what the pods of its namespace use."""
+    used: dict[str, Quantity] = {}
+    for pod in pods:
+        for name, amount in usage_of(pod, now).items() if concerns(quota, pod) else ():
+            used[name] = used.get(name, Quantity()) + amount
+    return quota.with_status(hard=dict(quota.spec.hard), used=used)
 
 
 def _limited(wanted: Usage, quota: ResourceQuota) -> list[str]:

@@ -57,9 +57,9 @@ def command(
     fit or would not even be made, as beyond a quota, 3 if that cannot be told, as of a manifest that the API server
     would not take, and 64 if the command is not understood.
 
-    It knows pods, what makes pods, and the claims on devices that come with them; other objects in the file are passed
-    over. The API server checks and completes the pods as if they were created (priority, limits, quotas), and changes
-    nothing.
+    It knows pods, what makes pods, and what these need and may come in the same file: quotas, priority classes, groups,
+    and claims on volumes and devices; other objects are passed over. The API server checks and completes the pods as if
+    they were created (priority, limits, quotas), and changes nothing.
     """
     trial = Trial(list(_documents(filename)), namespace)
     if not trial.wanted:

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from scheduler.explaining import thought_devices, thought_volumes
 from scheduler.explaining.forecast import Forecast, forecast
-from scheduler.explaining.manifests import Wanted, brought_by, wanted_by
+from scheduler.explaining.manifests import Wanted, brought_by, has_namespace, wanted_by
 from scheduler.explaining.picture import Picture
-from scheduler.explaining.thought_devices import KINDS
 from scheduler.framework import Plugin
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.core.quota.resource_quota import ResourceQuota
 from wherry.api.scheduling.pod_group import PodGroup
-from wherry.cli.allowances import Allowances
+from wherry.api.scheduling.priority_class import PriorityClass
+from wherry.cli.allowances import Allowances, in_force
 from wherry.cli.asking import asked
 from wherry.cli.daemons import pods_of_daemon
 from wherry.client import clock
@@ -51,6 +52,7 @@ class Trial:
         self._comes = {_key(document, namespace) for document in documents}
         self._pods, self._owners = list[Pod](), dict[str, str]()
         self._refused, self._why = 0, list[str]()
+        self._classes: dict[str, PriorityClass] = {}
 
     async def held(self, client: Client) -> Tried:
         """What comes of it."""
@@ -60,8 +62,14 @@ class Trial:
             if any(_read(document, self._namespace)) or any(brought_by(document, self._namespace)):
                 await self._whole(client, document)
         brought = [found for each in self._brought if (found := await self._thing(client, each)) is not None]
+        self._classes = {each.metadata.name: each for each in brought if isinstance(each, PriorityClass)}
         spaces = {each.manifest["metadata"]["namespace"] for each in self.wanted}
         quotas = [quota for space in sorted(spaces) for quota in (await client.list(ResourceQuota, space)).items]
+        for quota in brought:
+            if isinstance(quota, ResourceQuota):
+                pods = (await client.list(Pod, quota.metadata.namespace)).items
+                quotas.append(in_force(quota, pods, clock.now()))
+        brought = [each for each in brought if not isinstance(each, (ResourceQuota, PriorityClass))]
         allowances = Allowances(quotas, clock.now())
         for wanted in self.wanted:
             await self._members(client, wanted, allowances)
@@ -70,12 +78,14 @@ class Trial:
     async def _whole(self, client: Client, document: dict[str, Any]) -> None:
         """The object as it was written: a field that nobody knows is a mistake, as for `kubectl apply`."""
         metadata = document.get("metadata") or {}
-        if document["kind"] != "DeviceClass":
+        if has_namespace(document["kind"]):
             metadata = {**metadata, "namespace": metadata.get("namespace") or self._namespace}
         try:
             await self._create(client, {**document, "metadata": metadata}, strict=True)
         except AlreadyExists:
-            return
+            if any(_read(document, self._namespace)):
+                known = f"{document['kind']} {metadata.get('namespace')}/{metadata.get('name')}"
+                self._why.append(f"{known} is there already: this is what would become of as many pods again")
         except Forbidden as error:
             if document["kind"] == "Pod" or _NOT_ALLOWED in error.message:
                 return  # of pods it is heard once more, and of rights where it matters: when pods are made
@@ -110,7 +120,8 @@ class Trial:
 
     async def _thing(self, client: Client, manifest: dict[str, Any]) -> Resource | None:
         """The object as the API server would have it; None if it is there already."""
-        kinds: tuple[type[Resource], ...] = (*KINDS, PodGroup)
+        kinds: tuple[type[Resource], ...] = (*thought_devices.KINDS, *thought_volumes.KINDS)
+        kinds = (*kinds, PodGroup, ResourceQuota, PriorityClass)
         kind = next(kind for kind in kinds if kind.kind.name == manifest["kind"])
         try:
             answer = await self._create(client, manifest)
@@ -121,6 +132,9 @@ class Trial:
     async def _create(self, client: Client, manifest: dict[str, Any], *, strict: bool = False) -> dict[str, Any]:
         """What comes back for it; where it needs what comes with it, it is put where that is sure to be."""
         place = manifest["metadata"].get("namespace", "")
+        chosen = self._classes.get((manifest.get("spec") or {}).get("priorityClassName", ""))
+        if chosen is not None and manifest["kind"] == "Pod":
+            return _of_class(await self._create(client, _of_class(manifest, None), strict=strict), chosen)
         try:
             return await client.create(manifest, dry_run=True, strict=strict)
         except NotFound as error:
@@ -169,9 +183,19 @@ def _read(document: dict[str, Any], namespace: str) -> Iterable[Wanted]:
         raise ClusterProblem(f"an object of the manifest cannot be read: {error}") from error
 
 
+def _of_class(pod: dict[str, Any], chosen: PriorityClass | None) -> dict[str, Any]:
+    """The pod as one of this class, which the API server does not know yet; of none, if there is none."""
+    named = ("priorityClassName", "priority", "preemptionPolicy")
+    spec = {key: value for key, value in pod["spec"].items() if key not in named}
+    if chosen is not None:
+        policy = chosen.preemption_policy or "PreemptLowerPriority"
+        spec |= {"priorityClassName": chosen.metadata.name, "priority": chosen.value, "preemptionPolicy": policy}
+    return {**pod, "spec": spec}
+
+
 def _key(document: dict[str, Any], namespace: str) -> tuple[str, str, str]:
     kind, metadata = document.get("kind", ""), document.get("metadata") or {}
-    place = "" if kind == "Namespace" else metadata.get("namespace") or namespace
+    place = "" if kind == "Namespace" or not has_namespace(kind) else metadata.get("namespace") or namespace
     return kind, place, metadata.get("name", "")
 
 
