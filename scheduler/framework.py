@@ -31,8 +31,10 @@ from pydantic.alias_generators import to_camel
 
 import scheduler.plugins
 from scheduler.columns import Columns, FloatArray, IntArray, Mask
+from scheduler.columns.node_selectors import matching_any
 from scheduler.pods import PodView
 from scheduler.triggers import Trigger
+from wherry.api.core.pod.spec import NodeSelector
 
 HIGHEST_SCORE = 100.0
 
@@ -157,6 +159,14 @@ def normalize_to_highest(scores: FloatArray, *, reverse: bool = False) -> FloatA
         return np.full_like(scores, HIGHEST_SCORE if reverse else 0.0)
     scaled: FloatArray = scores * (HIGHEST_SCORE / highest)
     return HIGHEST_SCORE - scaled if reverse else scaled
+
+
+def where_reached(problem: str, reachable: Iterable[NodeSelector], nodes: Columns, elsewhere: str) -> Iterator[Verdict]:
+    """Nowhere, if there is a problem with what the pod claims; else where all it has by claims can be reached."""
+    if problem:
+        yield Verdict(np.zeros(len(nodes), dtype=np.bool_), problem, is_about_pod=True)
+    for selector in reachable:
+        yield Verdict(matching_any(selector, nodes), elsewhere)
 
 
 def in_turn(checks: Iterable[tuple[Mask, str, bool]], nodes: Columns) -> Iterator[Verdict]:

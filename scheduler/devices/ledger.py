@@ -81,6 +81,10 @@ class Ledger:
         """The claims that have it."""
         return self._claims.get(device.id, set())
 
+    def pods_with(self, device: Device) -> Collection[str]:
+        """The pods that have it whole."""
+        return self._pods.get(device.uuid, set())
+
     def is_granted(self, device: Device) -> bool:
         """Whether a pod has it."""
         return bool(device.uuid) and device.uuid in self._pods

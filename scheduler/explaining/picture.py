@@ -136,6 +136,10 @@ class Picture:
         """Who has the cards of a node that nobody counts: claims, and pods with parts of one."""
         return self._devices.taken_on(node)
 
+    def devices_in_the_way(self, pod: PodView, node: str) -> list[str] | None:
+        """The devices that would have to become free there for the pod, and who has each; None: that would not help."""
+        return self._devices.in_the_way(pod, node)
+
     def imagined(self, pod: Pod) -> Pod:
         """A pod that does not exist yet, with the claims that would be made for it."""
         self._volumes.imagine(pod)

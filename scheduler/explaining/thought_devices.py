@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from scheduler.devices.inventory import DeviceId, Inventory
+from scheduler.devices.allocator import allocate
+from scheduler.devices.inventory import Device, DeviceId, Inventory
 from scheduler.devices.ledger import Ledger, charge_of, pick
 from scheduler.devices.lookup import Lookup
 from scheduler.devices.parts import Part
@@ -111,16 +112,47 @@ class ThoughtDevices:
 
     def taken_on(self, node: str) -> Iterator[str]:
         """Who has the cards of the node that pods with whole ones must do without, a line for each card."""
-        names = {claim.metadata.uid: claim for claim in self._claims.all()}
         for card in self._inventory.local(node):
-            if not card.is_gpu or card.taints:
-                continue
-            if self._ledger.is_claimed(card):
-                claims = [names[uid] for uid in sorted(self._ledger.claims_with(card)) if uid in names]
-                yield f"{card.id.device} of claim {', '.join(claim.key for claim in claims)}"
-            elif self._ledger.parts.is_shared(card):
-                users = sorted(self._names.get(uid, uid) for uid in self._ledger.parts.users(card))
-                yield f"{card.id.device} in parts of {', '.join(users)}"
+            is_taken = self._ledger.is_claimed(card) or self._ledger.parts.is_shared(card)
+            if card.is_gpu and not card.taints and is_taken:
+                yield self._holders(card)
+
+    def in_the_way(self, pod: PodView, node: str) -> list[str] | None:
+        """The devices of the node that would have to become free for what the pod claims, and who has each.
+
+        None: it could not be had there even if all were free.
+        """
+        if pod.gpu_share:
+            cards = [card for card in self._inventory.local(node) if card.is_gpu and not card.taints]
+            fitting = [card for card in cards if card.memory_bytes >= pod.gpu_share]
+            least = min(fitting, key=lambda card: (len(self._ledger.parts.users(card)), card.id), default=None)
+            return None if least is None else [self._holders(least)]
+        there = self._nodes.get(node)
+        if there is None:
+            return None
+        asks, allowed = self._lookup.asks(list(self._lookup.claims_of(pod.pod))), set[DeviceId]()
+        devices = self._inventory.usable_at(there)
+        busy = [device for device in devices if not self._ledger.is_free(device)]
+        for device in sorted(busy, key=lambda device: device.id):
+            allowed.add(device.id)
+            given = allocate(asks, devices, lambda one: one.id in allowed or self._ledger.is_free(one))
+            if given is not None:
+                used = {each.device.id: each.device for some in given for each in some}
+                return [self._holders(one) for id, one in sorted(used.items()) if id in allowed]
+        return None
+
+    def _holders(self, card: Device) -> str:
+        """A device that somebody has, and who."""
+        name = card.id.device
+        if self._ledger.is_claimed(card):
+            keys = {claim.metadata.uid: claim.key for claim in self._claims.all()}
+            claims = [keys[uid] for uid in sorted(self._ledger.claims_with(card)) if uid in keys]
+            return f"{name} of claim {', '.join(claims)}"
+        if self._ledger.parts.is_shared(card):
+            users = sorted(self._names.get(uid, uid) for uid in self._ledger.parts.users(card))
+            return f"{name} in parts of {', '.join(users)}"
+        pods = sorted(self._names.get(uid, uid) for uid in self._ledger.pods_with(card))
+        return f"{name} of pod {', '.join(pods)}" if pods else name
 
     def drop(self, pod: PodView) -> None:
         """The pod makes way: its cards are free. Claims are given back only once it is gone."""

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from scheduler.columns import Columns
-from scheduler.columns.node_selectors import matching_any
-from scheduler.framework import Plugin, PluginArgs, Verdict
+from scheduler.framework import Plugin, PluginArgs, Verdict, where_reached
 from scheduler.pods import PodView
 from scheduler.settings import Duration
 from scheduler.triggers import Added, Changed, Deleted
@@ -46,9 +43,6 @@ class DynamicResources(Plugin):
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
         needs = pod.devices
-        if needs.problem:
-            yield Verdict(np.zeros(len(nodes), dtype=np.bool_), needs.problem, is_about_pod=True)
-        for selector in needs.reachable:
-            yield Verdict(matching_any(selector, nodes), ELSEWHERE)
+        yield from where_reached(needs.problem, needs.reachable, nodes, ELSEWHERE)
         if needs.nodes is not None:
             yield Verdict(nodes.name.is_in(needs.nodes), NONE_LEFT)

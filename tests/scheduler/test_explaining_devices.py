@@ -1,8 +1,9 @@
 """What people are told about pods that claim devices: the same as the scheduler finds."""
 
-from make import a_node, a_pod, an_object
+from make import a_container, a_node, a_pod, an_object
 from scheduling import all_plugins
 
+from scheduler.explaining.device_hints import device_hints
 from scheduler.explaining.forecast import Verdict, forecast
 from scheduler.explaining.manifests import brought_by, wanted_by
 from scheduler.explaining.picture import Objects, Picture
@@ -63,6 +64,26 @@ def test_more_than_any_node_has_a_template_that_is_missing_and_a_broken_selector
     assert missing == (Verdict.DOES_NOT_FIT, ['0/2 nodes are available: resourceclaimtemplate "none" not found.'])
     assert verdict == Verdict.DOES_NOT_FIT
     assert "CEL" in broken or "gpu" in broken
+
+
+def hinted(picture, pod):
+    view = picture.view(picture.imagined(pod))
+    return list(device_hints(view, picture.judged(view, preempts=False).decision, picture))
+
+
+def test_it_is_said_which_devices_would_have_to_become_free_and_who_has_them():
+    picture = a_picture(count=4)
+    for name in ("gpu-1", "gpu-2"):
+        one = a_pod(f"on-{name}", uid=name, requests={"nvidia.com/gpu": "1" if name == "gpu-1" else "2"})
+        picture.place(picture.view(one), name)
+
+    assert hinted(picture, training()) == [
+        "it fits on gpu-1 when 1 device frees: gpu-0 of pod gpu-1",
+        "it fits on gpu-2 when 2 devices free: gpu-0 of pod gpu-2, gpu-1 of pod gpu-2",
+    ]
+    assert hinted(a_picture(count=9), training()) == ["no node has such devices, even if nobody had any"]
+    part = a_pod("part", containers=[a_container(requests={"wherry.dev/gpu-memory": "200Gi"})])
+    assert hinted(picture, part) == ["no node has such devices, even if nobody had any"]
 
 
 def test_cards_that_claims_hold_are_not_there_for_pods_that_count_them():

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from scheduler.consolidation.mover import most_moves
+from scheduler.explaining.device_hints import device_hints
 from scheduler.explaining.gangs import gang_of
 from scheduler.explaining.hints import hints
 from scheduler.explaining.holders import holders_on
@@ -180,5 +181,6 @@ def _judged(view: PodView, judgement: Judgement, picture: Picture, most: int) ->
     if judgement.preemption.message:
         yield f"preemption: {judgement.preemption.message}"
     if not judgement.decision.winner:
+        yield from device_hints(view, judgement.decision, picture)
         nodes = judgement.decision.nodes
         yield from hints(view, judgement, {node: list(holders_on(picture, node, view, clock.now())) for node in nodes})

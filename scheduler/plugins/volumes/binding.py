@@ -9,7 +9,7 @@ from pydantic import Field
 
 from scheduler.columns import Columns, Mask
 from scheduler.columns.node_selectors import matching_any
-from scheduler.framework import Plugin, PluginArgs, Verdict
+from scheduler.framework import Plugin, PluginArgs, Verdict, where_reached
 from scheduler.pods import PodView
 from scheduler.pods.volumes import Unbound
 from scheduler.triggers import Added, Changed, Deleted
@@ -46,10 +46,7 @@ class VolumeBinding(Plugin):
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
         needs = pod.volumes
-        if needs.problem:
-            yield Verdict(np.zeros(len(nodes), dtype=np.bool_), needs.problem, is_about_pod=True)
-        for selector in needs.reachable:
-            yield Verdict(matching_any(selector, nodes), CONFLICT)
+        yield from where_reached(needs.problem, needs.reachable, nodes, CONFLICT)
         taken: dict[str, Mask] = {}
         for claim in needs.unbound:
             yield Verdict(_served(claim, nodes, taken), NONE_LEFT)
