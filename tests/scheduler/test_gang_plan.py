@@ -67,7 +67,7 @@ def test_a_gang_gets_its_nodes_whenever_that_is_possible_and_never_half(room, si
     assert bool(found.places) == can_hold(room, sizes, needed)
     assert found.places == () or len(found.places) >= needed
     used = dict.fromkeys(picture.nodes, 0)
-    for pod, node, _ in found.places:
+    for pod, node, *_ in found.places:
         used[node] += pod.requests["cpu"]
     assert all(use <= room[index] * 1000 for index, use in enumerate(used.values()))
     assert not any(picture.snapshot.pods_on(node) for node in picture.nodes)
