@@ -31,7 +31,7 @@ class WideAnswer:
         # Rows on which something happened that the kept scores do not know of.
         self._moved: set[int] = set()
         self._kept: list[tuple[Plugin, KeptScore]] | None = None
-        self._kept_for = (-1, -1)
+        self._kept_for = (-1, -1, -1)
         self._choice: Choice | None = None
         self._is_current = False
         self._whole: Answer | None = None
@@ -60,7 +60,7 @@ class WideAnswer:
 
     def _drawn(self) -> FloatArray | None:
         """What kept scores add for each row; None if not all who look around have one."""
-        now = (self._near.version, self._nodes.described)
+        now = (self._near.seed, self._near.version, self._nodes.described)
         if self._kept_for != now:
             self._kept_for, self._kept = now, self._asked()
         elif self._kept is not None:

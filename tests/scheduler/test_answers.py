@@ -4,10 +4,13 @@ from collections import Counter
 
 from scheduling import a_container, a_node, a_view, all_plugins, snapshot_of
 
-from scheduler.cycle.answers import Answers
+from scheduler.cycle.answers import MOST_KEPT, Answers
+from scheduler.cycle.panel import Panel
+from scheduler.cycle.plan import Answer
 from scheduler.framework import Plugin, normalize_to_highest
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
+from wherry.machinery.selectors import from_label_selector
 
 
 def place_all(snapshot: Snapshot, *pods: PodView, plugins: list[Plugin] | None = None) -> list[str]:
@@ -66,6 +69,25 @@ def test_scores_are_compared_anew_when_the_best_node_is_full():
 
     assert kept.best().node == fresh.best().node == "good"
     assert abs(kept.best().score - fresh.best().score) < 1e-5
+
+
+def test_what_is_kept_of_a_workload_goes_by_the_nodes_that_there_are_now():
+    hostname, kin = "kubernetes.io/hostname", from_label_selector({"matchLabels": {"app": "web"}})
+    nodes = [a_node(f"n{index}", labels={hostname: f"n{index}"}, cpu="4") for index in range(9)]
+    snapshot, plugins = snapshot_of(*nodes), all_plugins()
+    answers = Answers(snapshot, plugins)
+    pods = [a_view(f"p{n}", labels={"app": "web"}, requests={"cpu": "1"}).replace(kin=kin) for n in range(3)]
+    snapshot.place(pods[0], "n0")
+    answers.to(pods[1]).best()
+
+    for number in range(MOST_KEPT):  # what the plugins say that do not look around is forgotten
+        answers.to(a_view(f"other-{number}", requests={"cpu": f"{number + 1}m"}))
+    for index in range(2, 9):
+        snapshot.place(a_view(f"large-{index}", requests={"cpu": "4"}), f"n{index}")
+    kept, fresh = answers.to(pods[2]).best(), Answer(pods[2], snapshot.columns, Panel(plugins)).best()
+
+    assert (kept.node, kept.runner_up) == (fresh.node, fresh.runner_up)
+    assert abs(kept.runner_up_score - fresh.runner_up_score) < 1e-5
 
 
 class FewestPods(Plugin):
