@@ -95,6 +95,10 @@ class Ledger:
             return False
         return not self.is_claimed(device) and not self.is_granted(device) and not self.parts.is_shared(device)
 
+    def is_unnamed(self, pod: str) -> bool:
+        """Whether a pod has cards that nobody named."""
+        return pod in self._node_of_unnamed
+
     def has_unnamed(self, node: str) -> bool:
         """Whether somebody has cards there that nobody named."""
         return node in self._unnamed

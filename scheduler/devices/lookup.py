@@ -124,6 +124,16 @@ class Lookup:
             if allocation
         }
 
+    def users_of_claims(self, pod: PodView) -> dict[str, int]:
+        """How many pods use each of its claims that have their devices, by the claim's uid."""
+        if not pod.spec.resource_claims:
+            return {}
+        try:
+            claims = [claim for claim in self.claims_of(pod.pod) if self.allocation(claim)]
+        except Missing:
+            return {}
+        return {claim.metadata.uid: max(len(claim.status.reserved_for), 1) for claim in claims}
+
     def _check(self, claim: ResourceClaim, pod: Pod, *, is_own: bool) -> None:
         name = claim.metadata.name
         if claim.metadata.deleted_at is not None:

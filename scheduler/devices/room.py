@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from scheduler.binder import Bound
+from scheduler.devices.absence import Absence
 from scheduler.devices.inventory import DeviceId, Inventory
 from scheduler.devices.ledger import Ledger, charge_of, pick
 from scheduler.devices.lookup import Lookup
@@ -67,6 +68,7 @@ class Devices:
         self.classes = OptionalInformer(client, DeviceClass)
         self.inventory, self.ledger = Inventory(), Ledger()
         self.lookup = Lookup(self.claims.shelf, self.classes.shelf, nodes.shelf, self.inventory, self.ledger)
+        self.absence = Absence(self.ledger, self.lookup.users_of_claims, self._charge)
         # What each pod that is on its way to a node has to have written: the claims, and what they get.
         self._owed: dict[str, list[tuple[ResourceClaim, Json | None]]] = {}
         self._promises: dict[str, Json] = {}

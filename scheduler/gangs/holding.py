@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import structlog
 
-from scheduler.gangs.plan import Board
 from scheduler.gangs.reservation import Leaving, Reservation, gone_at, reserve
+from scheduler.gangs.tables import Amounts
 from scheduler.pods import PodView
 from scheduler.preemption.preemptor import Preemptor
 from scheduler.reporter import Reporter
@@ -59,7 +59,7 @@ class Holding:
         self._has_news, self._looked_at = False, datetime.min.replace(tzinfo=UTC)
         self._nominations.lent_to = self._lent_to
 
-    def consider(self, gang: Wanted, board: Board, fits_otherwise: Callable[[PodView, str], bool]) -> None:
+    def consider(self, gang: Wanted, board: Amounts, fits_otherwise: Callable[[PodView, str], bool]) -> None:
         """This gang does not fit now: keep room for it, if it is its turn to have some.
 
         `fits_otherwise` says whether only amounts keep a pod off a node.
@@ -91,9 +91,10 @@ class Holding:
         self._has_news = False
         return self._holder.key
 
-    def _sought(self, gang: Wanted, board: Board, now: datetime) -> Reservation | None:
+    def _sought(self, gang: Wanted, board: Amounts, now: datetime) -> Reservation | None:
         self._looked_at = now
-        return reserve(gang.pods, gang.needed, board, Leaving(self._others(gang), self._snapshot, now))
+        leaving = Leaving(self._others(gang), self._snapshot, now, board.absence)
+        return reserve(gang.pods, gang.needed, board, leaving)
 
     def _take(self, gang: Wanted, room: Reservation) -> None:
         self._holder, self._room = gang, room
@@ -103,7 +104,7 @@ class Holding:
         for pod, node in room.places:
             self._reporter.nominated(pod.pod, node)
 
-    def _is_better_off(self, gang: Wanted, board: Board, now: datetime) -> bool:
+    def _is_better_off(self, gang: Wanted, board: Amounts, now: datetime) -> bool:
         """Whether by now there is room for which fewer pods have to leave; then it is kept instead."""
         if self._room is None or now < self._looked_at + BETWEEN_LOOKS:
             return False

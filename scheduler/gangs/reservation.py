@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
+from scheduler.devices.absence import Absence
 from scheduler.gangs.plan import Board, assemble
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
@@ -77,10 +78,12 @@ def _fits_after(number: int, pods: Sequence[PodView], needed: int, board: Board,
 
 
 class Leaving:
-    """Pods that will be gone, in that order; the first so many can be thought away from the snapshot."""
+    """Pods that will be gone, in that order; the first so many can be thought away, with the cards they have."""
 
-    def __init__(self, placed: Iterable[Placed], snapshot: Snapshot, now: datetime) -> None:
-        self._snapshot, self._gone = snapshot, 0
+    def __init__(
+        self, placed: Iterable[Placed], snapshot: Snapshot, now: datetime, absence: Absence | None = None
+    ) -> None:
+        self._snapshot, self._absence, self._gone = snapshot, absence, 0
         known: list[tuple[datetime, Placed]] = []
         open_ended: list[Placed] = []
         for pod, node in placed:
@@ -99,11 +102,17 @@ class Leaving:
     def think_away(self, number: int) -> None:
         """From now on the first so many are not there, and all others are."""
         while self._gone < number:
-            self._snapshot.remove(self._pods[self._gone][0].uid)
+            pod, _ = self._pods[self._gone]
+            self._snapshot.remove(pod.uid)
+            if self._absence is not None:
+                self._absence.leave(pod)
             self._gone += 1
         while self._gone > number:
             self._gone -= 1
-            self._snapshot.place(*self._pods[self._gone])
+            pod, node = self._pods[self._gone]
+            self._snapshot.place(pod, node)
+            if self._absence is not None:
+                self._absence.come_back(pod)
 
     def first(self, number: int, nodes: Collection[str]) -> frozenset[str]:
         """Those of the first so many that are on these nodes, by uid."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from scheduler.chooser import Chooser
+from scheduler.devices.absence import Absence
 from scheduler.devices.room import Devices
 from scheduler.explaining.text import record_of
 from scheduler.gangs.making_way import Offer
@@ -55,6 +56,11 @@ class Tables:
         self._snapshot.remove(pod.uid)
         self._limits.drop(pod.uid)
         self._devices.let_go(pod)
+
+    @property
+    def absence(self) -> Absence:
+        """What becomes free of cards when pods leave, in thought."""
+        return self._devices.absence
 
     def fits_but_for_others(self, pod: PodView, node: str) -> bool:
         """Whether the pod fits on the node, or would if others left."""

@@ -3,14 +3,17 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
 from binding_api import BindingApi
-from make import a_node, a_pod, an_object
+from make import a_container, a_node, a_pod, an_object
 from scheduling import all_plugins, gpu_node
 from test_scheduler_runner import events, placement, scheduling
 
 from scheduler.explaining.text import DECISION
 from wherry.api.core.pod import Pod
 from wherry.api.events.event import Event
+from wherry.api.resource.gpu import DRIVER, Share, fake_gpus, share_record, slice_manifest
+from wherry.api.resource.resource_slice import ResourceSlice
 from wherry.api.scheduling.pod_group import PodGroup
 from wherry.client import clock
 from wherry.sim.virtual_time import in_virtual_time
@@ -167,6 +170,7 @@ async def test_without_the_plugin_pods_of_a_group_go_alone():
 
 
 GPU = {"nvidia.com/gpu": "1"}
+USE = {"name": "cards", "resourceClaimName": "mine"}
 
 
 async def traffic(api, seconds):
@@ -306,3 +310,30 @@ async def test_a_gang_that_may_be_disrupted_only_as_one_goes_as_one():
         going = {pod.metadata.name for pod in api.all(Pod) if pod.metadata.deleted_at}
 
     assert going == {"old-0", "old-1"}
+
+
+@in_virtual_time
+@pytest.mark.parametrize("how", ["part", "claim"])
+async def test_room_is_kept_for_a_gang_that_waits_for_a_card_in_parts_or_of_a_claim(how):
+    api, now = BindingApi(), clock.now()
+    api.put(gpu_node("n", 4))
+    api.put(ResourceSlice.read(slice_manifest("n", "n", fake_gpus("n", 4), 1)))
+    if how == "part":
+        container = a_container(requests={"wherry.dev/gpu-memory": "10Gi"})
+        record = share_record("GPU-n-0", Share(10 << 30, 40 << 30))
+        api.put(a_pod("holder", node="n", phase="Running", annotations=record, containers=[container]))
+    else:
+        holder = api.put(a_pod("holder", node="n", phase="Running", resource_claims=[USE]))
+        results = {"results": [{"request": "cards", "driver": DRIVER, "pool": "n", "device": "gpu-0"}]}
+        users = [{"resource": "pods", "name": "holder", "uid": holder.metadata.uid}]
+        status = {"allocation": {"devices": results}, "reservedFor": users}
+        api.put(an_object("ResourceClaim", "mine", api_version="resource.k8s.io/v1", status=status))
+    a_gang(api, "train", 4)
+    async with scheduling(api):
+        members(api, "train", 4, requests=GPU, created=now)
+        await asyncio.sleep(90)
+        room = {pod.status.nominated_node_name for pod in api.all(Pod) if pod.metadata.name.startswith("train")}
+        api.put(a_pod("small", requests=GPU))
+        await asyncio.sleep(10)
+
+    assert (room, placement(api)["small"]) == ({"n"}, "")
