@@ -1,6 +1,4 @@
-"""Transport: how requests travel. The one over HTTP is used everywhere but in the simulator, which brings its own.
-
-Requests go by `wire/exchange.py`, which costs a tenth of what aiohttp does; what streams goes by aiohttp.
+"""Transport: how requests travel. The one over aiohttp is used everywhere but in the simulator, which brings its own.
 
 Kubernetes: client-go `rest` and `transport`. Connections stay open, dead peers are noticed within half a minute by TCP
 keep-alive, and open watches take no place away from other requests.
@@ -10,24 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
+import ssl
+import tempfile
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import aiohttp
 import orjson
 
 from wherry.client.kubeconfig import Connection
-from wherry.client.wire.exchange import CONNECT_SECONDS, Answer, Exchanges
-from wherry.client.wire.sockets import a_socket, tls_context
 from wherry.machinery.errors import ApiError, Timeout, Unavailable, from_status
 
 # The server gives up on a request after 60 s; it should be the one who says so.
 REQUEST_SECONDS = 65.0
+CONNECT_SECONDS = 10.0
 CONCURRENT_REQUESTS = 64
 TOKEN_SECONDS = 60.0
 
 
-__all__ = ["Answer", "HttpTransport", "Transport", "error_from"]
+class Answer(NamedTuple):
+    """A whole HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Transport(Protocol):
@@ -67,14 +73,12 @@ class HttpTransport:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._tls = tls_context(connection)
-        self._exchanges = Exchanges(connection, self._tls)
         self._session: aiohttp.ClientSession | None = None
         self._places = asyncio.Semaphore(CONCURRENT_REQUESTS)
         self._token, self._token_until = "", -1.0
 
     async def close(self) -> None:
         """Hang up."""
-        self._exchanges.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -83,9 +87,10 @@ class HttpTransport:
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
         """See `Transport`."""
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
         with self._no_answer_raises(method, path):
-            async with self._places, asyncio.timeout(REQUEST_SECONDS):
-                return await self._exchanges.request(method, path, query, self._signed(headers), body)
+            async with self._places, self._send(method, path, query, headers, body, timeout) as response:
+                return Answer(response.status, response.headers, await response.read())
 
     async def stream(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
@@ -109,20 +114,21 @@ class HttpTransport:
         timeout: aiohttp.ClientTimeout,
     ) -> Any:
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, ssl=self._tls, socket_factory=a_socket)
+            connector = aiohttp.TCPConnector(limit=0, ssl=self._tls, socket_factory=_socket)
             self._session = aiohttp.ClientSession(connector=connector, auto_decompress=True)
+        token = self._current_token()
+        sent = {**headers, "Authorization": f"Bearer {token}"} if token else dict(headers)
         url = self._connection.server + path
         name = self._connection.server_name or None
         return self._session.request(
-            method, url, params=query, headers=self._signed(headers), data=body, timeout=timeout, server_hostname=name
+            method, url, params=query, headers=sent, data=body, timeout=timeout, server_hostname=name
         )
 
-    def _signed(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """With the bearer token, if there is one."""
+    def _current_token(self) -> str:
         now = asyncio.get_running_loop().time()
         if now >= self._token_until:
             self._token, self._token_until = self._connection.current_token(), now + TOKEN_SECONDS
-        return {**headers, "Authorization": f"Bearer {self._token}"} if self._token else headers
+        return self._token
 
     @contextlib.contextmanager
     def _no_answer_raises(self, method: str, path: str) -> Any:
@@ -147,3 +153,38 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
             yield b"".join((*rest, line))
             rest.clear()
         rest.append(tail)
+
+
+def tls_context(connection: Connection) -> ssl.SSLContext | bool:
+    """TLS as the connection asks for it."""
+    if not connection.server.startswith("https:"):
+        return True
+    context = ssl.create_default_context(cadata=connection.ca_data.decode() if connection.ca_data else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if connection.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if connection.cert_data and connection.key_data:
+        _load_certificate(context, connection.cert_data + b"\n" + connection.key_data)
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, pem: bytes) -> None:
+    # The ssl module reads certificates from files only; this one is ours alone and gone at once.
+    with tempfile.NamedTemporaryFile() as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(pem)
+        file.flush()
+        context.load_cert_chain(file.name)
+
+
+def _socket(address: Any) -> socket.socket:
+    """A socket that notices within half a minute when the other side is gone without a word."""
+    family, kind, protocol = address[:3]
+    made = socket.socket(family, kind, protocol)
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
