@@ -20,7 +20,7 @@ def faults(**spec: Any) -> list[str]:
 def test_a_queue_may_name_what_pods_ask_for_and_pods_themselves():
     nominal = {"nvidia.com/gpu": "4", "cpu": "1500m", "memory": "1Gi", "pods": "10", "hugepages-2Mi": "4Mi"}
 
-    assert faults(nominal=nominal, borrowingLimit={"cpu": "0"}) == []
+    assert faults(nominal={**nominal, "wherry.dev/gpu-memory": "40Gi"}, borrowingLimit={"cpu": "0"}) == []
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,6 @@ def test_a_queue_may_name_what_pods_ask_for_and_pods_themselves():
         ("services", "1", 'Invalid value: "services": must be a standard resource for containers'),
         ("nvidia.com/gpu", "1500m", 'Invalid value: "1500m": must be an integer'),
         ("cpu", "-1", 'Invalid value: "-1": must be greater than or equal to 0'),
-        ("wherry.dev/gpu-memory", "1Gi", "Forbidden: parts of cards are not counted by queues"),
     ],
 )
 def test_what_no_pod_can_ask_for_or_what_cannot_be_counted_is_refused(resource: str, size: str, said: str):

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from wherry.api.core.resource_rules import check_amount, container_resource_problems
-from wherry.api.resource.gpu import MEMORY
 from wherry.api.sharing.fair_share import GROUP
 from wherry.machinery.field_errors import FieldError, forbidden, invalid, required
 from wherry.machinery.quantity import Quantity
@@ -51,8 +50,6 @@ class Queue(Resource, group=GROUP, version="v1alpha1", scope="Cluster"):
 
 
 def _check(path: str, resource: str, size: Quantity) -> Iterator[FieldError]:
-    if resource == MEMORY:
-        yield forbidden(path, "parts of cards are not counted by queues")
     # Beside what containers ask for, each pod counts as one.
     for problem in () if resource == "pods" else container_resource_problems(resource):
         yield invalid(path, resource, problem)
