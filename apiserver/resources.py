@@ -288,7 +288,7 @@ async def delete_options(request: Request) -> DeleteOptions:
             except ValueError as error:
                 raise BadRequest(f"the object provided is unrecognized: {error}") from None
         else:
-            raw = parse(body, content_type)
+            raw = await aside(weight_of(body), parse, body, content_type)
         if raw.get("kind", "DeleteOptions") != "DeleteOptions":
             raise BadRequest(f"the object provided is unrecognized: expected DeleteOptions, got {raw['kind']!r}")
         return DeleteOptions.read(raw)

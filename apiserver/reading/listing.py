@@ -18,11 +18,10 @@ import orjson
 
 from apiserver import keys
 from apiserver.extensions.converting import convert_stored
-from apiserver.fairness.slices import others_first
 from apiserver.reading.conversion import is_converted, item_to_client, stored_fields
 from apiserver.reading.negotiation import Representation
-from apiserver.reading.representation import many_in_pieces, many_in_protobuf, some_at_a_time
-from apiserver.reading.selection import Selection
+from apiserver.reading.representation import many_in_pieces, many_in_protobuf
+from apiserver.reading.selection import Selection, chosen_in_slices
 from apiserver.reading.stored import Stored
 from apiserver.request import Request
 from apiserver.storage.store import Compacted
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 # How long a request for a version that does not exist yet waits. Kubernetes: 3 s.
 FUTURE_SECONDS = 3.0
 PAGE = 1000
-# Objects that are asked whether they are selected before others get their turn: about a millisecond.
-JUDGED_AT_A_TIME = 4000
 
 
 def selection_of(request: Request, cls: type[Resource], namespace: str) -> Selection:
@@ -150,12 +147,7 @@ async def selected(server: Server, cls: type[Resource], selection: Selection) ->
     listed = cache.objects(selection.namespace)
     if selection.is_plain:
         return listed
-    chosen: list[Stored] = []
-    for some in some_at_a_time(list(listed), JUDGED_AT_A_TIME):
-        if len(some) == JUDGED_AT_A_TIME:
-            await others_first()
-        chosen += selection.chosen(some)
-    return chosen
+    return await chosen_in_slices(selection, list(listed))
 
 
 class _Place(NamedTuple):
@@ -185,17 +177,17 @@ async def _page(
     if place.revision >= server.cache.compacted and not is_foreign:
         remembered = server.cache.of(cls).at(place.revision, selection.namespace)
         if remembered is not None:
-            return _remembered_page(remembered, cls, selection, limit, place)
+            return await _remembered_page(remembered, cls, selection, limit, place)
     return await _stored_page(server, cls, selection, limit, place)
 
 
-def _remembered_page(
+async def _remembered_page(
     objects: list[Stored], cls: type[Resource], selection: Selection, limit: int, place: _Place
 ) -> tuple[list[Stored], dict[str, Any]]:
     begin = bisect_right(objects, keys.folder(cls.kind) + place.start, key=attrgetter("key")) if place.start else 0
     left: Iterable[Stored] = itertools.islice(objects, begin, None)
     if not selection.is_plain:
-        left = iter(selection.chosen(list(left)))
+        left = iter(await chosen_in_slices(selection, list(left)))
     page = list(itertools.islice(left, limit or None))
     if not limit or next(iter(left), None) is None:
         return page, {"resourceVersion": str(place.revision)}

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from apiserver.fairness.slices import Slice
 from apiserver.reading.stored import Stored
 from wherry.machinery.selectors import FieldTerm, FieldTerms, Requirement, Requirements
+
+# Questions that objects are asked before others get their turn: about a millisecond.
+JUDGED_AT_A_TIME = 4000
 
 
 class Selection(NamedTuple):
@@ -33,6 +37,11 @@ class Selection(NamedTuple):
             return False
         return self.fields.selects_everything or self.fields.matches(stored.all_fields)
 
+    @property
+    def term_count(self) -> int:
+        """How many questions each object is asked."""
+        return len(self.labels.terms) + len(self.fields.terms)
+
     def chosen(self, listed: Sequence[Stored]) -> Sequence[Stored]:
         """The selected ones among objects of the namespace, in their order."""
         if self.labels.selects_nothing:
@@ -45,8 +54,45 @@ class Selection(NamedTuple):
         return listed
 
 
+async def chosen_in_slices(selection: Selection, listed: Sequence[Stored]) -> Sequence[Stored]:
+    """The same as `Selection.chosen`; others get their turn."""
+    at_a_time = max(JUDGED_AT_A_TIME // max(selection.term_count, 1), 1)
+    if len(listed) <= at_a_time:
+        return selection.chosen(listed)
+    chosen: list[Stored] = []
+    time = Slice()
+    for start in range(0, len(listed), at_a_time):
+        chosen += selection.chosen(listed[start : start + at_a_time])
+        await time.maybe_others_first()
+    return chosen
+
+
+class Judged:
+    """Which objects are selected, judged in slices ahead of a moment at which nobody may wait."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
+        self._judged: Sequence[Stored] = ()
+        self._chosen: set[int] = set()
+
+    async def prepare(self, listed: Sequence[Stored]) -> None:
+        """Judge those that there are now; those that change until the moment comes are judged then."""
+        if len(listed) * self._selection.term_count > JUDGED_AT_A_TIME:
+            self._chosen = {id(each) for each in await chosen_in_slices(self._selection, listed)}
+            self._judged = listed  # as long as they are held, their ids are theirs
+
+    def chosen(self, listed: Sequence[Stored]) -> Sequence[Stored]:
+        """The selected ones, in their order."""
+        if not self._judged:
+            return self._selection.chosen(listed)
+        known = set(map(id, self._judged))
+        new = {id(each) for each in self._selection.chosen([each for each in listed if id(each) not in known])}
+        wanted = self._chosen | new
+        return [each for each in listed if id(each) in wanted]
+
+
 def _labelled(listed: Sequence[Stored], term: Requirement) -> list[Stored]:
-    key, values = term.key, term.values
+    key, values = term.key, frozenset(term.values)
     if term.operator in ("=", "in"):
         if len(values) == 1:
             (value,) = values
@@ -56,6 +102,8 @@ def _labelled(listed: Sequence[Stored], term: Requirement) -> list[Stored]:
         return [each for each in listed if each.labels.get(key) not in values]
     if term.operator == "exists":
         return [each for each in listed if key in each.labels]
+    if term.operator == "!":
+        return [each for each in listed if key not in each.labels]
     return [each for each in listed if term.matches(each.labels)]
 
 

@@ -16,6 +16,7 @@ from apiserver.fairness.slices import others_first
 from apiserver.reading.listing import selection_of, version_of, wait_for
 from apiserver.reading.negotiation import Representation
 from apiserver.reading.representation import bookmark, event_of, watch_frame
+from apiserver.reading.selection import Judged
 from apiserver.reading.watch_cache import ResourceCache
 from apiserver.reading.watchers import Watcher
 from apiserver.request import Request, Stream
@@ -81,11 +82,14 @@ async def _events(
     timers = [loop.call_later(seconds, watcher.end)]
     if start.allows_bookmarks:
         _bookmark_later(server, cls, watcher, start.form, timers)
+    judged = Judged(watcher.selection)
+    if start.wants_state:
+        await judged.prepare(list(cache.objects(watcher.selection.namespace)))
     # Nothing may await between these lines: the state sent first and the events that follow must meet exactly.
     now = server.cache.applied
     if start.wants_state:
         mark = bookmark(cls, now, start.form, initial=True) if start.wants_mark else b""
-        watcher.begin_with(_initial_frames(cache, watcher, mark))
+        watcher.begin_with(_initial_frames(cache, watcher, judged, mark))
     cache.watchers.add(watcher)
     server.watching.add(watcher)
     try:
@@ -105,9 +109,9 @@ async def _events(
         cache.watchers.discard(watcher)
 
 
-def _initial_frames(cache: ResourceCache, watcher: Watcher, mark: bytes) -> Iterator[bytes]:
+def _initial_frames(cache: ResourceCache, watcher: Watcher, judged: Judged, mark: bytes) -> Iterator[bytes]:
     """Synthetic events for what there is now, and `mark` if it is not empty."""
-    chosen = watcher.selection.chosen(list(cache.objects(watcher.selection.namespace)))
+    chosen = judged.chosen(list(cache.objects(watcher.selection.namespace)))
     return itertools.chain((watcher.frame("ADDED", stored) for stored in chosen), [mark] if mark else [])
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from apiserver import app
-from apiserver.reading import listing, representation
+from apiserver.reading import representation, selection
 from apiserver.reading.negotiation import Representation
 from tests.apiserver.local_api import CORE, PARTIAL_LIST, TABLE, Api, running_api
 from tests.apiserver.test_objects import MAPS, a_map
@@ -266,11 +266,11 @@ LIST_FORMS = ("application/json", TABLE, PARTIAL_LIST, "application/yaml", "appl
 @pytest.mark.parametrize("accept", LIST_FORMS)
 async def test_a_long_list_is_the_same_in_many_pieces(api: Api, monkeypatch: pytest.MonkeyPatch, accept: str):
     await five_maps(api)
-    headers = {"accept": accept}
+    headers = {"accept": accept, "audit-id": "the same"}
     whole = await api.get(MAPS, headers=headers, query={"labelSelector": "n!=9"})
     for module, name in ((representation, "ENCODED_AT_A_TIME"), (representation, "LISTED_AT_A_TIME")):
         monkeypatch.setattr(module, name, 2)
-    for module, name in ((listing, "JUDGED_AT_A_TIME"), (representation, "LONG_BYTES"), (app, "SLICE_BYTES")):
+    for module, name in ((selection, "JUDGED_AT_A_TIME"), (representation, "LONG_BYTES"), (app, "SLICE_BYTES")):
         monkeypatch.setattr(module, name, 3)
 
     pieces = await api.get(MAPS, headers=headers, query={"labelSelector": "n!=9"})

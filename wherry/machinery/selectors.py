@@ -9,7 +9,7 @@ object of the API. Of the latter, a missing one selects nothing and an empty one
 ValueError.
 
 Kubernetes: apimachinery `labels`, `fields` and `LabelSelectorAsSelector`, texts of errors included. Differs: texts
-over 64 KiB are refused, and `==` prints as `=`.
+over 64 KiB or 250 terms are refused, and `==` prints as `=`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 from wherry.machinery import names
 from wherry.machinery.field_errors import invalid
 
+Term = TypeVar("Term")
+
 MAX_TEXT = 64 * 1024
+# Every object is asked every one of them.
+MAX_TERMS = 250
 
 _TOKEN = re.compile(r"==|!=|[=!(),<>]|[^\s=!(),<>]+")
 _SYMBOLS = frozenset(("=", "==", "!=", "!", "(", ")", ",", "<", ">", ""))
@@ -94,7 +99,13 @@ def parse_label_selector(text: str) -> Requirements:
     """
     if len(text) > MAX_TEXT:
         raise ValueError(f"a selector may not be longer than {MAX_TEXT} characters, this one has {len(text)}")
-    return _compiled(_Parser(text).terms())
+    return _compiled(_few(list(islice(_Parser(text).terms(), MAX_TERMS + 1))))
+
+
+def _few(terms: list[Term]) -> list[Term]:
+    if len(terms) > MAX_TERMS:
+        raise ValueError(f"a selector may not have more than {MAX_TERMS} terms")
+    return terms
 
 
 def from_label_selector(selector: Mapping[str, Any] | None) -> Requirements:
@@ -262,7 +273,7 @@ def parse_field_selector(text: str) -> FieldTerms:
     """
     if len(text) > MAX_TEXT:
         raise ValueError(f"a selector may not be longer than {MAX_TEXT} characters, this one has {len(text)}")
-    parts = re.findall(r"(?:\\.|[^\\,]|\\$)+", text, re.DOTALL)
+    parts = _few(re.findall(r"(?:\\.|[^\\,]|\\$)+", text, re.DOTALL))
     return FieldTerms(tuple(_field_term(part, text) for part in parts))
 
 
