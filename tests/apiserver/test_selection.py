@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from apiserver.reading import selection as module
@@ -22,6 +22,8 @@ def a_stored_pod(name: str, labels: dict[str, str]) -> Stored:
     return Stored(Pod, f"/registry/pods/shop/{name}", encode(draft, Pod.kind), 7)
 
 
+# A busy machine is no fault of the selectors.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     some.lists(LABELS, max_size=5),
     some.lists(some.sampled_from(TERMS), max_size=3),
