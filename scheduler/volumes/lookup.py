@@ -3,7 +3,8 @@
 What was promised to pods whose binding is still on its way counts as done: no volume is promised twice, and the second
 pod with a claim follows the first. Pure: it reads what it is given and keeps only the promises.
 
-Kubernetes: the VolumeBinding plugin's PreFilter and its assume caches.
+Kubernetes: the VolumeBinding plugin's PreFilter and its assume caches. Differs: where drivers say how much room they
+have (CSIStorageCapacity), it is not looked at.
 """
 
 from __future__ import annotations
