@@ -121,9 +121,8 @@ class Scheduler:
 
     async def _schedule(self) -> None:
         planned = 0
-        for uid in list(self._gangs.begun()) if self._may_act() else ():
-            if begun := self.queue.take(uid):
-                await self._place_or_retry(begun)
+        for begun in list(self._gangs.begun()) if self._may_act() else ():
+            await self._place_or_retry(begun)
         while True:
             pod = (self._gangs.first() or self.queue.pop(self._now())) if self._may_act() else None
             if pod is not None:

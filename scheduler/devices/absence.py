@@ -55,6 +55,8 @@ class Absence:
         left = self._left.pop()
         if not self._ledger.is_unnamed(pod.uid):
             self._gone.subtract(self._users(pod).keys())
+        if not self._left:
+            self._gone.clear()
         if left.part is not None:
             self._ledger.hold_part(pod.uid, left.part)
         elif left.cards is not None:

@@ -93,18 +93,21 @@ class Gangs:
                 self._queue.retry_later(other, now)
             raise
 
-    def begun(self) -> Iterator[str]:
+    def begun(self) -> Iterator[PodView]:
         """A pod of each gang of which some have nodes, but too few: it was being bound when somebody died."""
         for key in self._groups.keys:
-            waiting = self._waiting(key)
-            if waiting and self._placed(key) and not self._groups.lacking(key) and self._needed(key) > 0:
-                yield waiting[0]
+            is_begun = self._placed(key) and not self._groups.lacking(key) and self._needed(key) > 0
+            if is_begun and (pod := self._taken(key)) is not None:
+                yield pod
 
     def first(self) -> PodView | None:
         """A pod of the gang for which room is kept, if it should be looked at before anybody else."""
         key = self._holding.comes_first()
-        waiting = self._waiting(key) if key else ()
-        return self._queue.take(waiting[0]) if waiting else None
+        return self._taken(key) if key else None
+
+    def _taken(self, key: str) -> PodView | None:
+        """The first pod of a gang that can be tried."""
+        return next((pod for uid in self._waiting(key) if (pod := self._queue.take(uid)) is not None), None)
 
     def pod_changed(self, change: Change[Pod]) -> None:
         """Take note of pods that belong to groups, and of those that leave."""

@@ -147,6 +147,7 @@ async def test_a_member_that_is_replaced_later_goes_alone():
 async def test_the_rest_of_a_gang_comes_first_after_a_restart():
     api = BindingApi()
     api.put(a_node("n", cpu="3"))
+    a_member(api, "a-gated", "b", scheduling_gates=[{"name": "wait"}])
     for group in ("a", "b"):
         a_gang(api, group, 2)
         members(api, group, 2)
