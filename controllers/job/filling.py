@@ -80,7 +80,7 @@ def _surplus(job: Job, active: list[Pod], wanted: int, now: datetime) -> list[Po
 
 def _pause(job: Job, pods: Iterable[Pod], now: datetime) -> float:
     """How long until a pod may follow those that failed since the last success."""
-    ends = [(ended_at(pod) or now, pod) for pod in pods if pod.status.phase == "Succeeded" or is_failed(job, pod)]
+    ends = [(_end_of(pod, now), pod) for pod in pods if pod.status.phase == "Succeeded" or is_failed(job, pod)]
     last_success = max((at for at, pod in ends if pod.status.phase == "Succeeded"), default=None)
     failures = [at for at, pod in ends if pod.status.phase != "Succeeded" and not (last_success and at <= last_success)]
     return _left(len(failures), max(failures), now) if failures else 0.0
@@ -88,8 +88,14 @@ def _pause(job: Job, pods: Iterable[Pod], now: datetime) -> float:
 
 def _left(failures: int, last_at: datetime, now: datetime) -> float:
     pause: float = min(FIRST_PAUSE_SECONDS * 2 ** min(failures - 1, 10), MOST_PAUSE_SECONDS)
-    # A clock that went back must not make it wait for more than one pause.
+    # Our own clock may have gone back.
     return min(pause, pause - (now - last_at).total_seconds())
+
+
+def _end_of(pod: Pod, now: datetime) -> datetime:
+    """When it ended. Of a node whose clock is ahead that would be some time from now, until when nobody should wait."""
+    at = ended_at(pod)
+    return at if at is not None and at <= now else pod.metadata.created_at or now
 
 
 def _next_indexes(job: Job, board: Board, busy: set[int | None], missing: int, now: datetime) -> Filling:
@@ -103,4 +109,4 @@ def _next_indexes(job: Job, board: Board, busy: set[int | None], missing: int, n
 
 def _index_pause(last: Pod, now: datetime) -> float:
     failures = count_in(last, FAILURES) + count_in(last, IGNORED) + 1
-    return _left(failures, ended_at(last) or now, now)
+    return _left(failures, _end_of(last, now), now)

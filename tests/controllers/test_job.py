@@ -93,6 +93,14 @@ def test_after_failures_it_waits_longer_each_time(failures, seconds):
     assert actions_of(job, *pods)[1:] == [CheckAgain(seconds)]
 
 
+def test_a_node_whose_clock_is_ahead_makes_nobody_wait_until_then():
+    job = a_job(backoff_limit=20, status={**STARTED, "failed": 1})
+    in_an_hour = ended(1, NOW + timedelta(hours=1))
+    failed = a_job_pod(job, phase="Failed", finalizers=[], status=in_an_hour, created=NOW - timedelta(seconds=7))
+
+    assert actions_of(job, failed)[1:] == [CheckAgain(3)]
+
+
 def test_a_success_ends_the_wait():
     job = a_job(completions=3, status={**STARTED, "failed": 1, "succeeded": 1})
     failed = a_job_pod(job, phase="Failed", finalizers=[], status=ended(1, NOW - timedelta(seconds=1)))

@@ -6,6 +6,7 @@ One life is one workload of one kind, a few wishes, and misfortunes that strike 
 import asyncio
 import random
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 from invariants import is_active, is_finished, is_ready
@@ -112,7 +113,7 @@ class LittleWorld:
         self.name, self.plural, self.key = name, KINDS[name].kind.plural, f"default/{name}"
         self.story: list[str] = []
         self.writes = 0
-        self._chance, self._tasks = chance, tasks
+        self._chance, self._tasks, self._outside = chance, tasks, copy_context()
         self._strikes: dict[int, Callable[[], None]] = {}
         self._terms = 0
         self.manager = self._another()
@@ -183,7 +184,9 @@ class LittleWorld:
         self.manager.set_clock(hours=self._chance.choice((-1, 1)))
 
     def _later(self, act: Callable[[], None]) -> None:
-        asyncio.get_running_loop().call_later(self._chance.choice(BACK_AFTER_SECONDS), act)
+        # Not in the context of the manager whose write it was: who starts anew would inherit its wrong clock.
+        loop, seconds = asyncio.get_running_loop(), self._chance.choice(BACK_AFTER_SECONDS)
+        loop.call_later(seconds, act, context=self._outside)
 
     def calm(self) -> None:
         """From now on nothing goes wrong."""
