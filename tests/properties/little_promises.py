@@ -1,8 +1,9 @@
 """What must be true of a workload in a little world at every write, and what it lacks in the end."""
 
+from collections import Counter
 from collections.abc import Iterator
 
-from invariants import Limit, is_active, is_finished
+from invariants import Limit, is_active, is_finished, is_ready
 from little_server import Object, Written
 from little_world import NODES, LittleWorld
 from wishes import controller_of, image_of
@@ -50,10 +51,18 @@ class Promises:
 
 
 class OfDeployment(Promises):
-    """ReplicaSets together never want more than replicas and surge; none has more pods than it wants."""
+    """ReplicaSets together never want more than replicas and surge; none has more pods than it wants. Once all were
+    ready, never fewer are than allowed, until the user wants another size or takes pods away.
+    """
+
+    least = 0
 
     def written(self, write: Written) -> None:
         obj = write.after or write.before or {}
+        if write.plural == "pods":
+            self._are_enough(write)
+        elif write.plural == "deployments" and not write.actor and _size(write.before) != _size(write.after):
+            self.least = 0
         if write.plural == "deployments":
             spec = obj["spec"]
             self.limit(write, spec["replicas"] + spec["strategy"]["rollingUpdate"]["maxSurge"] if write.after else 0)
@@ -68,6 +77,33 @@ class OfDeployment(Promises):
             count, most = len(self.siblings(obj)), self.limits[controller_of(obj)].at(write.at)
             if count > most:
                 self.tell(write, f"its ReplicaSet has {count} pods, allowed are {most}")
+
+    def _are_enough(self, write: Written) -> None:
+        deployment = self.world.server.objects.get(("deployments", self.world.key))
+        if deployment is None or (not write.actor and _is_told_to_end(write)):
+            self.least = 0
+            return
+        ready = sum(map(is_ready, self.world.pods()))
+        if ready < self.least:
+            self.tell(write, f"{ready} pods are ready, of at least {self.least}")
+        if ready >= deployment["spec"]["replicas"] and self._is_done():
+            unavailable = deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"]
+            self.least = deployment["spec"]["replicas"] - unavailable
+
+    def _is_done(self) -> bool:
+        """Whether every ReplicaSet has its pods: those that one was told to give up go, whatever is wanted since."""
+        has = Counter(controller_of(pod) for pod in self.world.server.of("pods") if is_active(pod))
+        sets = self.world.server.of("replicasets")
+        return all(has[rs["metadata"]["uid"]] == rs["spec"]["replicas"] for rs in sets)
+
+
+def _is_told_to_end(write: Written) -> bool:
+    ends = ["deletionTimestamp" in obj["metadata"] for obj in (write.before, write.after) if obj is not None]
+    return ends == [False, True] or (ends == [False] and write.after is None)
+
+
+def _size(deployment: Object | None) -> object:
+    return deployment and (deployment["spec"]["replicas"], deployment["spec"]["strategy"])
 
 
 class OfStatefulSet(Promises):

@@ -5,7 +5,7 @@ One life is one workload of one kind, a few wishes, and misfortunes that strike 
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
 
@@ -116,6 +116,7 @@ class LittleWorld:
         self._chance, self._tasks, self._outside = chance, tasks, copy_context()
         self._strikes: dict[int, Callable[[], None]] = {}
         self._terms = 0
+        self._managers: list[Part] = []
         self.manager = self._another()
         self.server.subscribers.append(self._count)
         for node in NODES:
@@ -132,7 +133,9 @@ class LittleWorld:
             controllers = [controller_named(name) for name in CONTROLLERS[self.name]]
             await Runner(client, controllers, may_act=lambda: self._terms == term).run()
 
-        return Part(self.server, self._tasks, MANAGER, (), work)  # type: ignore[arg-type]  # a network, for all it asks
+        part = Part(self.server, self._tasks, MANAGER, (), work)  # type: ignore[arg-type]  # a network, for all it asks
+        self._managers.append(part)
+        return part
 
     def _count(self, write: Written) -> None:
         if write.actor:
@@ -159,9 +162,11 @@ class LittleWorld:
         self._later(self.manager.start)
 
     def change_leader(self) -> None:
-        """Another one leads from now on; the first one finds out when it next wants to write."""
+        """Another one leads from now on; the first one finds out when it next wants to write. Nobody leads before what
+        the first one asked for is done: a lease runs out some time after, or is given back when all work has ended.
+        """
         before, self.manager = self.manager, self._another()
-        self._later(self.manager.start)
+        self._later(self.manager.start, BACK_AFTER_SECONDS[1:])
         self._later(before.kill)
 
     def pause(self) -> None:
@@ -183,9 +188,9 @@ class LittleWorld:
         """The manager's clock is off by an hour."""
         self.manager.set_clock(hours=self._chance.choice((-1, 1)))
 
-    def _later(self, act: Callable[[], None]) -> None:
+    def _later(self, act: Callable[[], None], after_seconds: Sequence[float] = BACK_AFTER_SECONDS) -> None:
         # Not in the context of the manager whose write it was: who starts anew would inherit its wrong clock.
-        loop, seconds = asyncio.get_running_loop(), self._chance.choice(BACK_AFTER_SECONDS)
+        loop, seconds = asyncio.get_running_loop(), self._chance.choice(after_seconds)
         loop.call_later(seconds, act, context=self._outside)
 
     def calm(self) -> None:
@@ -193,6 +198,11 @@ class LittleWorld:
         self._strikes.clear()
         self.server.faults = Faults()
         self.manager.set_clock()
+
+    def end(self) -> None:
+        """The life is over, also for managers that lead no more."""
+        for manager in self._managers:
+            manager.kill()
 
     # -- what a user does ------------------------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ async def live_through(seed: int) -> list[str]:
         world.calm()
         broken = [*promises.broken, *(await granted(promises, wish))]
         broken += [] if broken else await silent(world)
-        world.manager.kill()
+        world.end()
     return [*broken, replay(seed, __file__), *world.story] if broken else []
 
 
@@ -58,7 +58,7 @@ async def wish_and_suffer(world: LittleWorld, chance: random.Random) -> dict:
     world.server.faults = BAD_NETWORK
     for _ in range(WISHES):
         world.arm()
-        await asyncio.sleep(chance.choice((0.0, 0.3, 1.0, 4.0)))
+        await asyncio.sleep(chance.choice((0.0, 0.3, 1.0, 6.0)))
         what = chance.choice(("change", "change", "lose", "replace"))
         if what == "lose":
             world.lose_a_pod()
@@ -67,7 +67,9 @@ async def wish_and_suffer(world: LittleWorld, chance: random.Random) -> dict:
             world.delete()
             await asyncio.sleep(chance.choice((0.0, 1.0)))
         if what == "replace" or world.name != "work":  # the template of a Job is final
-            wish = a_wish(world.name, chance)
+            before, wish = wish, a_wish(world.name, chance)
+            if world.name == "web" and chance.random() < 0.5:  # another version of the same size
+                wish["spec"] = {**before["spec"], "template": wish["spec"]["template"]}
             world.apply(wish)
     await asyncio.sleep(5)
     return wish
