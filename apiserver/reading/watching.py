@@ -78,14 +78,14 @@ async def _events(
 ) -> AsyncIterator[bytes]:
     """The stream, from its first byte on until `seconds` are over."""
     cache = server.cache.of(cls)
-    loop = asyncio.get_running_loop()
-    timers = [loop.call_later(seconds, watcher.end)]
-    if start.allows_bookmarks:
-        _bookmark_later(server, cls, watcher, start.form, timers)
     judged = Judged(watcher.selection)
     if start.wants_state:
         await judged.prepare(list(cache.objects(watcher.selection.namespace)))
     # Nothing may await between these lines: the state sent first and the events that follow must meet exactly.
+    loop = asyncio.get_running_loop()
+    timers = [loop.call_later(seconds, watcher.end)]
+    if start.allows_bookmarks:
+        _bookmark_later(server, cls, watcher, start.form, timers)
     now = server.cache.applied
     if start.wants_state:
         mark = bookmark(cls, now, start.form, initial=True) if start.wants_mark else b""

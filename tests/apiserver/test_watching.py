@@ -5,12 +5,15 @@ import asyncio
 import pytest
 
 from apiserver.reading import watchers
+from apiserver.reading.negotiation import Representation
 from apiserver.reading.selection import Selection
 from apiserver.reading.watchers import Watcher
+from apiserver.reading.watching import _events, _Start
 from tests.apiserver.local_api import CORE, PARTIAL, TABLE, Api, cells_of, running_api
 from tests.apiserver.test_deleting import PODS, a_pod
 from tests.apiserver.test_objects import MAPS, a_map
-from wherry.machinery.selectors import EVERYTHING, FieldTerms
+from wherry.api.core.config_map import ConfigMap
+from wherry.machinery.selectors import EVERYTHING, FieldTerms, parse_label_selector
 from wherry.sim.virtual_time import in_virtual_time
 
 
@@ -285,6 +288,26 @@ async def test_a_client_that_hangs_up_is_forgotten(api: Api):
         assert len(api.server.watching) == 1
 
     assert len(api.server.watching) == 0
+
+
+async def test_a_client_that_hangs_up_before_the_state_is_judged_gets_no_bookmarks(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("apiserver.reading.watching.BOOKMARK_SECONDS", 0.001)
+    monkeypatch.setattr("apiserver.reading.selection.JUDGED_AT_A_TIME", 1)
+    monkeypatch.setattr("apiserver.fairness.slices.SLICE_SECONDS", 0.0)
+    for name in ("a", "b"):
+        await api.made(MAPS, a_map(name))
+    watcher = Watcher(Selection("", parse_label_selector("!x"), FieldTerms()), lambda type, stored: b"")
+    form = Representation()
+    stream = _events(api.server, ConfigMap, watcher, _Start(0, True, False, form, True), 60.0)
+
+    reading = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    reading.cancel()
+    await asyncio.sleep(0.02)
+
+    assert (reading.cancelled(), watcher.take()) == (True, b"")
 
 
 def a_watcher(frame=lambda type, stored: b"%s\n" % type.encode()) -> Watcher:
