@@ -22,6 +22,7 @@ from wherry.client.plan import CheckAgain, Create, Delete, Evict, Plan, SetStatu
 from wherry.client.runner import Runner
 from wherry.client.world import World
 from wherry.machinery import errors
+from wherry.machinery.errors import Conflict
 from wherry.sim.virtual_time import in_virtual_time
 
 ApiMaker = Callable[..., Any]
@@ -277,6 +278,28 @@ async def test_a_conflict_is_planned_again_in_silence(an_api: ApiMaker):
     assert api.all(ReplicaSet)[0].status.replicas == 5
     lines = [line["event"] for line in told(logs) if line["log_level"] != "debug"]
     assert (calls[0], lines) == (rs.metadata.resource_version, ["plan"])
+
+
+@in_virtual_time
+async def test_after_many_conflicts_the_next_plan_is_made_as_soon_as_the_copy_is_newer(an_api: ApiMaker):
+    api = an_api()
+    rs = api.put(a_replicaset("web", replicas=0))
+    begun = asyncio.get_running_loop().time()
+    done: list[float] = []
+
+    def plan(rs: ReplicaSet, world: World) -> Plan:
+        now = asyncio.get_running_loop().time() - begun
+        if now < 25:
+            raise Conflict("the copy is old")  # until then the pause has grown to half a minute
+        done.append(now)
+        yield from ()
+
+    async with running(api, replace(REPLICAS, plan=plan)):
+        await asyncio.sleep(26)
+        api.put(rs, status={"replicas": 7})
+        await asyncio.sleep(2)
+
+    assert [round(at) for at in done] == [26]
 
 
 @in_virtual_time

@@ -8,6 +8,8 @@ from little_server import Object, Written
 from little_world import NODES, LittleWorld
 from wishes import controller_of, image_of
 
+# So long after a loss a manager may still count with the pods that are gone.
+LAG_SECONDS = 5.0
 TRACKING = "batch.kubernetes.io/job-tracking"
 
 
@@ -55,7 +57,7 @@ class OfDeployment(Promises):
     ready, never fewer are than allowed, until the user wants another size or takes pods away.
     """
 
-    least = 0
+    least, lost_at = 0, -LAG_SECONDS
 
     def written(self, write: Written) -> None:
         obj = write.after or write.before or {}
@@ -81,12 +83,13 @@ class OfDeployment(Promises):
     def _are_enough(self, write: Written) -> None:
         deployment = self.world.server.objects.get(("deployments", self.world.key))
         if deployment is None or (not write.actor and _is_told_to_end(write)):
-            self.least = 0
+            self.least, self.lost_at = 0, write.at
             return
         ready = sum(map(is_ready, self.world.pods()))
         if ready < self.least:
             self.tell(write, f"{ready} pods are ready, of at least {self.least}")
-        if ready >= deployment["spec"]["replicas"] and self._is_done():
+        is_known = write.at - self.lost_at > LAG_SECONDS
+        if is_known and ready >= deployment["spec"]["replicas"] and self._is_done():
             unavailable = deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"]
             self.least = deployment["spec"]["replicas"] - unavailable
 

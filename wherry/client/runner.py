@@ -84,6 +84,7 @@ class _Shift:
         self._queue = WorkQueue()
         self._failures: dict[str, ApiError] = {}
         self._keys: dict[str, str] = {}  # of our objects, by uid
+        self._outdated: set[str] = set()  # keys whose last plan was made on an old copy
         self._fence = Fence(client, self._informers)
         self._recorder = EventRecorder(client, controller.reporter)
         self._desk = Desk(client, self._recorder, self._fence, may_act)
@@ -127,7 +128,8 @@ class _Shift:
             self._keys.pop(before.metadata.uid, None)
         if before is not None and after is not None and before.metadata.generation == after.metadata.generation > 0:
             # Only its status or metadata: a plan that tells of its failure there would otherwise wake itself for ever.
-            self._queue.add_unless_failing(after.key)
+            # One that failed because the copy was old has waited for just this.
+            (self._queue.add_paced if after.key in self._outdated else self._queue.add_unless_failing)(after.key)
         else:
             self._queue.add(_either(change).key)
 
@@ -197,6 +199,7 @@ class _Shift:
             await self._plan_and_act(key, subject)
         except Conflict as error:
             log.debug("plan conflict", controller=self.name, error=error.message, **subject)
+            self._outdated.add(key)
             self._queue.add_rate_limited(key)
         except ApiError as error:
             if error.says_namespace_is_going:
@@ -211,6 +214,7 @@ class _Shift:
             self._queue.add_rate_limited(key)
         else:
             self._failures.pop(key, None)
+            self._outdated.discard(key)
             self._queue.forget(key)
 
     async def _plan_and_act(self, key: str, subject: dict[str, str]) -> None:
