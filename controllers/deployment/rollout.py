@@ -5,8 +5,9 @@ by our doing. Each function answers with the sizes that should change, by name.
 
 Kubernetes: rolling.go and recreate.go. Differs: a ReplicaSet that was told to shrink and has not done so yet counts by
 the pods it still has where there must not be too many, and by the pods it will have where there must not be too few;
-and while one has not answered to its last size, nobody knows how many pods it has, so none grows. Kubernetes overshoots
-in both directions while its ReplicaSet controller lags.
+and while one has not answered to its last size, nobody knows how many pods it has, so none grows; nor does one that
+still shrinks, of whose pods some are on their way out. Kubernetes overshoots in both directions while its ReplicaSet
+controller lags.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def new_size(deployment: Deployment, fleet: Fleet) -> int:
     wanted, present = deployment.spec.replicas, fleet.new.spec.replicas if fleet.new else 0
     if deployment.spec.strategy.type != "RollingUpdate" or present > wanted:
         return wanted
-    if not all(map(has_answered, fleet.all)):
+    if not all(map(has_answered, fleet.all)) or (fleet.new and fleet.new.status.replicas > present):
         return present
     room = most_pods(deployment) - sum(max(rs.spec.replicas, rs.status.replicas) for rs in fleet.all)
     return present + max(0, min(room, wanted - present))

@@ -152,6 +152,14 @@ def test_a_size_over_the_wish_is_cut_at_once():
     assert new_size(deployment, Fleet(current(deployment, 5), ())) == 2
 
 
+def test_a_replicaset_that_still_shrinks_does_not_grow():
+    deployment = rolling(1, 0, replicas=4)
+    shrunk = current(deployment, 2)
+    shrinking = shrunk.replace(status=current(deployment, 4).status)
+
+    assert (new_size(deployment, Fleet(shrinking, ())), new_size(deployment, Fleet(shrunk, ()))) == (2, 4)
+
+
 def test_while_rolling_a_new_size_is_shared_out_in_proportion():
     deployment = rolling(3, 2, replicas=20)
     notes = {DESIRED: "10", MOST: "13"}
