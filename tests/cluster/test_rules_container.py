@@ -73,6 +73,16 @@ class _Renamed:
         return engine().inspect_container(self.id) | {"Config": {"Labels": {CLUSTER: "another"}}}
 
 
+def test_one_that_cannot_start_is_not_left_behind(layout: Layout) -> None:
+    started(layout)
+    engine().remove_container(f"{layout.title}-rules", force=True)
+
+    with pytest.raises(ClusterProblem, match=r"Docker cannot run the container .*-rules"):
+        have_rules_container(engine(), layout, network="container:nobody-has-this-name")
+
+    assert engine().containers(all=True, filters={"label": f"{CLUSTER}={layout.name}"}) == []
+
+
 def test_without_nft_it_is_said_what_to_install(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules_container, "_FOLDERS", "/nowhere")
 

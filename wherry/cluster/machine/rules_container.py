@@ -49,7 +49,7 @@ def have_rules_container(client: Any, layout: Layout, *, network: str = "host") 
             client.create_container(
                 IMAGE, list(_SLEEP), name=name, labels={CLUSTER: layout.name}, host_config=_rights(client, network)
             )
-        client.start(name)
+        _start(client, name)
         _try_out(client, name)
     except docker.errors.APIError as error:
         raise ClusterProblem(f"Docker cannot run the container {name}: {error.explanation}") from error
@@ -91,6 +91,16 @@ def _rights(client: Any, network: str) -> Any:
         pids_limit=64,
         restart_policy={"Name": "unless-stopped"},
     )
+
+
+def _start(client: Any, name: str) -> None:
+    import docker.errors
+
+    try:
+        client.start(name)
+    except docker.errors.APIError:
+        client.remove_container(name, force=True)  # what cannot start is of no use to anybody
+        raise
 
 
 def _try_out(client: Any, name: str) -> None:
