@@ -46,7 +46,7 @@ class Presence:
         self.name = "apiserver-" + b32encode(digest).decode().rstrip("=").lower()
         # Another life is another holder.
         self._holder = f"{self.name}_{uuid.uuid5(uuid.NAMESPACE_URL, server.now().isoformat())}"
-        self._labels = {IDENTITY: SERVERS, "kubernetes.io/hostname": host[:_MOST_LABEL]}
+        self._labels = {IDENTITY: SERVERS, "kubernetes.io/hostname": host[:_MOST_LABEL].rstrip("-.")}
 
     async def run(self) -> None:
         """Renew until cancelled."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from wherry.api.coordination.lease import IDENTITY, Lease
+from wherry.api.coordination.lease import IDENTITY, SERVERS, Lease
 from wherry.client.controller import controller
 from wherry.client.plan import CheckAgain, Delete, Plan
 from wherry.client.world import World
@@ -19,7 +19,7 @@ NAMESPACE = "kube-system"
 
 def is_of_a_server(lease: Lease) -> bool:
     """Whether a server says by it that it is there; nodes and candidates for a lead have Leases too."""
-    return IDENTITY in lease.metadata.labels and lease.metadata.namespace == NAMESPACE
+    return lease.metadata.labels.get(IDENTITY) == SERVERS and lease.metadata.namespace == NAMESPACE
 
 
 @controller(Lease, concerns=is_of_a_server)

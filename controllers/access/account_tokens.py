@@ -37,6 +37,7 @@ class TokenSecret(Resource):
 
     type: str = ""
     data: TokenData = TokenData()
+    immutable: bool = False
 
     kind: ClassVar[Kind] = Secret.kind
 
@@ -60,7 +61,8 @@ def request_for(secret: TokenSecret) -> dict[str, Any]:
 
 def lacks_token(secret: TokenSecret, account: ServiceAccount | None) -> bool:
     """Whether a token must be asked for."""
-    return secret.metadata.deleted_at is None and secret.is_for(account) and not secret.data.token
+    is_open = secret.metadata.deleted_at is None and not secret.immutable
+    return is_open and secret.is_for(account) and not secret.data.token
 
 
 def plan(secret: TokenSecret, account: ServiceAccount | None, token: str, root_ca: str) -> Plan:
@@ -70,6 +72,8 @@ def plan(secret: TokenSecret, account: ServiceAccount | None, token: str, root_c
     if account is None or not secret.is_for(account):
         yield Delete(secret)
         return
+    if secret.immutable:
+        return  # nobody may write into it
     wanted = {NAMESPACE: account.metadata.namespace, ROOT_CA: root_ca, TOKEN: token}
     present = {NAMESPACE: secret.data.namespace, ROOT_CA: secret.data.ca, TOKEN: "" if token else secret.data.token}
     encoded = {key: b64encode(text.encode()).decode() for key, text in wanted.items() if text}

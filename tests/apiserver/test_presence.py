@@ -38,6 +38,13 @@ async def test_the_label_says_what_it_is_a_lease_of():
     assert lease["spec"]["holderIdentity"].startswith(f"{lease['metadata']['name']}_")
 
 
+async def test_of_a_long_name_the_label_has_as_much_as_labels_may_have():
+    async with running_api(hostname=62 * "a" + ".example.org") as api:
+        lease = await named_by_label(api)
+
+    assert lease["metadata"]["labels"]["kubernetes.io/hostname"] == 62 * "a"
+
+
 async def named_by_label(api: Api) -> dict:
     query = {"labelSelector": "apiserver.kubernetes.io/identity=kube-apiserver"}
     found: list[dict] = []

@@ -34,4 +34,5 @@ def test_leases_of_nodes_and_leaders_are_not_its_concern():
 
     assert is_of_a_server(a_lease(**named))
     assert not is_of_a_server(a_lease())
+    assert not is_of_a_server(a_lease(**{IDENTITY: "somebody-elses-server"}))
     assert not is_of_a_server(a_lease("shop", **named))

@@ -52,6 +52,14 @@ def test_a_secret_goes_with_its_account_also_if_another_of_that_name_came():
     assert list(plan(earlier, BOT, "", "PEM")) == [Delete(earlier)]
 
 
+def test_a_secret_that_may_not_change_gets_no_token():
+    immutable = a_secret().replace(immutable=True)
+
+    assert not lacks_token(immutable, BOT)
+    assert list(plan(immutable, BOT, "", "PEM")) == []
+    assert list(plan(immutable, None, "", "PEM")) == [Delete(immutable)]
+
+
 def test_in_a_cluster_the_token_opens_the_server_until_the_secret_or_the_account_goes():
     async def story() -> None:
         async with SimulatedCluster(nodes=0).of(Namespace, Secret, ServiceAccount) as cluster:
