@@ -96,6 +96,17 @@ def test_a_pod_that_failed_often_waits_until_its_pause_is_over():
     assert (queue.pop(0), queue.next_at(), queue.pop(8).key) == (None, 8, "default/p")
 
 
+def test_those_that_fit_nowhere_are_tried_once_a_pause_however_much_changes():
+    queue, tried = a_queue(*(a_view(f"big-{number}") for number in range(1000))), 0
+    for tenth in range(1200):
+        queue.wake(RUNNING, None, now=tenth / 10)
+        while (pod := queue.pop(tenth / 10)) is not None:
+            queue.refused(pod, frozenset(["NodeResourcesFit"]), tenth / 10)
+            tried += 1
+
+    assert tried <= 1000 * (5 + 120 / 10)
+
+
 def test_of_those_that_pause_the_one_whose_pause_ends_first_goes_first():
     queue = a_queue(a_view("often"))
     queue.refused(queue.pop(0), frozenset(["NodePorts"]), 0)
