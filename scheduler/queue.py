@@ -9,8 +9,8 @@
 Active pods leave by priority, then, where there is fair share, by user, then in the order they became active. A pod
 that found no node sleeps until a plugin that refused it names a change as hopeful (`retry_when`). Failed attempts make
 the pauses between them longer. Pauses keep pods that fail from the way of others: when nobody is active, a woken pod
-that has not failed often goes before its pause is over, and with fair share there is no pause after a change that could
-help. The pause of a pod that had a node and could not be bound holds always.
+goes before its pause is over, a few times in each pause and without making it longer; and with fair share there is no
+pause after a change that could help. The pause of a pod that had a node and could not be bound holds always.
 
 Pure: `now` comes from the caller, in seconds of any clock that only goes forward.
 
@@ -35,7 +35,7 @@ from wherry.api.sharing.user import user_of
 from wherry.machinery.resource import Resource
 
 FLUSH_SECONDS = 300.0
-# Who failed more often waits until his pause is over, or thousands that fit nowhere would keep a processor busy.
+# So often a pod goes early in each pause; or thousands that fit nowhere would keep a processor busy.
 MOST_EARLY_ATTEMPTS = 3
 
 # Whom a pod waits for that nobody refused, because there was no node at all.
@@ -67,6 +67,8 @@ class _Entry:
     pod: PodView
     state: State = State.GATED
     attempts: int = 0
+    # Since the last one that came in its time.
+    early_attempts: int = 0
     # Changes whenever the pod moves, so that what is left of it in a heap is known to be stale.
     ticket: int = 0
     backs_off_until: float = 0.0
@@ -124,10 +126,14 @@ class Queue:
     def pop(self, now: float) -> PodView | None:
         """The next pod to try, in flight from here on; None if all wait."""
         self._end_pauses(now)
-        entry = self._next_active() or self._next_of(self._early, math.inf)
-        if entry is None:
+        entry = self._next_active()
+        if entry is not None:
+            entry.attempts, entry.early_attempts = entry.attempts + 1, 0
+        elif entry := self._next_of(self._early, math.inf):
+            entry.early_attempts += 1
+        else:
             return None
-        entry.state, entry.attempts = State.IN_FLIGHT, entry.attempts + 1
+        entry.state = State.IN_FLIGHT
         return entry.pod
 
     def take(self, uid: str) -> PodView | None:
@@ -136,14 +142,17 @@ class Queue:
         if entry is None or entry.state in (State.GATED, State.IN_FLIGHT):
             return None
         self._stop_waiting(entry)
-        entry.state, entry.attempts, entry.ticket = State.IN_FLIGHT, entry.attempts + 1, next(self._tickets)
+        entry.state, entry.ticket = State.IN_FLIGHT, next(self._tickets)
+        entry.attempts, entry.early_attempts = entry.attempts + 1, 0
         return entry.pod
 
     def refused(self, pod: PodView, rejected_by: frozenset[str], now: float) -> None:
         """The pod in flight fits nowhere, and these plugins stand in its way."""
-        entry = self._landed(pod, now)
+        entry = self._landed(pod)
         if entry is None:
             return
+        if not entry.early_attempts:
+            entry.backs_off_until = self._pause_end(entry, now)
         entry.state, entry.rejected_by = State.UNSCHEDULABLE, rejected_by or frozenset((NOBODY,))
         self._unschedulable[pod.uid] = now
         for plugin in entry.rejected_by:
@@ -151,9 +160,9 @@ class Queue:
 
     def retry_later(self, pod: PodView, now: float) -> None:
         """The pod in flight had a node and could not be bound to it."""
-        entry = self._landed(pod, now)
+        entry = self._landed(pod)
         if entry is not None:
-            entry.pod = pod
+            entry.pod, entry.backs_off_until = pod, self._pause_end(entry, now)
             self._back_off(entry, self._pausing)
 
     def wake(self, before: Resource | None, after: Resource | None, now: float) -> None:
@@ -208,20 +217,20 @@ class Queue:
                 return entry
         return None
 
-    def _landed(self, pod: PodView, now: float) -> _Entry | None:
+    def _landed(self, pod: PodView) -> _Entry | None:
         """The entry of a pod that comes back; None if it was removed in the meantime."""
         entry = self._entries.get(pod.uid)
-        if entry is None or entry.state is not State.IN_FLIGHT:
-            return None
+        return entry if entry is not None and entry.state is State.IN_FLIGHT else None
+
+    def _pause_end(self, entry: _Entry, now: float) -> float:
         doubled = self._pauses.first * 2.0 ** min(entry.attempts - 1, 10)
-        entry.backs_off_until = now + min(doubled, self._pauses.most)
-        return entry
+        return now + min(doubled, self._pauses.most)
 
     def _wake(self, entry: _Entry, now: float) -> None:
         self._stop_waiting(entry)
         # A pause would let those go first whose turn it is not.
         if entry.backs_off_until > now and not self._active.are_shared:
-            self._back_off(entry, self._early if entry.attempts <= MOST_EARLY_ATTEMPTS else self._pausing)
+            self._back_off(entry, self._early if entry.early_attempts < MOST_EARLY_ATTEMPTS else self._pausing)
         else:
             self._activate(entry)
 
