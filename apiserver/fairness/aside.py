@@ -27,7 +27,8 @@ T = TypeVar("T")
 HUGE_BYTES = 64 * 1024
 # A value takes as long as this many bytes of text, however little is written for it.
 VALUE_BYTES = 32
-# How soon the loop has the interpreter back. Python's own 5 ms would be waited for several times in each request.
+# How soon the other side has the interpreter, from the first huge object on. A busy loop lets go of it in each turn and
+# mostly takes it right again, and whoever waits counts anew: with Python's own 5 ms the thread would hardly get a turn.
 SWITCH_SECONDS = 0.0005
 
 _Job = tuple[int, int, Future[Any], Callable[[], Any]]
@@ -72,17 +73,15 @@ def _do_the_first() -> None:
     _, _, done, work = _waiting.get()
     if not done.set_running_or_notify_cancel():
         return  # its client has left
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         done.set_result(work())
     except BaseException as error:
         done.set_exception(error)
     finally:
-        sys.setswitchinterval(usual)
         del done, work  # as above
 
 
 @cache
 def _thread() -> ThreadPoolExecutor:
+    sys.setswitchinterval(SWITCH_SECONDS)
     return ThreadPoolExecutor(1, thread_name_prefix="aside")
