@@ -11,12 +11,16 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+from wherry.machinery.protobuf.wire import BYTES, delimited, tag, varint_bytes
+
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _PATH = b"/grpc.health.v1.Health/Check"
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY = 0, 1, 3, 4, 6, 7
 _ACK = _END_STREAM = 0x1
 _END_HEADERS, _PADDED = 0x4, 0x8
 _STREAM = 1
+# The one field of a HealthCheckRequest.
+_SERVICE = tag(1, BYTES)
 # What no server may exceed that was told nothing else.
 _LONGEST_FRAME = 16_384
 # An answer is a few bytes in a few frames.
@@ -65,7 +69,7 @@ def _request(authority: str, service: str, agent: str) -> bytes:
     }
     block = b"".join(b"\x10" + _text(name) + _text(value) for name, value in headers.items())
     name = service.encode()
-    message = b"\x0a" + _varint(len(name)) + name if name else b""
+    message = delimited(_SERVICE, name) if name else b""
     body = b"\0" + len(message).to_bytes(4, "big") + message
     frames = (
         _Frame(_SETTINGS, 0, 0, b""),
@@ -79,20 +83,7 @@ def _text(value: bytes) -> bytes:
     """A text of a header: its length in seven bits and, where they do not suffice, more bytes."""
     if len(value) < 127:
         return bytes((len(value),)) + value
-    return b"\x7f" + _varint(len(value) - 127) + value
-
-
-def _varint(number: int) -> bytes:
-    """
-    >>> _varint(5), _varint(300)
-    (b'\\x05', b'\\xac\\x02')
-    """
-    result = bytearray()
-    while number > 127:
-        result.append(number & 127 | 128)
-        number >>= 7
-    result.append(number)
-    return bytes(result)
+    return b"\x7f" + varint_bytes(len(value) - 127) + value
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
