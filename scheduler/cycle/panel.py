@@ -43,9 +43,8 @@ class Panel:
 
     def split(self, plugins: Sequence[Plugin]) -> tuple[Panel, Panel]:
         """All others, and these."""
-        return (Panel([plugin for plugin in self.plugins if plugin not in plugins]) if plugins else self), Panel(
-            plugins
-        )
+        others = Panel([plugin for plugin in self.plugins if plugin not in plugins]) if plugins else self
+        return others, Panel(plugins)
 
     def look(self, pod: PodView, window: Columns, among: Mask | None = None) -> Look:
         """Ask every plugin about every row of the window, of which others let the pod go `among` these."""
