@@ -161,7 +161,6 @@ class Server:
 
     async def _port_forward(self, request: web.Request) -> web.StreamResponse:
         charge = self._find_pod(request)
-        door = await open_door(self._charges.runtime, charge)
         known = (channels.SPDY_TUNNEL, channels.V4)
         socket, protocol = _web_socket(request, channels.choose_port_forward_protocol, known)
         try:

@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import signal as signals
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -291,23 +291,18 @@ class Docker:
         return await self._start_exec(await self._create_exec(container_id, request), tty=request.tty)
 
     async def _create_exec(self, container_id: str, request: ExecRequest) -> str:
-        def create(client: docker.APIClient) -> str:
-            answer = client.exec_create(
-                container_id, list(request.command), stdin=request.stdin, stdout=request.stdout,
-                stderr=request.stderr and not request.tty, tty=request.tty,
-            )  # fmt: skip
-            return str(answer["Id"])
-
-        return str(await self._call(create))
+        stderr = request.stderr and not request.tty
+        wanted = {"stdin": request.stdin, "stdout": request.stdout, "stderr": stderr, "tty": request.tty}
+        made = await self._call(lambda client: client.exec_create(container_id, list(request.command), **wanted))
+        return str(made["Id"])
 
     async def _start_exec(self, exec_id: str, *, tty: bool) -> streams.DockerSession:
         path = await self._path(f"/exec/{exec_id}/start")
         body = {"Detach": False, "Tty": tty}
         connection = await streams.open_stream(self._url, "POST", path, body=body, upgrade=True)
 
-        async def resize(width: int, height: int) -> None:
-            with contextlib.suppress(RuntimeFailure):  # the command may just have ended
-                await self._call(lambda client: client.exec_resize(exec_id, height=height, width=width))
+        def resize(width: int, height: int) -> Awaitable[None]:
+            return self._call(lambda client: client.exec_resize(exec_id, height=height, width=width))
 
         async def exit_code() -> int:
             return int((await self._call(lambda client: client.exec_inspect(exec_id)))["ExitCode"] or 0)
@@ -323,23 +318,27 @@ class Docker:
 
     async def attach(self, container_id: str, request: ExecRequest) -> Session:
         """The terminal, or not, is the container's own choice."""
-        tty = bool((await self._inspect(container_id))["Config"]["Tty"])
-        wanted = {"stdin": request.stdin, "stdout": request.stdout, "stderr": request.stderr and not tty}
+        wanted = {"stdin": request.stdin, "stdout": request.stdout, "stderr": request.stderr}
         path = await self._path(streams.query(f"/containers/{container_id}/attach", stream=True, **wanted))
         connection = await streams.open_stream(self._url, "POST", path, upgrade=True)
+        try:
+            container = await self._inspect(container_id)
+            if not container["State"]["Running"]:  # nothing more comes, and clients that hear so read its logs
+                raise streams.failure_for(409, f"container {container_id} is not running")
+        except RuntimeFailure:
+            connection.close()
+            raise
 
-        async def resize(width: int, height: int) -> None:
-            with contextlib.suppress(RuntimeFailure):
-                await self._call(lambda client: client.resize(container_id, height=height, width=width))
+        def resize(width: int, height: int) -> Awaitable[None]:
+            return self._call(lambda client: client.resize(container_id, height=height, width=width))
 
         async def exit_code() -> int:
             return int((await self._inspect(container_id))["State"]["ExitCode"] or 0)
 
-        return streams.DockerSession(connection, tty=tty, resize=resize, exit_code=exit_code)
+        return streams.DockerSession(connection, tty=container["Config"]["Tty"], resize=resize, exit_code=exit_code)
 
     async def _inspect(self, container_id: str) -> form.Json:
-        answer: form.Json = await self._call(lambda client: client.inspect_container(container_id))
-        return answer
+        return dict(await self._call(lambda client: client.inspect_container(container_id)))
 
     async def logs(self, container_id: str, request: LogRequest) -> AsyncIterator[bytes]:
         """From Docker's json-file; timestamps are RFC 3339 with nanoseconds."""

@@ -9,6 +9,7 @@ Differs: `unix://` and plain `tcp://` engines only; TLS to a remote engine serve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -186,7 +187,8 @@ class DockerSession:
     async def resize(self, width: int, height: int) -> None:
         """Zero sizes, which some terminals report, are not passed on."""
         if width > 0 and height > 0:
-            await self._resize(width, height)
+            with contextlib.suppress(RuntimeFailure):  # the command may just have ended
+                await self._resize(width, height)
 
     async def exit_code(self) -> int:
         """How the command ended."""

@@ -10,6 +10,7 @@ Kubernetes: pkg/kubelet/cri streaming portforward. Differs: a pod that ends its 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from aiohttp import WSMsgType, web
@@ -29,37 +30,66 @@ _KEPT_ERROR_BYTES = 1024
 _MOST_WAITING = 64
 # Each is a process in the pod.
 _MOST_CONNECTIONS, _MOST_PORTS = 256, 64
+# With a server that stays silent, `nc` would outlive its client: the end of its input alone does not end it.
+_CONNECT = 'echo $$ >&2; exec /bin/busybox nc 127.0.0.1 "$0"'
+_KILL_SECONDS = 5.0
 
 
 class Door:
     """The way into one pod."""
 
-    def __init__(self, runtime: Runtime, sandbox_id: str, pod: str) -> None:
-        self._runtime, self._sandbox_id, self._pod = runtime, sandbox_id, pod
+    def __init__(self, runtime: Runtime, sandbox_id: str, charge: Charge) -> None:
+        self._runtime, self._sandbox_id, self._charge = runtime, sandbox_id, charge
 
-    async def connect(self, port: int) -> Session:
+    async def connect(self, port: int) -> Line:
         """Input goes to the port of the pod; output comes from there."""
-        command = ("/bin/busybox", "nc", "127.0.0.1", str(port))
-        return await self._runtime.exec(self._sandbox_id, ExecRequest(command, stdin=True))
+        command = ("/bin/busybox", "sh", "-c", _CONNECT, str(port))
+        return Line(self, port, await self._runtime.exec(self._sandbox_id, ExecRequest(command, stdin=True)))
 
-    async def carry(self, port: int, session: Session, say: Say) -> str:
+    def end(self, pid: str) -> None:
+        """End a process that connects, soon: whoever asks may itself be at its end."""
+        self._charge.spawn(self._kill(pid))
+
+    async def _kill(self, pid: str) -> None:
+        with contextlib.suppress(RuntimeFailure, TimeoutError):
+            await self._runtime.run(self._sandbox_id, ("/bin/busybox", "kill", pid), _KILL_SECONDS)
+
+    def complaint(self, port: int, why: str) -> str:
+        """What the client is told when a port cannot be reached."""
+        pod = self._charge.pod.metadata
+        return f"error forwarding port {port} to pod {pod.namespace}/{pod.name}: {why}"
+
+
+class Line:
+    """One connection: a process in the pod that connects, says its pid first, and goes when its client is gone."""
+
+    def __init__(self, door: Door, port: int, session: Session) -> None:
+        self._door, self._port, self.session = door, port, session
+        self._said = b""
+        self._has_ended = False
+
+    async def carry(self, say: Say) -> str:
         """Everything the port says, until its end; returns what went wrong, empty if nothing did."""
-        trouble = b""
         try:
-            while (piece := await session.read()) is not None:
+            while (piece := await self.session.read()) is not None:
                 stream, data = piece
                 if stream == STDOUT:
                     await say(data)
                 else:
-                    trouble = (trouble + data)[:_KEPT_ERROR_BYTES]
-            code = await session.exit_code()
+                    self._said = (self._said + data)[:_KEPT_ERROR_BYTES]
+            self._has_ended = True
+            code, trouble = await self.session.exit_code(), self._said.partition(b"\n")[2]
         except RuntimeFailure as error:
             code, trouble = 1, str(error).encode()
-        return self.complaint(port, trouble.decode(errors="replace").strip()) if code and trouble else ""
+        why = trouble.decode(errors="replace").strip()
+        return self._door.complaint(self._port, why) if code and why else ""
 
-    def complaint(self, port: int, why: str) -> str:
-        """What the client is told when a port cannot be reached."""
-        return f"error forwarding port {port} to pod {self._pod}: {why}"
+    async def hang_up(self) -> None:
+        """Nobody is left to hear what the pod may still say."""
+        await self.session.close()
+        pid = self._said.partition(b"\n")[0].decode(errors="replace")
+        if pid.isdecimal() and not self._has_ended:
+            self._door.end(pid)
 
 
 async def open_door(runtime: Runtime, charge: Charge) -> Door:
@@ -69,47 +99,47 @@ async def open_door(runtime: Runtime, charge: Charge) -> Door:
     running = next((sandbox for sandbox in found if sandbox.state is State.RUNNING), None)
     if running is None:
         raise BadRequest(f"unable to forward port because pod is not running: pod {pod.name} has no running sandbox")
-    return Door(runtime, running.id, f"{pod.namespace}/{pod.name}")
+    return Door(runtime, running.id, charge)
 
 
 async def serve_channels(socket: web.WebSocketResponse, door: Door, ports: list[int]) -> None:
     """Each port is connected once, at once. It ends when every port has ended, or the client goes."""
-    sessions: dict[int, Session] = {}
+    lines: dict[int, Line] = {}
     try:
         for index, port in enumerate(ports):
-            sessions[index] = await door.connect(port)
+            lines[index] = await door.connect(port)
         async with asyncio.TaskGroup() as tasks:
-            incoming = tasks.create_task(_from_channels(socket, sessions))
+            incoming = tasks.create_task(_from_channels(socket, lines))
             for index, port in enumerate(ports):
                 for channel in (channels.data_channel(index), channels.error_channel(index)):
                     await socket.send_bytes(channels.encode(channel, channels.encode_port(port)))
-            await asyncio.gather(*(_to_channel(socket, door, i, ports[i], sessions[i]) for i in sessions))
+            await asyncio.gather(*(_to_channel(socket, index, line) for index, line in lines.items()))
             incoming.cancel()
         await socket.close(code=1000)
     finally:
-        for session in sessions.values():
-            await session.close()
+        for line in lines.values():
+            await line.hang_up()
 
 
-async def _to_channel(socket: web.WebSocketResponse, door: Door, index: int, port: int, session: Session) -> None:
+async def _to_channel(socket: web.WebSocketResponse, index: int, line: Line) -> None:
     async def say(data: bytes) -> None:
         if not socket.closed:
             await socket.send_bytes(channels.encode(channels.data_channel(index), data))
 
-    trouble = await door.carry(port, session, say)
+    trouble = await line.carry(say)
     if trouble and not socket.closed:
         await socket.send_bytes(channels.encode(channels.error_channel(index), trouble.encode()))
 
 
-async def _from_channels(socket: web.WebSocketResponse, sessions: dict[int, Session]) -> None:
+async def _from_channels(socket: web.WebSocketResponse, lines: dict[int, Line]) -> None:
     async for message in socket:
         if message.type is WSMsgType.BINARY and message.data:
             channel, data = channels.decode(message.data)
-            session = sessions.get(channel // 2)
-            if session is not None and channel % 2 == 0:
-                await session.write(data)
-    for session in sessions.values():
-        await session.close()
+            line = lines.get(channel // 2)
+            if line is not None and channel % 2 == 0:
+                await line.session.write(data)
+    for line in lines.values():
+        await line.hang_up()
 
 
 class SpdyForward:
@@ -177,15 +207,15 @@ class SpdyForward:
         if port is None:
             return f"{wanted[:16]!r} is not a port"
         try:
-            session = await self._door.connect(port)
+            line = await self._door.connect(port)
         except RuntimeFailure as error:
             return self._door.complaint(port, str(error))
-        writing = asyncio.ensure_future(_write(self._inputs[stream], session))
+        writing = asyncio.ensure_future(_write(self._inputs[stream], line.session))
         try:
-            return await self._door.carry(port, session, say)
+            return await line.carry(say)
         finally:
             writing.cancel()
-            await session.close()
+            await line.hang_up()
 
     async def _send(self, frame: bytes) -> None:
         if not self._socket.closed:

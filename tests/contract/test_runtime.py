@@ -226,6 +226,15 @@ async def test_commands_run_only_in_running_containers(runtime: Runtime, pod: Po
     await session.close()
 
 
+async def test_nobody_joins_a_container_that_has_ended(runtime: Runtime, pod: PodKey) -> None:
+    container_id = await a_container(runtime, pod, "sh", "-c", "exit 0")
+    await runtime.start(container_id)
+    await ended(runtime, pod)
+
+    with pytest.raises(NotRunning):
+        await runtime.attach(container_id, ExecRequest())
+
+
 async def test_a_change_is_told_when_a_container_ends(runtime: Runtime, pod: PodKey) -> None:
     container_id = await a_container(runtime, pod)
     await runtime.start(container_id)

@@ -6,12 +6,16 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.kubelet.nodes import a_container, a_node_on_docker, served
+from tests.kubelet.nodes import NodeUnderTest, a_container, a_node_on_docker, served
 from wherry.machinery import channels
 from wherry.machinery.spdy import Data, Opened, Spdy
 
-# It says what it was sent, in upper case, after the client has ended; and a web server on the pod's loopback only.
-SCRIPT = "trap 'exit 0' TERM; nc -ll -p 8080 -e tr a-z A-Z & httpd -p 127.0.0.1:8000 -h / & sleep 600 & wait"
+# It says what it was sent, in upper case, after the client has ended; a web server on the pod's loopback only; and one
+# that never says anything.
+SCRIPT = (
+    "trap 'exit 0' TERM; nc -ll -p 8080 -e tr a-z A-Z & httpd -p 127.0.0.1:8000 -h / & "
+    "nc -ll -p 9000 -e sleep 600 & sleep 600 & wait"
+)
 READY = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
 PATH = "/portForward/default/web"
 
@@ -76,6 +80,30 @@ async def test_kubectl_forwards_several_connections_at_once(client: aiohttp.Clie
             error2: b"",
             data2: b"TWO" * 20_000,
         }
+
+
+async def become(node: NodeUnderTest, count: int) -> bool:
+    """Whether so many processes that connect run in the pod's sandbox, now or soon."""
+    sandbox = (await node.runtime.inventory()).sandboxes[0]
+    for _ in range(50):
+        output = (await node.runtime.run(sandbox.id, ("/bin/busybox", "ps"), 5)).output
+        if sum(b"nc 127.0.0.1 9000" in line for line in output.splitlines()) == count:
+            return True
+    return False
+
+
+async def test_a_client_that_goes_away_takes_its_connections_with_it(tmp_path: Path):
+    async with (
+        a_node_on_docker(tmp_path / "node", a_container(script=SCRIPT, readinessProbe=READY)) as node,
+        served(node) as client,
+    ):
+        async with client.ws_connect(PATH, protocols=(channels.SPDY_TUNNEL,)) as socket:
+            tunnel = Tunnel(socket)
+            await tunnel.open("9000")
+            await tunnel.open("9000")
+            were_there = await become(node, 2)
+
+        assert (were_there, await become(node, 0)) == (True, True)
 
 
 async def test_what_listens_on_the_pods_loopback_only_is_reached(client: aiohttp.ClientSession):
