@@ -21,6 +21,7 @@ from apiserver.extensions.catalogue import CustomKinds
 from apiserver.extensions.establishing import Establishing
 from apiserver.fairness.bodies import Bodies
 from apiserver.fairness.sharing import Sharing
+from apiserver.fairness.turnstile import Turnstile
 from apiserver.kubelets import Kubelets
 from apiserver.metrics.gathering import Gathering
 from apiserver.metrics.requests import Counts
@@ -138,6 +139,7 @@ class Server:
         self.audit = audit
         self.counts = Counts()
         self.sharing = Sharing(self.cache, settings.max_requests_inflight)
+        self.turnstile = Turnstile()
         self.bodies = Bodies()
         self.forwarding = Forwarding()
         self.callouts = Callouts(self)

@@ -1,7 +1,8 @@
 """A priority level: who of it runs, and who waits in which queue.
 
 Every flow is dealt a small hand of the level's queues and waits in the shortest of them; queues take turns. So a flow
-that sends without end fills its own hand, and two flows rarely have the same one.
+that sends without end fills its own hand, and two flows rarely have the same one. Among those whose turn it is, the
+flow with the fewest requests under way goes first, and one that has none need not wait behind the others.
 
 Kubernetes: util/flowcontrol/fairqueuing. Differs: queues take turns request by request, and every request is one seat.
 """
@@ -10,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 from wherry.api.flowcontrol.priority_level_configuration import (
     PriorityLevelConfiguration,
@@ -31,8 +33,13 @@ def too_many() -> TooManyRequests:
     return TooManyRequests("Too many requests, please try again later.", details)
 
 
+class _Waiting(NamedTuple):
+    flow: str
+    turn: asyncio.Future[None]
+
+
 class Level:
-    """One priority level. `may_start` is asked before a request that would borrow from others begins."""
+    """One priority level. `may_start` is asked before a request begins, and told whether it is the flow's only one."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -45,8 +52,9 @@ class Level:
         self.dispatched = 0
         self.rejected: dict[str, int] = {}
         self._count = self._hand_size = self._queue_length = 0
-        self._queues: list[deque[asyncio.Future[None]]] = []
+        self._queues: list[deque[_Waiting]] = []
         self._turns: deque[int] = deque()  # the queues in which somebody waits, in the order of their turns
+        self._running: Counter[str] = Counter()  # by flow
 
     def configure(self, level: PriorityLevelConfiguration, nominal: int) -> None:
         """Take on what the object says; who runs and who waits stays."""
@@ -66,10 +74,11 @@ class Level:
             self._queues.append(deque())
         self._count = count
 
-    async def enter(self, flow: str, may_start: Callable[[Level], bool]) -> None:
+    async def enter(self, flow: str, may_start: Callable[[Level, bool], bool]) -> None:
         """Begin a request, perhaps after a while; raises TooManyRequests. Whoever has entered must leave."""
-        if not self.waiting and may_start(self):
-            self.executing += 1
+        is_only = flow not in self._running
+        if (is_only or not self.waiting) and may_start(self, is_only):
+            self._begin(flow)
             return
         if not self._count:
             raise self._rejection("concurrency-limit")
@@ -78,7 +87,8 @@ class Level:
         if len(queue) >= self._queue_length:
             raise self._rejection("queue-full")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append(turn)
+        waiting = _Waiting(flow, turn)
+        queue.append(waiting)
         self.waiting += 1
         if len(queue) == 1:
             self._turns.append(index)
@@ -86,18 +96,29 @@ class Level:
             await asyncio.wait((turn,), timeout=WAIT_SECONDS)
         except asyncio.CancelledError:
             if turn.done():
-                self.executing -= 1  # its turn came as its client went
+                self.leave(flow)  # its turn came as its client went
             else:
-                self._forget(index, turn)
+                self._forget(index, waiting)
             raise
         if not turn.done():
-            self._forget(index, turn)
+            self._forget(index, waiting)
             raise self._rejection("time-out")
 
-    def _forget(self, index: int, turn: asyncio.Future[None]) -> None:
+    def leave(self, flow: str) -> None:
+        """End a request that has begun."""
+        self.executing -= 1
+        self._running[flow] -= 1
+        if not self._running[flow]:
+            del self._running[flow]
+
+    def _begin(self, flow: str) -> None:
+        self.executing += 1
+        self._running[flow] += 1
+
+    def _forget(self, index: int, waiting: _Waiting) -> None:
         queue = self._queues[index]
-        if turn in queue:
-            queue.remove(turn)
+        if waiting in queue:
+            queue.remove(waiting)
             self.waiting -= 1
             if not queue:
                 self._turns.remove(index)
@@ -106,17 +127,26 @@ class Level:
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
         return too_many()
 
-    def start_next(self) -> None:
-        """Let the first of the next queue run."""
-        index = self._turns.popleft()
+    def start_next(self, may_start: Callable[[Level, bool], bool]) -> bool:
+        """Let the first of the next queue run; False if nobody waits, or whoever is next may not begin."""
+        if not self._turns:
+            return False
+        index = min(self._turns, key=self._running_of)
         queue = self._queues[index]
-        turn = queue.popleft()
+        if not may_start(self, queue[0].flow not in self._running):
+            return False
+        flow, turn = queue.popleft()
         self.waiting -= 1
+        self._turns.remove(index)
         if queue:
             self._turns.append(index)
         if not turn.done():
-            self.executing += 1
+            self._begin(flow)
             turn.set_result(None)
+        return True
+
+    def _running_of(self, index: int) -> int:
+        return self._running[self._queues[index][0].flow]
 
 
 @lru_cache(maxsize=4096)

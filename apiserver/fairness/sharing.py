@@ -1,6 +1,7 @@
 """How priority levels share the server: each has seats of its own by its shares, and borrows what others lend.
 
-Differs: seats are lent and taken back with every request, where Kubernetes decides every ten seconds.
+Differs: seats are lent and taken back with every request, where Kubernetes decides every ten seconds, and the last ones
+only to flows that have none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 REMEMBERED = 20_000
 # Paths are the clients' to choose, also of those who may do nothing: longer ones are looked at each time.
 LONGEST_REMEMBERED = 512
+# One seat of so many is kept for flows that have none.
+KEPT_PART = 10
 _CATCH_ALL = "catch-all"
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -97,8 +100,11 @@ class Sharing:
         self._places.clear()
         self._wake()
 
-    def may_start(self, level: Level) -> bool:
-        """Whether a level may run one more request: on a seat of its own, or on one that others lend."""
+    def may_start(self, level: Level, is_only: bool) -> bool:
+        """Whether a level may run one more request: on a seat of its own, or on one that others lend.
+
+        The last ones are lent only to flows of which no other request is under way.
+        """
         if level.executing < level.nominal - level.lendable:
             return True
         if level.limit is not None and level.executing >= level.limit:
@@ -106,7 +112,7 @@ class Sharing:
         taken = sum(
             max(each.executing, each.nominal - each.lendable) for each in self.levels.values() if each.is_limited
         )
-        return taken < self._seats
+        return taken < self._seats - (0 if is_only else self._seats // KEPT_PART)
 
     async def enter(self, place: Place) -> None:
         """Begin a request; raises TooManyRequests."""
@@ -116,16 +122,16 @@ class Sharing:
             self._wake()  # a seat that was meant for it may go to the next
             raise
 
-    def leave(self, level: Level) -> None:
+    def leave(self, place: Place) -> None:
         """End a request; whoever waits may have its seat."""
-        level.executing -= 1
-        level.dispatched += 1
+        place.level.leave(place.flow)
+        place.level.dispatched += 1
         self._wake()
 
     def _wake(self) -> None:
         for level in self.levels.values():
-            while level.waiting and self.may_start(level):
-                level.start_next()
+            while level.waiting and level.start_next(self.may_start):
+                pass
 
 
 def _shares(level: PriorityLevelConfiguration) -> int:

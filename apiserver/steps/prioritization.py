@@ -26,13 +26,16 @@ async def prioritize(server: Server, request: Request, proceed: Proceed) -> Answ
     level = place.level
     if not level.is_limited or is_lasting(request):
         level.dispatched += 1
+        server.turnstile.let_by(place.flow)
         answer = await proceed(server, request)
     else:
         await server.sharing.enter(place)
         try:
+            if not server.turnstile.passes(place.flow):
+                await server.turnstile.come(place.flow)
             answer = await proceed(server, request)
         finally:
-            server.sharing.leave(level)
+            server.sharing.leave(place)
     if type(answer) is Response:
         headers = (*answer.headers, *place.headers)
         return Response(answer.status, answer.body, answer.content_type, headers, answer.more)

@@ -34,6 +34,9 @@ FEED_BYTES = 4 * 1024 * 1024
 # How far versions jump past the newest known to have been given out. After a loss of power a few more may have been.
 JUMP = 1_000_000
 
+# How many writers are answered in one turn of the loop.
+ANSWERS = 16
+
 T = TypeVar("T")
 
 log = structlog.get_logger()
@@ -77,6 +80,7 @@ class SqliteStore:
         head = _caught_up(path, lock, table)
         self._lock = lock
         self._feed = Feed(head.newest)
+        self._acknowledged = head.newest
         self._compacted = head.promised
         self._near = Log.reading(path)
         self._far = Log.reading(path)
@@ -147,7 +151,7 @@ class SqliteStore:
 
     async def revision(self) -> int:
         self._check_open()
-        return self._feed.revision
+        return self._acknowledged
 
     async def close(self) -> None:
         if self._feed.closed:
@@ -180,19 +184,22 @@ class SqliteStore:
     def _publish(self, outcomes: Outcomes) -> None:
         """Watchers first, then the writers: one who was answered finds every watcher in this process woken.
 
-        Writers are answered a turn later, so that who watches is written to before they go on with what they do.
+        Writers are answered a turn later, so that who watches is written to before they go on with what they do, and a
+        few in each turn, so that nobody waits for all of them.
         """
         changes = [result for _, result in outcomes if isinstance(result, Change)]
         if changes:
             self._lock.remember(changes[-1].revision)
             self._feed.append(changes)
             self._feed.shrink(changes=FEED_CHANGES, size_bytes=FEED_BYTES)
-        asyncio.get_running_loop().call_soon(_answer, outcomes)
+        asyncio.get_running_loop().call_soon(self._answer, outcomes, self._feed.revision)
 
-
-def _answer(outcomes: Outcomes) -> None:
-    for job, result in outcomes:
-        job.answer(result)
+    def _answer(self, outcomes: Outcomes, revision: int) -> None:
+        self._acknowledged = max(self._acknowledged, revision)
+        for job, result in outcomes[:ANSWERS]:
+            job.answer(result)
+        if len(outcomes) > ANSWERS:
+            asyncio.get_running_loop().call_soon(self._answer, outcomes[ANSWERS:], revision)
 
 
 def _caught_up(path: Path, lock: FileLock, table: Log) -> Head:

@@ -171,6 +171,21 @@ async def test_flows_of_one_level_take_turns():
         assert max(modest) < 55
 
 
+async def test_who_has_nothing_under_way_does_not_wait_behind_who_has():
+    store = Stuck()
+    async with running_api(store) as api:
+        await have_role(api)
+        api.server.sharing = Sharing(api.server.cache, 20)
+        crowd = Crowd(api, store)
+        crowd.send(100)
+        await crowd.settle()
+        crowd.send(1, user="system:serviceaccount:default:modest", name="modest")
+        await crowd.settle()
+
+        assert store.came[-1] == "modest-0"
+        assert {answer.status for answer in await crowd.answers()} == {201}
+
+
 async def test_a_client_that_leaves_takes_nobodys_turn():
     store = Stuck()
     async with running_api(store) as api:
@@ -246,7 +261,7 @@ async def test_a_seat_whose_client_leaves_at_that_moment_goes_to_the_next(api: A
     first, second = (asyncio.ensure_future(sharing.enter(place)) for _ in range(2))
     await asyncio.sleep(0)
 
-    sharing.leave(level)  # the first one's turn
+    sharing.leave(place)  # the first one's turn
     first.cancel()
 
     await asyncio.wait_for(second, 1)
