@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubelet.host import Host
 from kubelet.reporting.status_writer import StatusWriter
@@ -16,6 +16,9 @@ from kubelet.seen import Failure, Health, Hook, Stopping, Trouble
 from kubelet.supplies.sub_paths import sub_paths_of
 from kubelet.supplies.volumes import PodVolumes
 from wherry.api.core.pod import Container, Pod
+
+if TYPE_CHECKING:
+    from kubelet.probes import ProbeTally
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -45,6 +48,7 @@ class Charge:
     told: set[str] = field(default_factory=set)
     resize_failures: dict[str, str] = field(default_factory=dict)
     probed: set[str] = field(default_factory=set)
+    probe_tallies: dict[tuple[str, str], ProbeTally] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder: Path = self.host.settings.data_dir / "pods" / self.pod.metadata.uid

@@ -6,6 +6,7 @@ Kubernetes: pkg/kubelet/prober. The start-up probe goes first; liveness and read
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from typing import NamedTuple
 
 from kubelet.actions import Target, perform
@@ -28,6 +29,25 @@ class Tally(NamedTuple):
         in_a_row = self.in_a_row + 1 if is_success == self.last else 1
         threshold = probe.success_threshold if is_success else probe.failure_threshold
         return Tally(is_success if in_a_row >= threshold else self.verdict, is_success, in_a_row)
+
+
+# Kubernetes: those of prober_probe_duration_seconds.
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class ProbeTally:
+    """How often a probe turned out how, and how long its answers took: a number for each bucket and one for more."""
+
+    def __init__(self) -> None:
+        self.results = {"successful": 0, "failed": 0}
+        self.durations = [0] * (len(BUCKETS) + 1)
+        self.seconds = 0.0
+
+    def count(self, seconds: float, *, is_success: bool) -> None:
+        """One more answer."""
+        self.results["successful" if is_success else "failed"] += 1
+        self.durations[bisect_left(BUCKETS, seconds)] += 1
+        self.seconds += seconds
 
 
 def begin_probes(charge: Charge, record: ContainerRecord, pod_ip: str) -> None:
@@ -79,10 +99,13 @@ class _Prober:
         return self._tally.last is False and self._tally.in_a_row >= self._probe.failure_threshold
 
     async def _ask(self) -> None:
+        begun = asyncio.get_running_loop().time()
         try:
             outcome = await perform(self._probe, self._target, max(1, self._probe.timeout_seconds))
         except RuntimeUnavailable:
             return  # no answer is no verdict on the container
+        tally = self._charge.probe_tallies.setdefault((self._record.name, self._kind), ProbeTally())
+        tally.count(asyncio.get_running_loop().time() - begun, is_success=outcome.is_success)
         before = self._charge.health.get(self._record.id)
         if before is None or self._record.id in self._charge.stopping:
             return

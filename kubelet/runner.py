@@ -38,6 +38,7 @@ from wherry.client.device_slices import Publisher
 from wherry.client.events import EventRecorder
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
+from wherry.client.serving.access import Access
 from wherry.machinery.errors import ApiError
 
 log = structlog.get_logger()
@@ -108,7 +109,7 @@ class Kubelet:
 
     async def run(self, tls: Tls | None = None) -> None:
         """Serve and live, until cancelled; the pods stay as they are then."""
-        server = Server(self)
+        server = Server(self, Access(self._client))
         await server.start(self.settings.address, self.settings.port, tls)
         self.node.port = server.port
         try:

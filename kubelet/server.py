@@ -1,13 +1,15 @@
-"""The kubelet's HTTPS port: logs, exec, attach and usage for the API server, and what runs here for the curious.
+"""The kubelet's HTTPS port: logs, exec and attach for the API server, and what runs here for whoever may know.
 
-Only clients with a certificate of the cluster's CA get in, and only the API server's own or an administrator's is
-served. Kubernetes: pkg/kubelet/server. Differs: WebSocket only.
+The API server and administrators, by their certificates, are served everything; others show a certificate of the
+cluster's CA or a token, and are served what the cluster lets them (`serving/permissions.py`): Prometheus' account needs
+`get` on `nodes/metrics`. Kubernetes: pkg/kubelet/server. Differs: WebSocket only.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -15,20 +17,28 @@ import structlog
 from aiohttp import web
 
 from kubelet.charge import Charge
+from kubelet.host import Settings
 from kubelet.runtime.base import ExecRequest, Missing, Runtime, RuntimeFailure, Session
 from kubelet.seen import CONTAINER_STATUSES
+from kubelet.serving import about
 from kubelet.serving.logs import flag, limited, log_container_id, log_request, number
+from kubelet.serving.permissions import refusal, wanted
 from kubelet.serving.port_forward import SpdyForward, open_door, ports_of, serve_channels
 from kubelet.serving.stats import Stats
 from kubelet.serving.streams import serve
 from wherry.client import clock
+from wherry.client.serving.access import Access, User
 from wherry.machinery import channels
-from wherry.machinery.errors import ApiError, BadRequest, Forbidden, InternalError, NotFound
+from wherry.machinery.errors import ApiError, BadRequest, InternalError, NotFound
 
 log = structlog.get_logger()
 
 API_SERVER_NAME = "kube-apiserver-kubelet-client"
 ADMIN_GROUP = "system:masters"
+
+
+Json = dict[str, Any]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Tls(NamedTuple):
@@ -43,6 +53,7 @@ class Charges(Protocol):
     """The pods of this node."""
 
     runtime: Runtime
+    settings: Settings
 
     @property
     def node_name(self) -> str:
@@ -58,28 +69,25 @@ class Charges(Protocol):
         ...
 
 
-def may_enter(certificate: Mapping[str, Any] | None) -> bool:
-    """Whether a client's certificate is the API server's or an administrator's."""
-    subject = dict.fromkeys(pair for part in (certificate or {}).get("subject", ()) for pair in part)
-    return ("commonName", API_SERVER_NAME) in subject or ("organizationName", ADMIN_GROUP) in subject
+def may_all(user: User) -> bool:
+    """Whether somebody need not be asked about: the API server, or an administrator."""
+    return user.name == API_SERVER_NAME or ADMIN_GROUP in user.groups
 
 
 class Server:
-    """One per kubelet."""
+    """One per kubelet. Who is served what is `access`' to say; without it (tests) everyone is served all."""
 
-    def __init__(self, charges: Charges) -> None:
-        self._charges = charges
+    def __init__(self, charges: Charges, access: Access | None = None) -> None:
+        self._charges, self._access = charges, access
         self._stats = Stats(charges.runtime, charges.charges)
         self._runner: web.AppRunner | None = None
         self.port = 0
 
     async def start(self, address: str, port: int, tls: Tls | None) -> None:
-        """Listen; port 0 means any free one. Without `tls` (tests) everyone is let in."""
-        app = web.Application(middlewares=[_errors] if tls is None else [_errors, _only_api_server])
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/pods", self._pods)
-        app.router.add_get("/stats/summary", self._summary)
-        app.router.add_get("/metrics/resource", self._resource_metrics)
+        """Listen; port 0 means any free one."""
+        app = web.Application(middlewares=[_errors, self._guarded])
+        for path, answer in self._readings().items():
+            app.router.add_get(path, answer)
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
         app.router.add_get("/exec/{namespace}/{pod}/{container}", self._exec)
         app.router.add_get("/attach/{namespace}/{pod}/{container}", self._attach)
@@ -95,21 +103,58 @@ class Server:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _healthz(self, request: web.Request) -> web.Response:
-        return web.Response(text="ok")
+    def _readings(self) -> dict[str, Callable[[web.Request], Awaitable[web.Response]]]:
+        """What can be read here, by its path."""
+        reads: dict[str, Callable[[], Awaitable[Json | str]]] = {
+            "/configz": self._configz,
+            "/pods": self._pods,
+            "/pods/": self._pods,
+            "/runningpods/": self._running_pods,
+            "/stats/summary": self._summary,
+            "/metrics": partial(self._metrics, "of_kubelet"),
+            "/metrics/cadvisor": partial(self._metrics, "of_containers"),
+            "/metrics/probes": partial(self._metrics, "of_probes"),
+            "/metrics/resource": partial(self._metrics, "of_resources"),
+            **dict.fromkeys(("/healthz", "/healthz/ping", "/healthz/log", "/healthz/syncloop"), self._healthz),
+        }
+        return {path: _answering(read) for path, read in reads.items()}
 
-    async def _pods(self, request: web.Request) -> web.Response:
-        items = [
-            {"metadata": charge.pod.metadata.to_wire(), "status": charge.status.offered}
-            for charge in self._charges.charges()
-        ]
-        return web.json_response({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})
+    async def _healthz(self) -> str:
+        return "ok"
 
-    async def _summary(self, request: web.Request) -> web.Response:
-        return web.json_response(await self._stats.summary(self._charges.node_name))
+    async def _configz(self) -> Json:
+        return {"kubeletconfig": about.configuration(self._charges.settings, self.port)}
 
-    async def _resource_metrics(self, request: web.Request) -> web.Response:
-        return web.Response(text=await self._stats.resource_metrics())
+    async def _pods(self) -> Json:
+        return about.pods(self._charges.charges())
+
+    async def _running_pods(self) -> Json:
+        return about.running_pods(await self._charges.runtime.inventory())
+
+    async def _summary(self) -> Json:
+        return await self._stats.summary(self._charges.node_name, self._charges.settings.data_dir)
+
+    async def _metrics(self, which: str) -> str:
+        from kubelet.serving.metrics import Metrics  # its library is loaded when somebody asks for the first time
+
+        text: str = await getattr(Metrics(self._charges, self._stats), which)()
+        return text
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """401 for those whom nobody knows, 403 for those who may not."""
+        if self._access is None:
+            return await handler(request)
+        tls = request.transport.get_extra_info("ssl_object") if request.transport else None
+        certificate = tls.getpeercert() if tls else None
+        user = await self._access.user(certificate, request.headers.get("Authorization", ""))
+        if user is None:
+            return web.Response(status=401, text="Unauthorized")
+        if not may_all(user):
+            asked = wanted(request.method, request.path, self._charges.node_name)
+            if not any([await self._access.may(user, {"resourceAttributes": each}) for each in asked]):
+                return web.Response(status=403, text=refusal(user.name, asked))
+        return await handler(request)
 
     def _find_pod(self, request: web.Request) -> Charge:
         namespace, name = request.match_info["namespace"], request.match_info["pod"]
@@ -228,6 +273,14 @@ def _running_container(charge: Charge, container: str) -> str:
     return str(found["containerID"]).partition("://")[2]
 
 
+def _answering(read: Callable[[], Awaitable[Json | str]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(request: web.Request) -> web.Response:
+        found = await read()
+        return web.Response(text=found) if isinstance(found, str) else web.json_response(found)
+
+    return answer
+
+
 @web.middleware
 async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitable[Any]]) -> web.StreamResponse:
     """Errors become a Status, as long as nothing was sent."""
@@ -241,20 +294,9 @@ async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitab
         return web.json_response(InternalError(f"Internal error occurred: {error}").to_status(), status=500)
 
 
-@web.middleware
-async def _only_api_server(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[Any]]
-) -> web.StreamResponse:
-    tls = request.transport.get_extra_info("ssl_object") if request.transport else None
-    if not may_enter(tls.getpeercert() if tls else None):
-        raise Forbidden("only the API server and administrators are served here")
-    response: web.StreamResponse = await handler(request)
-    return response
-
-
 def _context(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tls.client_ca))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_mode = ssl.CERT_OPTIONAL
     context.load_cert_chain(tls.cert, tls.key)
     return context

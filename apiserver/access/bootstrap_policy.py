@@ -157,7 +157,14 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _rule(["create"], "subjectaccessreviews", "authorization.k8s.io"),
     ],
     "system:aggregated-metrics-reader": [_rule(READ, "nodes pods", "metrics.k8s.io")],
-    "system:monitoring": [_paths(["get"], "/metrics", "/healthz", "/livez", "/readyz")],
+    # Who may do all that a kubelet's port serves.
+    "system:kubelet-api-admin": [
+        _rule(READ, "nodes"),
+        _rule(["*"], "nodes/configz nodes/healthz nodes/log nodes/metrics nodes/pods nodes/proxy nodes/stats"),
+    ],
+    "system:monitoring": [
+        _paths(["get"], "/metrics", "/healthz", "/healthz/*", "/livez", "/livez/*", "/readyz", "/readyz/*")
+    ],
     "system:kube-scheduler": [
         *_RECORD_EVENTS,
         *_LEAD,

@@ -52,6 +52,7 @@ class Pressure(NamedTuple):
 _MIN_MEMORY_BYTES = 100 * 1024**2
 _MIN_DISK_FRACTION = 0.10
 _MIN_PID_FRACTION = 0.05
+EVICTION_HARD = {"memory.available": "100Mi", "nodefs.available": "10%", "pid.available": "5%"}
 
 
 def read_pressure(data_dir: Path) -> Pressure:

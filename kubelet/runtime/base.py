@@ -229,11 +229,20 @@ class ExecResult(NamedTuple):
 class Usage(NamedTuple):
     """What a container has used: cpu time since its start, and memory now, less what the kernel can take back at once.
 
-    Kubernetes: usageCoreNanoSeconds and workingSetBytes.
+    Kubernetes: usageCoreNanoSeconds and workingSetBytes. The rest is for those who look closely; 0 where the engine or
+    the kernel does not tell.
     """
 
     cpu_nanos: int
     memory_bytes: int
+    user_nanos: int = 0
+    system_nanos: int = 0
+    periods: int = 0
+    throttled_periods: int = 0
+    throttled_nanos: int = 0
+    charged_bytes: int = 0
+    rss_bytes: int = 0
+    cache_bytes: int = 0
 
 
 class Change(NamedTuple):

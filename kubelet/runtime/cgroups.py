@@ -7,6 +7,7 @@ group is not found here (an engine in a virtual machine) are the engine's to ask
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from kubelet.runtime.base import Usage
 
@@ -14,8 +15,18 @@ ROOT = Path("/sys/fs/cgroup")
 # Where Docker puts a container: under its own driver, and under systemd's.
 _PLACES = ("docker/{}", "system.slice/docker-{}.scope")
 
+# In which the kernel tells times in cgroup v1, whatever its own clock: USER_HZ.
+_TICK_NANOS = 10**7
+
 # A process that has it may ask the kernel to spare others.
 _CAP_SYS_RESOURCE = 24
+
+
+class Traffic(NamedTuple):
+    """What an interface received and sent since it is there: bytes, packets, errors, dropped packets."""
+
+    received: tuple[int, int, int, int]
+    sent: tuple[int, int, int, int]
 
 
 class Cgroups:
@@ -36,15 +47,60 @@ class Cgroups:
         return None
 
     def _second(self, group: Path) -> Usage:
-        cpu_micros = _table(group / "cpu.stat")["usage_usec"]
-        used, cache = _number(group / "memory.current"), _table(group / "memory.stat").get("inactive_file", 0)
-        return Usage(cpu_micros * 1000, max(0, used - cache))
+        cpu, memory, used = _table(group / "cpu.stat"), _table(group / "memory.stat"), _number(group / "memory.current")
+        return Usage(
+            cpu_nanos=cpu["usage_usec"] * 1000,
+            memory_bytes=max(0, used - memory.get("inactive_file", 0)),
+            user_nanos=cpu.get("user_usec", 0) * 1000,
+            system_nanos=cpu.get("system_usec", 0) * 1000,
+            periods=cpu.get("nr_periods", 0),
+            throttled_periods=cpu.get("nr_throttled", 0),
+            throttled_nanos=cpu.get("throttled_usec", 0) * 1000,
+            charged_bytes=used,
+            rss_bytes=memory.get("anon", 0),
+            cache_bytes=memory.get("file", 0),
+        )
 
     def _first(self, path: str) -> Usage:
-        cpu_nanos = _number(self._root / "cpuacct" / path / "cpuacct.usage")
-        memory = self._root / "memory" / path
-        cache = _table(memory / "memory.stat").get("total_inactive_file", 0)
-        return Usage(cpu_nanos, max(0, _number(memory / "memory.usage_in_bytes") - cache))
+        cpu, memory = self._root / "cpuacct" / path, self._root / "memory" / path
+        details, used = _table(memory / "memory.stat"), _number(memory / "memory.usage_in_bytes")
+        ticks, turns = _table_if_there(cpu / "cpuacct.stat"), _table_if_there(self._root / "cpu" / path / "cpu.stat")
+        return Usage(
+            cpu_nanos=_number(cpu / "cpuacct.usage"),
+            memory_bytes=max(0, used - details.get("total_inactive_file", 0)),
+            user_nanos=ticks.get("user", 0) * _TICK_NANOS,
+            system_nanos=ticks.get("system", 0) * _TICK_NANOS,
+            periods=turns.get("nr_periods", 0),
+            throttled_periods=turns.get("nr_throttled", 0),
+            throttled_nanos=turns.get("throttled_time", 0),
+            charged_bytes=used,
+            rss_bytes=details.get("total_rss", 0),
+            cache_bytes=details.get("total_cache", 0),
+        )
+
+    def traffic(self, container_id: str) -> dict[str, Traffic]:
+        """What went through the interfaces of a container's network, loopback apart; empty if it has no group here."""
+        root = self._root if self._is_v2 else self._root / "memory"
+        for place in _PLACES:
+            try:
+                pid = (root / place.format(container_id) / "cgroup.procs").read_text().split()[0]
+                lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
+            except (OSError, IndexError):
+                continue
+            return dict(_interface(line) for line in lines if not line.lstrip().startswith("lo:"))
+        return {}
+
+
+def _interface(line: str) -> tuple[str, Traffic]:
+    name, _, numbers = line.partition(":")
+    counts = [int(number) for number in numbers.split()]
+    return name.strip(), Traffic(
+        (counts[0], counts[1], counts[2], counts[3]), (counts[8], counts[9], counts[10], counts[11])
+    )
+
+
+def _table_if_there(path: Path) -> dict[str, int]:
+    return _table(path) if path.exists() else {}
 
 
 def _number(path: Path) -> int:

@@ -3,22 +3,26 @@
 Nobody looks while nobody asks. Whoever asks first waits for a second, because a rate needs two looks; after that the
 look of an earlier question serves, if it is not older than a minute.
 
-Kubernetes: the kubelet's `/stats/summary` and `/metrics/resource`, the parts about cpu and memory. Differs: the rate is
-taken when somebody asks, not every ten seconds.
+Kubernetes: the kubelet's `/stats/summary`, the parts about cpu, memory, the pods' networks and the node's disk.
+Differs: the rate is taken when somebody asks, not every ten seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kubelet.charge import Charge
 from kubelet.resources.machine import read_usage
 from kubelet.runtime.base import Runtime, Usage
+from kubelet.runtime.cgroups import Cgroups, Traffic
+from kubelet.seen import CONTAINER_STATUSES
 from wherry.client import clock
-from wherry.machinery.time import time_text
+from wherry.machinery.time import parse_time, time_text
 
 Json = dict[str, Any]
 
@@ -28,11 +32,12 @@ NODE = ""
 
 
 class Look(NamedTuple):
-    """What everything had used at one moment; the node itself stands under NODE."""
+    """What everything had used at one moment; the node itself stands under NODE. Traffic is that of pods, by uid."""
 
     at: float
     time: datetime
     used: dict[str, Usage]
+    traffic: dict[str, dict[str, Traffic]] = {}
 
 
 class Rate(NamedTuple):
@@ -61,28 +66,32 @@ def base_for(looks: Iterable[Look], at: float) -> Look | None:
 
 
 class Stats:
-    """See the module. `node_usage` says what the machine has used."""
+    """See the module. `node_usage` says what the machine has used, `traffic` what a container's network has."""
 
     def __init__(
-        self, runtime: Runtime, charges: Callable[[], list[Charge]], node_usage: Callable[[], Any] = read_usage
+        self,
+        runtime: Runtime,
+        charges: Callable[[], list[Charge]],
+        node_usage: Callable[[], Any] = read_usage,
+        traffic: Callable[[str], dict[str, Traffic]] | None = None,
     ) -> None:
         self._runtime, self._charges, self._node_usage = runtime, charges, node_usage
+        self._traffic = traffic or Cgroups().traffic
         self._looks: list[Look] = []
         self._turn = asyncio.Lock()
 
-    async def summary(self, node: str) -> Json:
-        """The answer to `/stats/summary`."""
+    async def summary(self, node: str, folder: Path) -> Json:
+        """The answer to `/stats/summary`; the node's disk is that of the folder."""
         earlier, later = await self._two_looks()
         found, time = rates(earlier, later), time_text(later.time)
-        pods = [_pod(charge, found, time) for charge in self._charges()]
-        head = {"nodeName": node, **(_measured(found[NODE], time) if NODE in found else {})}
+        pods = [_pod(charge, found, later.traffic, time) for charge in self._charges()]
+        head = {"nodeName": node, **(_measured(found[NODE], time) if NODE in found else {}), "fs": _disk(folder, time)}
         return {"node": head, "pods": [pod for pod in pods if pod["containers"]]}
 
-    async def resource_metrics(self) -> str:
-        """The answer to `/metrics/resource`: totals, for those who make rates themselves."""
+    async def look(self) -> Look:
+        """What everything has used by now: totals, for those who make rates themselves."""
         async with self._turn:
-            look = await self._look()
-        return "".join(f"{line}\n" for line in _exposition(look, self._charges()))
+            return await self._look()
 
     async def _two_looks(self) -> tuple[Look, Look]:
         async with self._turn:
@@ -99,54 +108,67 @@ class Stats:
         now = asyncio.get_running_loop().time()
         if self._looks and now - self._looks[-1].at < LEAST_SECONDS:
             return self._looks[-1]
-        running = [id for charge in self._charges() for _, id in running_containers(charge)]
-        used = await self._runtime.usage(running)
+        running = {charge.uid: [id for _, id in running_containers(charge)] for charge in self._charges()}
+        used = await self._runtime.usage([id for ids in running.values() for id in ids])
         node = Usage(*await asyncio.to_thread(self._node_usage))
-        look = Look(asyncio.get_running_loop().time(), clock.now(), {**used, NODE: node})
+        # All containers of a pod share one network; that of the host is nobody's own.
+        own = {charge.uid for charge in self._charges() if not charge.pod.spec.host_network}
+        traffic = {uid: self._traffic(ids[0]) for uid, ids in running.items() if ids and uid in own}
+        look = Look(asyncio.get_running_loop().time(), clock.now(), {**used, NODE: node}, traffic)
         self._looks = [each for each in self._looks if now - each.at <= MOST_SECONDS] + [look]
         return look
 
 
-def running_containers(charge: Charge) -> Iterator[tuple[str, str]]:
-    """Name and engine's id of the containers of a pod that run."""
+def running_containers(charge: Charge) -> Iterator[tuple[Json, str]]:
+    """Status and engine's id of the containers of a pod that run."""
     status = charge.status.offered
-    for entry in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        if "running" in (entry.get("state") or {}):
-            yield entry["name"], str(entry["containerID"]).partition("://")[2]
+    for kind in CONTAINER_STATUSES:
+        for entry in status.get(kind) or ():
+            if "running" in (entry.get("state") or {}):
+                yield entry, str(entry["containerID"]).partition("://")[2]
 
 
-def _pod(charge: Charge, found: dict[str, Rate], time: str) -> Json:
+def started_at(status: Json) -> datetime:
+    """When a running container began, by its status."""
+    return parse_time(status["state"]["running"]["startedAt"])
+
+
+def _pod(charge: Charge, found: dict[str, Rate], traffic: dict[str, dict[str, Traffic]], time: str) -> Json:
     metadata = charge.pod.metadata
     reference = {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid}
-    measured = [(name, found[id]) for name, id in running_containers(charge) if id in found]
-    return {"podRef": reference, "containers": [{"name": name, **_measured(rate, time)} for name, rate in measured]}
+    measured = [(status, found[id]) for status, id in running_containers(charge) if id in found]
+    containers = [
+        {"name": status["name"], "startTime": time_text(started_at(status)), **_measured(rate, time)}
+        for status, rate in measured
+    ]
+    answer = {"podRef": reference, "startTime": charge.status.offered.get("startTime"), "containers": containers}
+    if measured:
+        answer |= _measured(_together([rate for _, rate in measured]), time)
+    interfaces = [_interface(name, counts) for name, counts in traffic.get(charge.uid, {}).items()]
+    if interfaces:
+        answer["network"] = {"time": time, **interfaces[0], "interfaces": interfaces}
+    return answer
+
+
+def _together(parts: list[Rate]) -> Rate:
+    sums = Usage(*(sum(column) for column in zip(*(part.usage for part in parts), strict=True)))
+    return Rate(sum(part.nano_cores for part in parts), parts[0].seconds, sums)
+
+
+def _interface(name: str, counts: Traffic) -> Json:
+    received, sent = counts.received, counts.sent
+    return {"name": name, "rxBytes": received[0], "rxErrors": received[2], "txBytes": sent[0], "txErrors": sent[2]}
+
+
+def _disk(folder: Path, time: str) -> Json:
+    disk = shutil.disk_usage(folder)
+    return {"time": time, "availableBytes": disk.free, "capacityBytes": disk.total, "usedBytes": disk.used}
 
 
 def _measured(rate: Rate, time: str) -> Json:
     cpu = {"time": time, "usageNanoCores": rate.nano_cores, "usageCoreNanoSeconds": rate.usage.cpu_nanos}
+    memory = {"time": time, "workingSetBytes": rate.usage.memory_bytes}
+    if rate.usage.charged_bytes:
+        memory |= {"usageBytes": rate.usage.charged_bytes, "rssBytes": rate.usage.rss_bytes}
     # Kubernetes has no word for how long a rate was measured; without it nobody could tell old from new.
-    return {
-        "cpu": {**cpu, "windowSeconds": round(rate.seconds, 3)},
-        "memory": {"time": time, "workingSetBytes": rate.usage.memory_bytes},
-    }
-
-
-def _exposition(look: Look, charges: Iterable[Charge]) -> Iterator[str]:
-    at = int(look.time.timestamp() * 1000)
-    rows = [("node", "", look.used[NODE])] if NODE in look.used else []
-    for charge in charges:
-        metadata = charge.pod.metadata
-        where = f'namespace="{metadata.namespace}",pod="{metadata.name}"'
-        for name, id in running_containers(charge):
-            if id in look.used:
-                rows.append(("container", f'{{container="{name}",{where}}}', look.used[id]))
-    for subject in ("container", "node"):
-        values = [(labels, usage) for kind, labels, usage in rows if kind == subject]
-        yield f"# TYPE {subject}_cpu_usage_seconds_total counter"
-        yield from (
-            f"{subject}_cpu_usage_seconds_total{labels} {usage.cpu_nanos / 1e9} {at}" for labels, usage in values
-        )
-        yield f"# TYPE {subject}_memory_working_set_bytes gauge"
-        yield from (f"{subject}_memory_working_set_bytes{labels} {usage.memory_bytes} {at}" for labels, usage in values)
-    yield "# TYPE scrape_error gauge"
-    yield "scrape_error 0"
+    return {"cpu": {**cpu, "windowSeconds": round(rate.seconds, 3)}, "memory": memory}

@@ -5,6 +5,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -12,9 +13,14 @@ import pytest_asyncio
 
 from kubelet.runtime.fake import FakeRuntime
 from kubelet.server import Server, Tls
+from tests.apiserver.local_api import running_api
 from tests.faults.api_process import serving
 from tests.faults.cluster_keys import ClusterKeys
+from tests.kubelet.local_transport import LocalTransport
 from tests.make import NOW
+from wherry.client.http import Client
+from wherry.client.kubeconfig import Connection
+from wherry.client.serving.access import Access
 
 Change = Callable[[ssl.SSLContext], None]
 TRICKS = (
@@ -50,11 +56,14 @@ class NoPods:
 async def node(tmp_path: Path) -> AsyncIterator[tuple[int, ClusterKeys]]:
     keys = ClusterKeys(tmp_path)
     keys.sign("system:node:n2", "system:nodes")
-    server = Server(NoPods(FakeRuntime(lambda: NOW)))  # type: ignore[arg-type]  # all of a kubelet that its port asks
+    no_pods: Any = NoPods(FakeRuntime(lambda: NOW))  # all of a kubelet that its port asks
     tls = Tls(cert=tmp_path / "apiserver.crt", key=tmp_path / "apiserver.key", client_ca=tmp_path / "ca.crt")
-    await server.start("127.0.0.1", 0, tls)
-    yield server.port, keys
-    await server.stop()
+    async with running_api() as api:
+        way = LocalTransport(api, "system:node:n1", ("system:nodes",))
+        server = Server(no_pods, Access(Client(Connection("https://api"), user_agent="test", transport=way)))
+        await server.start("127.0.0.1", 0, tls)
+        yield server.port, keys
+        await server.stop()
 
 
 async def status(url: str, context: ssl.SSLContext | None = None) -> int | str:
@@ -73,7 +82,7 @@ def speaking(context: ssl.SSLContext, version: ssl.TLSVersion) -> ssl.SSLContext
     return context
 
 
-async def test_a_kubelet_serves_the_api_server_and_administrators_alone(node: tuple[int, ClusterKeys], tmp_path: Path):
+async def test_a_kubelet_serves_those_whom_it_knows_what_they_may(node: tuple[int, ClusterKeys], tmp_path: Path):
     port, keys = node
     (tmp_path / "other").mkdir()
     stranger = keys.client_context("")
@@ -83,7 +92,7 @@ async def test_a_kubelet_serves_the_api_server_and_administrators_alone(node: tu
 
     assert await status(url, keys.client_context("admin")) == 200
     assert await status(url, keys.client_context("system:node:n2")) == 403
-    assert await status(url, keys.client_context("")) == "refused"
+    assert await status(url, keys.client_context("")) == 401
     assert await status(url, stranger) == "refused"
     assert await status(url, speaking(keys.client_context(), ssl.TLSVersion.TLSv1_1)) == "refused"
     assert await status(f"http://127.0.0.1:{port}/pods") == "refused"

@@ -9,11 +9,12 @@ from kubelet.node import node_conditions
 from kubelet.resources.gpus import Gpus, NotEnough, Owner
 from kubelet.resources.machine import Pressure
 from kubelet.runtime.base import LogRequest
-from kubelet.server import may_enter
+from kubelet.server import may_all
 from kubelet.serving.logs import limited, log_container_id, log_request
 from tests.kubelet.test_plan import a_record
 from tests.make import NOW, a_container, a_pod
 from wherry.api.resource.gpu import Gpu
+from wherry.client.serving.access import user_of
 from wherry.machinery.errors import BadRequest
 from wherry.machinery.time import time_text
 
@@ -76,7 +77,7 @@ async def test_logs_stop_at_the_byte_limit():
 
 
 @pytest.mark.parametrize(
-    ("subject", "is_let_in"),
+    ("subject", "is_served_all"),
     [
         ((("commonName", "kube-apiserver-kubelet-client"),), True),
         ((("organizationName", "system:masters"),), True),
@@ -84,9 +85,8 @@ async def test_logs_stop_at_the_byte_limit():
         ((), False),
     ],
 )
-def test_only_the_api_server_and_administrators_are_let_in(subject: Any, is_let_in: bool):
-    assert may_enter({"subject": (subject,)}) is is_let_in
-    assert not may_enter(None)
+def test_only_the_api_server_and_administrators_are_served_everything(subject: Any, is_served_all: bool):
+    assert may_all(user_of({"subject": (subject,)})) is is_served_all
 
 
 def test_conditions_of_a_node_remember_when_they_changed():

@@ -52,12 +52,14 @@ def test_cgroup_v1_under_dockers_driver(tmp_path: Path):
         tmp_path,
         {
             "cpuacct/docker/c1/cpuacct.usage": "12345\n",
+            "cpuacct/docker/c1/cpuacct.stat": "user 4\nsystem 1\n",
+            "cpu/docker/c1/cpu.stat": "nr_periods 9\nnr_throttled 2\nthrottled_time 77\n",
             "memory/docker/c1/memory.usage_in_bytes": "1000\n",
-            "memory/docker/c1/memory.stat": "cache 500\ntotal_inactive_file 300\n",
+            "memory/docker/c1/memory.stat": "cache 500\ntotal_inactive_file 300\ntotal_rss 400\ntotal_cache 500\n",
         },
     )
 
-    assert cgroups.read("c1") == Usage(12345, 700)
+    assert cgroups.read("c1") == Usage(12345, 700, 40_000_000, 10_000_000, 9, 2, 77, 1000, 400, 500)
     assert cgroups.read("c2") is None
 
 
@@ -67,13 +69,13 @@ def test_cgroup_v2_under_systemds_driver(tmp_path: Path):
         tmp_path,
         {
             "cgroup.controllers": "cpu memory\n",
-            f"{group}/cpu.stat": "usage_usec 12\nuser_usec 10\n",
+            f"{group}/cpu.stat": "usage_usec 12\nuser_usec 10\nsystem_usec 2\nnr_periods 9\nthrottled_usec 7\n",
             f"{group}/memory.current": "1000\n",
-            f"{group}/memory.stat": "anon 500\ninactive_file 300\n",
+            f"{group}/memory.stat": "anon 500\ninactive_file 300\nfile 400\n",
         },
     )
 
-    assert cgroups.read("c1") == Usage(12000, 700)
+    assert cgroups.read("c1") == Usage(12000, 700, 10_000, 2000, 9, 0, 7000, 1000, 500, 400)
 
 
 def test_docker_says_the_same_where_there_are_no_groups():
@@ -104,7 +106,10 @@ async def test_a_kubelet_tells_what_its_pods_use(tmp_path: Path):
     assert 0.24e9 < container["cpu"]["usageNanoCores"] < 0.26e9
     assert container["memory"]["workingSetBytes"] == 64 * MIB
     assert summaries[0]["node"]["nodeName"] == "n1"
-    assert 'container_memory_working_set_bytes{container="app",namespace="default",pod="web"} 67108864' in totals
+    assert summaries[0]["node"]["fs"]["capacityBytes"] > 0
+    assert pod["memory"]["workingSetBytes"] == 64 * MIB
+    assert 'container_memory_working_set_bytes{container="app",namespace="default",pod="web"} 6.7108864e+07' in totals
+    assert 'pod_memory_working_set_bytes{namespace="default",pod="web"} 6.7108864e+07' in totals
 
 
 async def _summary(client: aiohttp.ClientSession) -> dict[str, object]:
