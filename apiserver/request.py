@@ -6,12 +6,15 @@ import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import getrandbits
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 import orjson
 
 from wherry.machinery.errors import BadRequest, TooLarge
+
+if TYPE_CHECKING:
+    from apiserver.fairness.bodies import Room
 
 BODY_LIMIT_BYTES = 3 * 1024 * 1024  # Kubernetes: the apiserver's limit for resource requests
 
@@ -66,6 +69,7 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # for the audit log
     weight: int = 0  # of the body, once it was read, in bytes of text
+    room: Room | None = None  # that a long body has
     audit_id: str = ""  # by which the audit log and the answer name it: the client's choice, or ours
 
     @classmethod
@@ -99,6 +103,12 @@ class Request:
         if abort is not None:
             abort()
 
+    def narrow(self) -> None:
+        """Have the body come in small pieces."""
+        narrow = (self.scope.get("extensions") or {}).get("narrow")
+        if narrow is not None:
+            narrow()
+
     @property
     def announced_bytes(self) -> int:
         """How long the body says it is; one that does not say may be as long as bodies may be."""
@@ -121,7 +131,11 @@ class Request:
             if size > BODY_LIMIT_BYTES:
                 raise too_large()
             chunks.append(chunk)
+            if self.room is not None:
+                self.room.came(len(chunk))
             if not message.get("more_body"):
+                if self.room is not None:
+                    self.room.whole()
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

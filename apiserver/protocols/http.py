@@ -1,10 +1,11 @@
-"""HTTP/1.1: uvicorn's protocol on httptools, with four things that requests need to know or do, and a limit to how
+"""HTTP/1.1: uvicorn's protocol on httptools, with five things that requests need to know or do, and a limit to how
 long a request may take to say what it wants.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ HEADER_SECONDS = 32.0
 
 # Connections that have not asked for anything yet. Beyond that, who has kept the server waiting for longest must go, if
 # that is longer than any client needs.
-MOST_UNHEARD = 1000
+MOST_UNHEARD = 500
 UNHEARD_SECONDS = 2.0
 
 # What waits in the server's memory for a client that does not read. asyncio's own limit under TLS is 512 KiB.
@@ -26,6 +27,10 @@ WRITE_BUFFER_BYTES = 64 * 1024
 
 # The same for what a client sends and nobody reads yet, before it is decrypted.
 READ_BUFFER_BYTES = 64 * 1024
+
+# What the kernel holds of a long body, and thus what is read of it at once: uvloop takes up to 256 KiB, and keeps twice
+# as much for as long as the connection lives.
+KERNEL_BUFFER_BYTES = 64 * 1024
 
 
 def tls_of(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
@@ -59,9 +64,10 @@ class HeadersTooLarge(Exception):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with four extensions in every scope.
+    """HTTP/1.1 with five extensions in every scope.
 
-    `tls`: the client's certificate; `abort`: ends the connection at once; `take_over`: answers with the given head and
+    `tls`: the client's certificate; `abort`: ends the connection at once; `narrow`: what the client sends from now on
+    is read in small pieces; `take_over`: answers with the given head and
     hands the connection over, for protocols other than WebSocket that a client asks to upgrade to; `chunk_writer`:
     given `send` of a body that has begun, a function that writes a chunk of it past ASGI, without waiting.
     """
@@ -81,7 +87,7 @@ class HttpProtocol(HttpToolsProtocol):
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         if hasattr(transport, "set_read_buffer_limits"):  # with TLS
             transport.set_read_buffer_limits(high=READ_BUFFER_BYTES)
-        self._extensions = {"abort": transport.abort, "take_over": self._take_over}
+        self._extensions = {"abort": transport.abort, "narrow": self._narrow, "take_over": self._take_over}
         self._extensions["chunk_writer"] = _chunk_writer
         tls = tls_of(transport)
         if tls is not None:
@@ -96,6 +102,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
         super().connection_lost(exc)
+        # Without this it would be a part of itself, and wait for the collector with all its buffers.
+        self.scope = self.cycle = None  # type: ignore[assignment]
+        self._extensions = {}
 
     def _make_room(self) -> None:
         if len(self.unheard) > MOST_UNHEARD:
@@ -127,6 +136,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._awaited_since = self.loop.time()
         self.scope["extensions"] = self._extensions
+
+    def _narrow(self) -> None:
+        if not self.transport.is_closing():
+            carrier: socket.socket = self.transport.get_extra_info("socket")
+            carrier.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER_BYTES)
 
     def _take_over(self, head: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self.transport.is_closing():

@@ -18,9 +18,9 @@ async def make_room(server: Server, request: Request, proceed: Proceed) -> Answe
     size = request.announced_bytes
     if size <= SHORT_BYTES or size > BODY_LIMIT_BYTES or is_lasting(request):  # what is too long is never read
         return await proceed(server, request)
-    user = request.user.name
-    await server.bodies.enter(user, size)
+    request.narrow()
+    room = request.room = await server.bodies.enter(request.user.name, size, request.abort)
     try:
         return await proceed(server, request)
     finally:
-        server.bodies.leave(user, size)
+        room.leave()

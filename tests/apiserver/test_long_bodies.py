@@ -3,13 +3,14 @@
 import asyncio
 import time
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import orjson
 import pytest
 
 from apiserver.fairness.aside import HUGE_BYTES, aside
-from apiserver.fairness.bodies import MOST_WAITING_OF_ONE, Bodies
+from apiserver.fairness.bodies import MOST_WAITING_OF_ONE, Bodies, Room
 from apiserver.request import BODY_LIMIT_BYTES
 from apiserver.writing.decoding import MAX_VALUES
 from tests.apiserver.local_api import APPLY, CORE, MERGE, Api, running_api
@@ -18,36 +19,43 @@ from wherry.machinery.errors import TooManyRequests
 MAPS, PODS = f"{CORE}/configmaps", f"{CORE}/pods"
 
 
-async def in_line(bodies: Bodies, user: str, size: int) -> asyncio.Task[None]:
-    waiting = asyncio.ensure_future(bodies.enter(user, size))
+def nothing() -> None:
+    pass
+
+
+async def in_line(bodies: Bodies, user: str, size: int) -> asyncio.Task[Room]:
+    waiting = asyncio.ensure_future(bodies.enter(user, size, nothing))
     await asyncio.sleep(0)
     return waiting
 
 
 async def test_bodies_wait_for_room_and_users_take_turns():
     bodies = Bodies(100)
-    await bodies.enter("ann", 50)
+    first = await bodies.enter("ann", 50, nothing)
     more = [await in_line(bodies, "ann", 50), await in_line(bodies, "ann", 50)]
-    await bodies.enter("bob", 50)  # half of it is not for one user alone
+    bob = await bodies.enter("bob", 50, nothing)  # half of it is not for one user alone
     bobs = await in_line(bodies, "bob", 50)
     came: list[str] = []
     for name, task in (("ann 2", more[0]), ("ann 3", more[1]), ("bob 2", bobs)):
         task.add_done_callback(lambda _, name=name: came.append(name))
 
-    for user in ("ann", "bob", "ann"):
-        bodies.leave(user, 50)
-        await asyncio.sleep(0.001)
+    first.leave()
+    await asyncio.sleep(0.001)
+    bob.leave()
+    await asyncio.sleep(0.001)
+    more[0].result().leave()
+    await asyncio.sleep(0.001)
 
     assert came == ["ann 2", "bob 2", "ann 3"]
 
 
 async def test_beyond_what_may_wait_they_are_told_to_come_again():
     bodies = Bodies(100)
-    await bodies.enter("ann", 50)
+    await bodies.enter("ann", 50, nothing)
     waiting = [await in_line(bodies, "ann", 50) for _ in range(MOST_WAITING_OF_ONE)]
 
     with pytest.raises(TooManyRequests) as refused:
-        await bodies.enter("ann", 10)
+        await bodies.enter("ann", 10, nothing)
 
     assert refused.value.retry_after_seconds == 1
     waiting[0].cancel()  # who has left keeps nobody
@@ -60,13 +68,40 @@ async def test_beyond_what_may_wait_they_are_told_to_come_again():
 async def test_who_has_waited_too_long_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("apiserver.fairness.bodies.WAIT_SECONDS", 0.01)
     bodies = Bodies(100)
-    await bodies.enter("ann", 50)
+    room = await bodies.enter("ann", 50, nothing)
 
     with pytest.raises(TooManyRequests):
-        await bodies.enter("ann", 50)
+        await bodies.enter("ann", 50, nothing)
 
-    bodies.leave("ann", 50)
-    await asyncio.wait_for(bodies.enter("ann", 50), 1)
+    room.leave()
+    await asyncio.wait_for(bodies.enter("ann", 50, nothing), 1)
+
+
+async def test_what_a_body_did_not_need_is_for_others():
+    bodies = Bodies(100)
+    room = await bodies.enter("ann", 50, nothing)
+    waiting = await in_line(bodies, "ann", 40)
+
+    room.came(10)
+    room.whole()
+
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_who_sends_too_slowly_goes_when_somebody_waits(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("apiserver.fairness.bodies.GRACE_SECONDS", 0.0)
+    bodies, ended = Bodies(100), list[str]()
+    slow, fast, done = [await bodies.enter(name, 30, partial(ended.append, name)) for name in ("slow", "fast", "done")]
+    fast.came(2**30)
+    done.whole()
+    await asyncio.sleep(0.01)
+    assert ended == []
+
+    waiting = await in_line(bodies, "ann", 50)
+
+    assert ended == ["slow"]
+    slow.leave()
+    await asyncio.wait_for(waiting, 1)
 
 
 async def test_a_long_body_without_room_is_a_429_and_short_ones_pass(monkeypatch: pytest.MonkeyPatch):

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import hashlib
 import socket
 import ssl
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from apiserver.__main__ import web_server
 from apiserver.protocols import http
-from apiserver.protocols.http import MAX_HEADER_BYTES
+from apiserver.protocols.http import KERNEL_BUFFER_BYTES, MAX_HEADER_BYTES
 from tests.faults.cluster_keys import ClusterKeys
 
 
@@ -189,6 +191,43 @@ async def test_who_has_asked_may_be_silent(served: Served, monkeypatch: pytest.M
 
     assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 2
     writer.close()
+
+
+CLOSING = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+
+
+async def test_a_connection_that_has_ended_leaves_nothing_to_the_collector(served: Served, monkeypatch):
+    seen: list[weakref.ref[Any]] = []
+    answer = Echo.__call__
+
+    async def noted(self: Echo, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        seen.append(weakref.ref(scope["extensions"]["take_over"].__self__))
+        await answer(self, scope, receive, send)
+
+    monkeypatch.setattr(Echo, "__call__", noted)
+    gc.disable()
+    try:
+        await served.raw(CLOSING)
+        await asyncio.sleep(0.05)
+        assert [each() for each in seen] == [None]
+    finally:
+        gc.enable()
+
+
+async def test_of_what_is_narrow_the_kernel_holds_little(served: Served, monkeypatch):
+    held: list[int] = []
+
+    async def narrow(self: Echo, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        scope["extensions"]["narrow"]()
+        carrier = scope["extensions"]["narrow"].__self__.transport.get_extra_info("socket")
+        held.append(carrier.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF))
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    monkeypatch.setattr(Echo, "__call__", narrow)
+    await served.raw(CLOSING)
+
+    assert held == [2 * KERNEL_BUFFER_BYTES]  # Linux doubles it, for what it notes beside
 
 
 async def test_of_too_many_who_ask_for_nothing_the_oldest_must_go(served: Served, monkeypatch: pytest.MonkeyPatch):
