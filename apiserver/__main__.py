@@ -187,6 +187,7 @@ def web_server(app: App, tls: ssl.SSLContext) -> uvicorn.Server:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # who is in front of us would have to be trusted: the address of the connection is told
         timeout_keep_alive=90,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         h11_max_incomplete_event_size=None,

@@ -16,8 +16,6 @@ from apiserver.server import Server
 # How the bytes of a stream travel over a WebSocket. Kubernetes: wsstream's reader.
 _BINARY, _BASE64 = "binary.k8s.io", "base64.binary.k8s.io"
 
-
-Headers = tuple[tuple[bytes, bytes], ...]
 _NOT_TO_BE_KEPT = (b"cache-control", b"no-cache, private")
 
 # As much of a long body is encrypted at once; then others get their turn.
@@ -38,11 +36,9 @@ class App:
         request = Request.of(scope, receive)
         answer = await self._walk(self.server, request)
         if isinstance(answer, Response):
-            answer = answer._replace(headers=_with_common(answer, request))
-            await (_send_response if scope["type"] == "http" else _refuse_websocket)(answer, receive, send)
+            await (_send_response if scope["type"] == "http" else _refuse_websocket)(answer, request, send)
         elif isinstance(answer, Stream):
-            answer = answer._replace(headers=_with_common(answer, request))
-            await (_send_stream if scope["type"] == "http" else _send_messages)(answer, scope, receive, send)
+            await (_send_stream if scope["type"] == "http" else _send_messages)(answer, request, send)
         else:
             await answer.serve(scope, receive, send)
 
@@ -55,23 +51,19 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-def _with_common(answer: Response | Stream, request: Request) -> Headers:
-    """The headers of an answer, and those that all have. Kubernetes: WithAuditInit, WithCacheControl."""
+def _start(answer: Response | Stream, request: Request) -> dict[str, Any]:
+    """The head of an answer: what all say, and what this one says. Kubernetes: WithAuditInit, WithCacheControl."""
     audit_id = (b"audit-id", request.audit_id.encode("latin-1"))
-    if any(name == b"cache-control" for name, _ in answer.headers):
-        return (audit_id, *answer.headers)
-    return (audit_id, _NOT_TO_BE_KEPT, *answer.headers)
-
-
-def _start(answer: Response | Stream) -> dict[str, Any]:
-    headers = [(b"content-type", answer.content_type), *answer.headers]
+    headers = [audit_id, (b"content-type", answer.content_type), *request.told, *answer.headers]
+    if b"cache-control" not in dict(answer.headers):
+        headers.append(_NOT_TO_BE_KEPT)
     if isinstance(answer, Response) and answer.status != 304:
         headers.append((b"content-length", str(len(answer.body) + sum(map(len, answer.more))).encode()))
     return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 
-async def _send_response(answer: Response, receive: Receive, send: Send) -> None:
-    await send(_start(answer))
+async def _send_response(answer: Response, request: Request, send: Send) -> None:
+    await send(_start(answer, request))
     if not answer.more and len(answer.body) <= SLICE_BYTES:
         await send({"type": "http.response.body", "body": answer.body})
         return
@@ -98,22 +90,22 @@ def _slices(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(gathered)
 
 
-async def _refuse_websocket(answer: Response, receive: Receive, send: Send) -> None:
-    await receive()  # websocket.connect
-    start = _start(answer)
+async def _refuse_websocket(answer: Response, request: Request, send: Send) -> None:
+    await request.receive()  # websocket.connect
+    start = _start(answer, request)
     await send({**start, "type": "websocket.http.response.start"})
     await send({"type": "websocket.http.response.body", "body": answer.body})
 
 
-async def _send_stream(answer: Stream, scope: Scope, receive: Receive, send: Send) -> None:
+async def _send_stream(answer: Stream, request: Request, send: Send) -> None:
     """Send chunks until they end or the client goes."""
-    await send(_start(answer))
+    await send(_start(answer, request))
     await send({"type": "http.response.body", "body": b"", "more_body": True})  # headers go out at once
-    chunk_writer = (scope.get("extensions") or {}).get("chunk_writer")
+    chunk_writer = (request.scope.get("extensions") or {}).get("chunk_writer")
     write = chunk_writer(send) if chunk_writer is not None else None
     if answer.direct is not None and write is not None:
         answer.direct(write)
-    if await _until_either_ends(answer, receive, send, _in_body):
+    if await _until_either_ends(answer, request.receive, send, _in_body):
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -121,10 +113,11 @@ def _in_body(chunk: bytes) -> Iterable[dict[str, Any]]:
     yield {"type": "http.response.body", "body": chunk, "more_body": True}
 
 
-async def _send_messages(answer: Stream, scope: Scope, receive: Receive, send: Send) -> None:
+async def _send_messages(answer: Stream, request: Request, send: Send) -> None:
     """A stream over a WebSocket: lines of JSON as texts, everything else as it comes. Kubernetes: wsstream."""
-    await receive()  # websocket.connect
-    protocol = next((each for each in scope.get("subprotocols") or () if each in (_BINARY, _BASE64)), None)
+    await request.receive()  # websocket.connect
+    offered = request.scope.get("subprotocols") or ()
+    protocol = next((each for each in offered if each in (_BINARY, _BASE64)), None)
     await send({"type": "websocket.accept", "subprotocol": protocol})
 
     def messages(chunk: bytes) -> Iterable[dict[str, Any]]:
@@ -135,7 +128,7 @@ async def _send_messages(answer: Stream, scope: Scope, receive: Receive, send: S
         else:
             yield {"type": "websocket.send", "bytes": chunk}
 
-    if await _until_either_ends(answer, receive, send, messages):
+    if await _until_either_ends(answer, request.receive, send, messages):
         await send({"type": "websocket.close", "code": 1000})
 
 

@@ -68,6 +68,7 @@ class Request:
     user: User = ANONYMOUS
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)  # for the audit log
+    told: list[tuple[bytes, bytes]] = field(default_factory=list)  # headers of the answer, whatever it is
     weight: int = 0  # of the body, once it was read, in bytes of text
     room: Room | None = None  # that a long body has
     audit_id: str = ""  # by which the audit log and the answer name it: the client's choice, or ours

@@ -78,7 +78,7 @@ class Record:
         """An answer is there, or begins; what is passed on tells of the end of a stream."""
         if isinstance(answer, Response):
             self._tell(COMPLETE, answer.status, b"" if answer.more else answer.body)
-            return answer._replace(headers=(*answer.headers, (b"audit-id", self.id.encode())))
+            return answer
         status = answer.status if isinstance(answer, Stream) else 101
         self._tell(STARTED, status)
         if isinstance(answer, Stream):

@@ -7,9 +7,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from apiserver.protocols.together import Together
 
 # What a request line and its headers may have together. Kubernetes: Go's DefaultMaxHeaderBytes.
 MAX_HEADER_BYTES = 1024 * 1024
@@ -75,6 +77,7 @@ class HttpProtocol(HttpToolsProtocol):
     # Connections whose first headers are awaited, in the order they came.
     unheard: ClassVar[dict[HttpProtocol, float]] = {}
 
+    _together: Together
     _extensions: dict[str, Any]
     _header_bytes = 0
     # Since when headers are awaited; None while they are not.
@@ -84,6 +87,8 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Remember the certificate of this connection."""
         super().connection_made(transport)
+        self._together = Together(transport, self.loop)
+        self.transport = cast("asyncio.Transport", self._together)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         if hasattr(transport, "set_read_buffer_limits"):  # with TLS
             transport.set_read_buffer_limits(high=READ_BUFFER_BYTES)
@@ -136,6 +141,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._awaited_since = self.loop.time()
         self.scope["extensions"] = self._extensions
+        self._together.expect_head()
 
     def _narrow(self) -> None:
         if not self.transport.is_closing():
@@ -143,17 +149,18 @@ class HttpProtocol(HttpToolsProtocol):
             carrier.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER_BYTES)
 
     def _take_over(self, head: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self.transport.is_closing():
+        transport = self._together.transport
+        if transport.is_closing():
             raise ConnectionResetError("the client has left")
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
-        self.transport.set_protocol(protocol)
-        protocol.connection_made(self.transport)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
         self.connections.discard(self)
         # The answer is given here: uvicorn must not add one of its own when the app returns.
         self.cycle.response_started = self.cycle.response_complete = True
-        self.transport.write(head)
-        return reader, asyncio.StreamWriter(self.transport, protocol, reader, self.loop)
+        transport.write(head)
+        return reader, asyncio.StreamWriter(transport, protocol, reader, self.loop)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Whether an upgrade is supported is the app's to decide: it may take the connection over."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from apiserver.request import Answer, Request, Response
+from apiserver.request import Answer, Request
 
 if TYPE_CHECKING:
     from apiserver.pipeline import Proceed
@@ -23,23 +23,19 @@ async def prioritize(server: Server, request: Request, proceed: Proceed) -> Answ
     place = server.sharing.place_of(request)
     if place is None:
         return await proceed(server, request)
+    request.told += place.headers
     level = place.level
     if not level.is_limited or is_lasting(request):
         level.dispatched += 1
         server.turnstile.let_by(place.flow)
-        answer = await proceed(server, request)
-    else:
-        await server.sharing.enter(place)
-        try:
-            if not server.turnstile.passes(place.flow):
-                await server.turnstile.come(place.flow)
-            answer = await proceed(server, request)
-        finally:
-            server.sharing.leave(place)
-    if type(answer) is Response:
-        headers = (*answer.headers, *place.headers)
-        return Response(answer.status, answer.body, answer.content_type, headers, answer.more)
-    return answer
+        return await proceed(server, request)
+    await server.sharing.enter(place)
+    try:
+        if not server.turnstile.passes(place.flow):
+            await server.turnstile.come(place.flow)
+        return await proceed(server, request)
+    finally:
+        server.sharing.leave(place)
 
 
 def is_lasting(request: Request) -> bool:

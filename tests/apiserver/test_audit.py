@@ -89,11 +89,12 @@ async def test_a_write_is_told_with_its_objects_and_who_asked(scene: Any):
 async def test_of_secrets_only_metadata_is_told(scene: Any):
     api, told = scene
     await api.made(f"{CORE}/secrets", {"metadata": {"name": "s"}, "data": {"k": "eA=="}})
-    await api.get(f"{CORE}/secrets/s")
+    answer = await api.get(f"{CORE}/secrets/s")
 
     found = told()
 
     assert [event["verb"] for event in found] == ["create", "get"]
+    assert answer.all("audit-id") == [found[-1]["auditID"]]
     assert not {"requestObject", "responseObject"} & {key for event in found for key in event}
 
 

@@ -27,9 +27,11 @@ class Echo:
     """Answers with the digest of the certificate it sees; counts who reaches it."""
 
     calls = 0
+    client: tuple[str, int] | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         self.calls += 1
+        self.client = scope.get("client")
         der = (scope.get("extensions") or {}).get("tls", {}).get("client_cert_der") or b""
         seen = hashlib.sha256(der).hexdigest().encode() if der else b"nobody"
         if scope["type"] == "websocket":
@@ -92,6 +94,14 @@ async def test_the_client_certificate_reaches_the_app(served: Served, name: str)
                 bodies.append(await answer.text())
 
     assert bodies == [served.digest(name) if name else "nobody"] * 2
+
+
+async def test_a_client_cannot_say_that_it_is_somewhere_else(served: Served):
+    async with aiohttp.ClientSession(headers={"x-forwarded-for": "10.1.2.3"}) as session:
+        await session.get(served.url, ssl=served.keys.client_context())
+
+    assert served.echo.client is not None
+    assert served.echo.client[0] == "127.0.0.1"
 
 
 async def test_a_websocket_has_the_certificate_too(served: Served):
