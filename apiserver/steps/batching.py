@@ -4,7 +4,8 @@
     {"kind": "List", "apiVersion": "v1", "items": [{"metadata": {"namespace": "shop", "name": "web-1"}, …}, …]}
 
 Each item goes its own way from here on, as if it had come alone to `pods/NAME/binding` or to the `events` of its
-namespace: authorized, admitted, checked, written to the audit log by itself, and seen by watchers as ever. What they
+namespace: authorized, admitted, checked, written to the audit log by itself, with an id of its own and a note under
+which the batch stands there, and seen by watchers as ever. What they
 share is the way here, and, as all of them wait for the disk together, mostly the commit. The answer is a List with a
 Status for each item, in their order. Whoever posts must be allowed to create such objects everywhere, too.
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from apiserver.request import Answer, Receive, Request, Response, Target, warning_headers
+from apiserver.request import Answer, Receive, Request, Response, Target, new_audit_id, warning_headers
 from apiserver.steps.auditing import audit
 from apiserver.steps.authorization import authorize
 from apiserver.steps.panics import panics_become_500
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 # All others wait while the items of one request are looked at.
 MOST_ITEMS = 500
 BATCHED = ("bindings", "events")
+# The annotation of an item in the audit log.
+BATCH = "batch.audit.wherry.dev/id"
 _DONE = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201}'
 _LIST = b'{"kind":"List","apiVersion":"v1","metadata":{},"items":[%s]}'
 
@@ -72,6 +75,9 @@ async def unpack_batch(server: Server, request: Request, proceed: Proceed) -> An
     # What becomes of an item stands in a list that is JSON, whatever the client prefers.
     request = replace(request, headers={**request.headers, b"accept": JSON.encode()})
     items = [_alone(request, target, item) for item in sent]
+    if server.audit is not None:
+        for item in items:
+            item.audit_id, item.annotations[BATCH] = new_audit_id(), request.audit_id
     answers = await asyncio.gather(*(panics_become_500(server, item, audited) for item in items))
     return Response(200, _LIST % b",".join(map(_status_of, answers)), headers=warning_headers(request.warnings))
 

@@ -135,7 +135,8 @@ async def test_the_audit_log_tells_of_every_binding(tmp_path):
     async with audited(tmp_path, policy) as (api, told):
         await with_pods(api, "one", "two")
         told()
-        await api.post("/api/v1/bindings", a_batch(a_binding("one"), a_binding("gone")), **SCHEDULER, groups=())
+        batch = a_batch(a_binding("one"), a_binding("gone"))
+        answer = await api.post("/api/v1/bindings", batch, **SCHEDULER, groups=())
         events = [event for event in told() if event["objectRef"].get("subresource") == "binding"]
 
     assert sorted((e["objectRef"]["name"], e["responseStatus"]["code"], e["requestURI"]) for e in events) == [
@@ -143,6 +144,9 @@ async def test_the_audit_log_tells_of_every_binding(tmp_path):
         ("one", 201, f"{CORE}/pods/one/binding"),
     ]
     assert {event["user"]["username"] for event in events} == {"system:kube-scheduler"}
+    [batch_id] = answer.all("audit-id")
+    assert {event["annotations"]["batch.audit.wherry.dev/id"] for event in events} == {batch_id}
+    assert len({batch_id, *(event["auditID"] for event in events)}) == 3
 
 
 async def test_what_is_no_list_of_bindings_is_refused():

@@ -1,5 +1,8 @@
 """Expressions give Kubernetes' answers and Kubernetes' words for what is wrong with them."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from wherry.machinery.cel import Environment, Failure
@@ -89,3 +92,22 @@ def test_functions_of_a_caller_are_called_with_plain_values():
     program = Environment((greeting,), who="string").compile("greet(who)")
 
     assert program.evaluate(who="world") == "hello world"
+
+
+def test_threads_that_ask_at_once_get_the_answers_that_one_gets():
+    shared = Environment(self="dyn")
+    rule = "self.items.all(i, i.v == self.n && quantity(i.q).isLessThan(quantity('2Gi')))"
+
+    def answers(number: int) -> set[object]:
+        program = shared.compile(rule)
+        assert not isinstance(program, Failure)
+        items = [{"v": number, "q": "1Gi"}] * 20
+        return {program.evaluate(self={"n": n, "items": items}) is (n == number) for n in (number, -1) * 5}
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            assert list(threads.map(answers, range(6))) == [{True}] * 6
+    finally:
+        sys.setswitchinterval(before)

@@ -1,4 +1,8 @@
-"""Compiling and evaluating. See the package."""
+"""Compiling and evaluating. See the package.
+
+Any thread may do both at the same time, also with the same program: the engine changes nothing of an environment or a
+program once they are made (cel-cpp calls them thread-compatible), and each evaluation has memory of its own.
+"""
 
 from __future__ import annotations
 
