@@ -1,11 +1,13 @@
-"""What containers have used, read from the kernel's own counters: cgroup v1 and v2, under either of Docker's drivers.
+"""Containers' groups in the kernel: cgroup v1 and v2, under either of Docker's drivers.
 
-A few small files each, which is a hundred times cheaper than asking the daemon to read the same ones. Containers whose
-group is not found here (an engine in a virtual machine) are the engine's to ask about.
+What containers have used is read from the kernel's own counters: a few small files each, which is a hundred times
+cheaper than asking the daemon to read the same ones. Containers whose group is not found here (an engine in a virtual
+machine) are the engine's to ask about.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +32,7 @@ class Traffic(NamedTuple):
 
 
 class Cgroups:
-    """Counters of containers by id."""
+    """Groups of containers, by container id."""
 
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
@@ -45,6 +47,16 @@ class Cgroups:
             except (OSError, KeyError, ValueError):
                 continue
         return None
+
+    def let_die_as_one(self, container_id: str) -> None:
+        """Have the kernel end all of a container that is out of memory, not one process of it; v2 alone can.
+
+        Kubernetes: memory.oom.group, as singleProcessOOMKill is false by default. Limit: an ordinary user may not.
+        """
+        for place in _PLACES if self._is_v2 else ():
+            switch = self._root / place.format(container_id) / "memory.oom.group"
+            with suppress(OSError), switch.open("r+") as file:
+                file.write("1")
 
     def _second(self, group: Path) -> Usage:
         cpu, memory, used = _table(group / "cpu.stat"), _table(group / "memory.stat"), _number(group / "memory.current")

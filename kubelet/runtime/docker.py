@@ -164,6 +164,7 @@ class Docker:
     async def start(self, container_id: str) -> None:
         """A refusal is kept by Docker in the container's state, where `inventory` finds it."""
         await self._call(lambda client: client.start(container_id))
+        self._cgroups.let_die_as_one(container_id)  # as quick as any call into the kernel
 
     async def resize(self, container_id: str, limits: Limits) -> None:
         """By the raw call: the SDK's own knows no NanoCpus."""

@@ -78,6 +78,19 @@ def test_cgroup_v2_under_systemds_driver(tmp_path: Path):
     assert cgroups.read("c1") == Usage(12000, 700, 10_000, 2000, 9, 0, 7000, 1000, 500, 400)
 
 
+def test_a_container_out_of_memory_ends_whole_where_the_kernel_can_do_that(tmp_path: Path):
+    group = "system.slice/docker-c1.scope"
+    first = written(tmp_path / "v1", {"memory/docker/c1/memory.oom_control": "0"})
+    second = written(tmp_path / "v2", {"cgroup.controllers": "memory\n", f"{group}/memory.oom.group": "0"})
+
+    for cgroups in (first, second):
+        cgroups.let_die_as_one("c1")
+        cgroups.let_die_as_one("gone")
+
+    files = {path.name: path.read_text() for path in tmp_path.rglob("memory.oom*")}
+    assert files == {"memory.oom_control": "0", "memory.oom.group": "1"}
+
+
 def test_docker_says_the_same_where_there_are_no_groups():
     memory = {"usage": 1000, "stats": {"total_inactive_file": 300}}
     running = {"cpu_stats": {"cpu_usage": {"total_usage": 12345}}, "memory_stats": memory}
