@@ -1,5 +1,6 @@
 """Components start from a process that has imported what they need; they live and die as any other process."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -52,6 +53,19 @@ async def test_what_was_imported_before_need_not_be_imported_again(forkery: Fork
 )
 async def test_it_goes_by_its_name(forkery: Forkery, tmp_path: Path, file: str, name: str):
     assert await said_by(forkery, tmp_path / "log", f"print(open('/proc/self/{file}').read())") == (0, name)
+
+
+async def test_nothing_waits_for_what_only_others_import(forkery: Forkery, tmp_path: Path):
+    log, order = tmp_path / "log", []
+
+    async def start(module: str) -> None:
+        running = await forkery.start(module, module, ("--help",), log)
+        order.append(module)
+        await running.wait()
+
+    await asyncio.gather(start("kubeproxy"), start("kubelet"))
+
+    assert order == ["kubelet", "kubeproxy"]
 
 
 async def test_a_module_that_is_not_there_is_told(forkery: Forkery, tmp_path: Path):

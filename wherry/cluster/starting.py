@@ -38,7 +38,6 @@ from wherry.cluster.readiness import api_probe, wait_until_listening, wait_until
 from wherry.cluster.settings import EtcdSettings, NodeSettings, Settings, load_settings
 from wherry.cluster.supervision.logs import open_log
 from wherry.cluster.supervision.running import end_strays, supervisor_of
-from wherry.cluster.trust.credentials import make_credentials
 from wherry.cluster.trust.kubeconfig import merge_context, users_kubeconfig
 from wherry.cluster.unwanted_nodes import remove_unwanted_nodes
 
@@ -97,6 +96,9 @@ def start(layout: Layout, wanted: Wanted, say: Say, once_served: Callable[[Setti
 
 
 def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say, begin: Callable[[], None]) -> Settings:
+    # Imported here, while the supervisor gets ready: cryptography takes a third of the time that all else takes.
+    from wherry.cluster.trust.credentials import make_credentials
+
     client = _have_docker(layout, say) if _number_of_nodes(before, wanted) else None
     if wanted.store == "etcd" and wanted.etcd is None and shutil.which("etcd") is None and debian.may_install():
         say("installing etcd (etcd-server)")

@@ -2,9 +2,9 @@
 
     python -m wherry.cluster.supervision.fork_server     with a socket to the supervisor as standard input
 
-It reads one request a line, `{"module", "options", "log", "name", "title"}`, answers `{"started": pid}` or `{"failed":
-errno}`, and when a process has ended `{"ended": pid, "exit_code": n}` (negative: the signal that ended it). It ends
-with the socket, and so does what it started. The API server does not wait for what only the others import.
+It reads one request a line, `{"module", "options", "log", "name", "title"}`, answers `{"name", "started": pid}` or
+`{"name", "failed": errno}`, and when a process has ended `{"ended": pid, "exit_code": n}` (negative: the signal that
+ended it). It ends with the socket, and so does what it started. No component waits for what only later ones import.
 
 What is started again after the code on disk has changed gets an interpreter of its own, which loads all of it anew.
 """
@@ -78,19 +78,18 @@ class ForkServer:
 
     def serve(self) -> None:
         """Fork on request, until the socket ends; import meanwhile what is not there yet."""
-        missing = list(self._preloaded)
+        missing = [(component, name) for component, names in self._preloaded.items() for name in names]
         waiting: list[dict[str, Any]] = []
         for requests in self._requests(is_busy=lambda: bool(missing or waiting)):
             waiting.extend(requests)
+            unready = {component for component, _ in missing}
             for request in tuple(waiting):
-                if not missing or request["module"] in self._preloaded.keys() - missing:
+                if not missing or request["module"] in self._preloaded.keys() - unready:
                     waiting.remove(request)
                     self._fork(request)
             if missing:
-                for name in self._preloaded[missing[0]]:
-                    _load(name)
+                _load(missing.pop(0)[1])
                 gc.freeze()
-                del missing[0]
         for pid in self._running:
             os.kill(pid, signal.SIGTERM)
 
@@ -114,13 +113,13 @@ class ForkServer:
         try:
             pid = os.fork()
         except OSError as error:  # too many processes, or too little memory: only this one suffers
-            self._say({"failed": error.errno or 0})
+            self._say({"name": request["name"], "failed": error.errno or 0})
             return
         if not pid:
             self._become(request)
         self._known.add(request["name"])
         self._running.add(pid)
-        self._say({"started": pid})
+        self._say({"name": request["name"], "started": pid})
 
     def _tell_ends(self) -> None:
         for pid in tuple(self._running):
@@ -129,7 +128,7 @@ class ForkServer:
                 self._running.discard(pid)
                 self._say({"ended": pid, "exit_code": os.waitstatus_to_exitcode(status)})
 
-    def _say(self, message: dict[str, int]) -> None:
+    def _say(self, message: dict[str, int | str]) -> None:
         self._supervisor.sendall(msgspec.json.encode(message) + b"\n")
 
     def _become(self, request: dict[str, Any]) -> NoReturn:

@@ -76,10 +76,10 @@ class Forkery:
     def __init__(self, log: Path, cluster: str) -> None:
         self._log = log
         self._cluster = cluster
-        self._one_at_a_time = asyncio.Lock()
+        self._preparing = asyncio.Lock()
         self._requests: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._starting: asyncio.Future[Forked] | None = None
+        self._starting: dict[str, asyncio.Future[Forked]] = {}
         self._running: dict[int, Forked] = {}
 
     async def prepare(self) -> None:
@@ -101,14 +101,16 @@ class Forkery:
 
     async def start(self, name: str, module: str, options: tuple[str, ...], log: Path) -> Running:
         """`python -m module options`, with its output appended to a log; raises OSError if there is no fork server."""
-        async with self._one_at_a_time:
+        async with self._preparing:
             await self.prepare()
-            self._starting = asyncio.get_running_loop().create_future()
-            title = f"{self._cluster}: {name}"
-            request = {"name": name, "title": title, "module": module, "options": options, "log": str(log)}
-            if self._requests is not None:
-                self._requests.write(msgspec.json.encode(request) + b"\n")
-            return await self._starting
+        # Not one after the other: the first may have to wait for imports that others do not need.
+        started: asyncio.Future[Forked] = asyncio.get_running_loop().create_future()
+        self._starting[name] = started
+        title = f"{self._cluster}: {name}"
+        request = {"name": name, "title": title, "module": module, "options": options, "log": str(log)}
+        if self._requests is not None:
+            self._requests.write(msgspec.json.encode(request) + b"\n")
+        return await started
 
     async def close(self) -> None:
         """End the fork server, and with it what is left of what it started."""
@@ -121,9 +123,9 @@ class Forkery:
     ) -> None:
         async for message in _messages(told):
             if "started" in message:
-                self._has_started(message["started"])
+                self._has_started(message["name"], message["started"])
             elif "failed" in message:
-                self._fail(OSError(message["failed"], os.strerror(message["failed"])))
+                self._fail(message["name"], OSError(message["failed"], os.strerror(message["failed"])))
             else:
                 self._running.pop(message["ended"]).ended(message["exit_code"])
         requests.close()
@@ -134,16 +136,19 @@ class Forkery:
         for forked in self._running.values():
             forked.ended(_UNSEEN)
         self._running.clear()
-        self._fail(OSError(f"the fork server ended; see {self._log}"))
+        for name in tuple(self._starting):
+            self._fail(name, OSError(f"the fork server ended; see {self._log}"))
 
-    def _fail(self, error: OSError) -> None:
-        if self._starting is not None and not self._starting.done():
-            self._starting.set_exception(error)
+    def _fail(self, name: str, error: OSError) -> None:
+        starting = self._starting.pop(name, None)
+        if starting is not None and not starting.done():
+            starting.set_exception(error)
 
-    def _has_started(self, pid: int) -> None:
+    def _has_started(self, name: str, pid: int) -> None:
         forked = self._running[pid] = Forked(pid)
-        if self._starting is not None and not self._starting.done():
-            self._starting.set_result(forked)
+        starting = self._starting.pop(name, None)
+        if starting is not None and not starting.done():
+            starting.set_result(forked)
 
 
 async def _messages(server: asyncio.StreamReader) -> AsyncIterator[dict[str, Any]]:

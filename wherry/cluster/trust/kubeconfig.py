@@ -15,8 +15,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from wherry.cluster.files import write_private
 from wherry.cluster.layout import Layout
 from wherry.cluster.problem import ClusterProblem
@@ -147,6 +145,8 @@ def _change(path: Path, change: Callable[[Config], None]) -> None:
 
 
 def _load(path: Path) -> Config:
+    import yaml  # not before `up` has started the supervisor, which gets ready meanwhile
+
     try:
         config = yaml.load(path.read_text(), yaml.CSafeLoader) if path.exists() else None
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
@@ -186,4 +186,6 @@ def _base64(path: Path) -> str:
 
 
 def _dump(config: Config) -> bytes:
+    import yaml
+
     return str(yaml.dump(config, Dumper=yaml.CSafeDumper, sort_keys=False)).encode()
