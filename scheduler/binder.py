@@ -14,6 +14,7 @@ while, and every pod has its own request.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -67,36 +68,62 @@ class Binder:
     ) -> None:
         self._client, self._report, self._may_act, self._record = client, report, may_act, record
         self._batches = Batches(client, Binding)
-        self._waiting: asyncio.Queue[Place] = asyncio.Queue(WAITING)
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._group: asyncio.TaskGroup | None = None
+        self._waiting: deque[Place] = deque()
+        self._under_way = 0
+        # Somebody has left the line; nobody is in it or on his way.
+        self._moved, self._rests = asyncio.Event(), asyncio.Event()
+        self._rests.set()
 
     async def bind(self, pod: PodView, node: str) -> None:
-        """Bind a pod; returns when it has a place in the line."""
-        await self._waiting.put(Place(pod, node))
+        """Bind a pod; returns when it has a place in the line. Who comes in the same turn of the loop goes with it."""
+        while len(self._waiting) >= WAITING:
+            self._moved.clear()
+            await self._moved.wait()
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.begin)
+        self._waiting.append(Place(pod, node))
+        self._rests.clear()
+
+    def begin(self) -> None:
+        """Send off those in line, if it is their turn, without waiting for who else comes in this turn of the loop."""
+        while self._group is not None and self._waiting and self._under_way < AT_ONCE:
+            self._under_way += 1
+            self._group.create_task(self._settle(self._next()), name="binder")
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether every pod given to `bind` was asked for at least once."""
+        return self._rests.is_set()
 
     async def rested(self) -> None:
         """Return when every pod given to `bind` was asked for at least once."""
-        await self._waiting.join()
+        await self._rests.wait()
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            while True:
-                first = await self._waiting.get()
-                await self._turns.acquire()
-                group.create_task(self._settle([first, *self._next()]), name="binder")
+            self._group = group
+            try:
+                self.begin()
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._group = None
 
     def _next(self) -> list[Place]:
         most = MOST_IN_BATCH if self._batches.are_taken else MOST_ALONE
-        return [self._waiting.get_nowait() for _ in range(min(self._waiting.qsize(), most - 1))]
+        self._moved.set()
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
 
     async def _settle(self, places: list[Place]) -> None:
         try:
             open_ = await self._attempt(places)
         finally:
-            for _ in places:
-                self._waiting.task_done()
-            self._turns.release()  # who must be asked for again and again does not keep the others from theirs
+            # Who must be asked for again and again does not keep the others from theirs.
+            self._under_way -= 1
+            if not self._waiting and not self._under_way:
+                self._rests.set()
+        self.begin()
         backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
         while open_:
             await asyncio.sleep(backoff.next())

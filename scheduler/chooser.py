@@ -76,6 +76,12 @@ class Chooser:
             who = self._preemptor.plan(pod, decision, answers.panel) if preempts else None
             return Outcome(decision=decision, preemption=who)
 
+    def prepare(self) -> None:
+        """While nobody waits: what the next pods would wait for that look like the last ones."""
+        if not self._preemptor.nominations:
+            for answers in self._answers.values():
+                answers.prepare()
+
     def panel(self, pod: PodView) -> Panel:
         """The plugins of the pod's profile."""
         return self._answers[pod.spec.scheduler_name].panel

@@ -132,11 +132,20 @@ class Scheduler:
                     await asyncio.sleep(0)
                     self._log_plans()
             elif self._unlogged:
+                self._binder.begin()
                 for _ in range(TURNS_TO_LEAVE):
                     await asyncio.sleep(0)
                 self._log_plans()
             else:
+                self._prepare()
                 await self._pause()
+
+    def _prepare(self) -> None:
+        if self._binder.is_at_rest and self._attention.is_near(self._now()):
+            try:
+                self._chooser.prepare()
+            except Exception:
+                log.exception("next plan broken")  # if it concerns a pod, that pod is told
 
     def _log_plans(self) -> None:
         for pod, choice in self._unlogged:
@@ -232,6 +241,7 @@ class Scheduler:
             self.queue.remove(pod.uid)
             self._devices.settled(pod)
             self._reporter.assigned(pod.pod, node)
+            self._woken.set()
             return
         self._reporter.forget(pod.uid)
         log.warning("binding failed", pod=pod.key, node=node, error=error.message)

@@ -36,6 +36,7 @@ class Answers:
         self._parts: dict[tuple[str, ...], tuple[Panel, Panel]] = {}
         self._near: _Kept[_Key, Answer] = _Kept()
         self._wide: _Kept[_WideKey, WideAnswer] = _Kept()
+        self._last: PodView | None = None
 
     def looking_around(self, pod: PodView) -> list[Plugin]:
         """The plugins whose answer for this pod about one node follows from others too."""
@@ -54,11 +55,19 @@ class Answers:
         others, around = self._parts[names]
         key = (pod.signature(others.reads), names)
         near = self._of_others(pod, others, key)
+        self._last = pod
         if not looking:
             return near
         # Who looks around goes by the pod's labels as well; and who does, changes with what is placed.
         wide_key = (key, pod.signature(around.reads), pod.group)
         return self._of_all(pod, looking, wide_key).over(near)
+
+    def prepare(self) -> None:
+        """Work out, and explain, what the next pod will be told that looks like the last one; once after each."""
+        pod, self._last = self._last, None
+        if pod is not None:
+            self.to(pod).decision(pod)
+            self._last = None
 
     def _of_others(self, pod: PodView, panel: Panel, key: _Key) -> Answer:
         mark, answer = self._near.take(key)

@@ -18,9 +18,13 @@ class Attention:
 
     def is_free(self, now: float) -> bool:
         """Whether there is time for one more now; if so it is taken."""
-        self._left = min(self._left + (now - self._at) * PER_SECOND, MOST_AT_ONCE)
-        self._at = now
-        if self._left < 1:
+        if not self.is_near(now):
             return False
         self._left -= 1
         return True
+
+    def is_near(self, now: float) -> bool:
+        """Whether there is time for one more now; it stays there."""
+        self._left = min(self._left + (now - self._at) * PER_SECOND, MOST_AT_ONCE)
+        self._at = now
+        return self._left >= 1

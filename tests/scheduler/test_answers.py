@@ -7,6 +7,7 @@ from scheduling import a_container, a_node, a_view, all_plugins, snapshot_of
 from scheduler.cycle.answers import MOST_KEPT, Answers
 from scheduler.cycle.panel import Panel
 from scheduler.cycle.plan import Answer
+from scheduler.explaining.text import explain
 from scheduler.framework import Plugin, normalize_to_highest
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
@@ -124,3 +125,18 @@ def test_pods_that_differ_in_what_a_plugin_reads_do_not_share():
         "n1",
         "n2",
     ]
+
+
+def test_what_is_prepared_while_nobody_waits_is_what_the_next_pod_is_told():
+    snapshot = snapshot_of(a_node("a", cpu="2"), a_node("b", cpu="3"))
+    answers, pods = Answers(snapshot, all_plugins()), [a_view(f"p{n}", requests={"cpu": "1"}) for n in range(5)]
+
+    told, fresh = [], []
+    for pod in pods:
+        told.append(list(explain(answers.to(pod).decision(pod))))
+        fresh.append(list(explain(Answers(snapshot, all_plugins()).to(pod).decision(pod))))
+        choice = answers.to(pod).best()
+        snapshot.place(pod, choice.node)
+        answers.prepare()
+
+    assert told == fresh
