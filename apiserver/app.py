@@ -18,8 +18,10 @@ _BINARY, _BASE64 = "binary.k8s.io", "base64.binary.k8s.io"
 
 _NOT_TO_BE_KEPT = (b"cache-control", b"no-cache, private")
 
+_NOTHING = {"type": "http.response.body", "body": b"", "more_body": True}
+
 # As much of a long body is encrypted at once; then others get their turn.
-SLICE_BYTES = 512 * 1024
+SLICE_BYTES = 256 * 1024
 
 
 class App:
@@ -68,6 +70,7 @@ async def _send_response(answer: Response, request: Request, send: Send) -> None
         await send({"type": "http.response.body", "body": answer.body})
         return
     for body in _slices(itertools.chain((answer.body,), answer.more)):
+        await send(_NOTHING)  # returns when the client has read what it was sent; then this waits for its turn
         await others_first()
         await send({"type": "http.response.body", "body": body, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

@@ -18,6 +18,7 @@ import orjson
 
 from apiserver import keys
 from apiserver.extensions.converting import convert_stored
+from apiserver.fairness.slices import others_first
 from apiserver.reading.conversion import is_converted, item_to_client, stored_fields
 from apiserver.reading.negotiation import Representation
 from apiserver.reading.representation import many_in_pieces, many_in_protobuf
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 # How long a request for a version that does not exist yet waits. Kubernetes: 3 s.
 FUTURE_SECONDS = 3.0
 PAGE = 1000
+# To gather more objects than this takes a turn of its own.
+MANY = 2000
 
 
 def selection_of(request: Request, cls: type[Resource], namespace: str) -> Selection:
@@ -124,6 +127,8 @@ async def _newest(
         await server.cache.fresh()
     elif version:
         await wait_for(server, version)
+    if server.cache.of(cls).count(selection.namespace) > MANY:
+        await others_first()
     revision = server.cache.applied
     found = await selected(server, cls, selection)
     if not limit or version == 0:

@@ -1,13 +1,16 @@
 """Long answers are made in slices, between which others have their turn."""
 
 import asyncio
+from typing import Any
 
 import orjson
 import pytest
 import yaml
 
+from apiserver.app import SLICE_BYTES, _send_response
 from apiserver.fairness.slices import others_first
-from apiserver.reading import representation
+from apiserver.reading import listing, representation
+from apiserver.request import Request, Response
 from tests.apiserver.local_api import CORE, TABLE, Api
 
 MAPS = f"{CORE}/configmaps"
@@ -39,6 +42,28 @@ async def test_who_leaves_the_line_keeps_nobody():
     await asyncio.wait_for(stays, 1)
 
 
+async def test_of_many_whose_clients_read_again_at_once_one_is_written_to_in_a_turn():
+    turn, written, reads = 0, list[int](), asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        if message.get("body") == b"" and message.get("more_body"):
+            await reads.wait()
+        elif message.get("body"):
+            written.append(turn)
+
+    request = Request.of({"headers": [], "path": CORE}, asyncio.Event().wait)  # type: ignore[arg-type]
+    answers = [_send_response(Response(200, b"x" * 2 * SLICE_BYTES), request, send) for _ in range(5)]
+    answering = asyncio.gather(*answers)
+    await asyncio.sleep(0)
+    reads.set()
+    while not answering.done():
+        turn += 1
+        await asyncio.sleep(0)
+    await answering
+
+    assert (len(written), len(set(written))) == (10, 10)
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 @pytest.mark.parametrize("accept", ["application/json", TABLE])
 async def test_lists_in_other_styles_read_as_if_they_were_written_at_once(
@@ -66,3 +91,13 @@ async def test_what_was_deleted_together_is_told_in_the_wanted_form(api: Api):
     told = await api.delete(MAPS, headers={"accept": TABLE}, query={"fieldSelector": "metadata.name!=kube-root-ca.crt"})
 
     assert (told.json["kind"], [row["cells"][0] for row in told.json["rows"]]) == ("Table", ["a", "b"])
+
+
+async def test_many_who_list_much_at_once_begin_one_after_the_other(api: Api, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(listing, "MANY", 1)
+    for number in range(3):
+        await api.made(MAPS, {"metadata": {"name": f"m{number}"}})
+
+    answers = await asyncio.gather(*(api.get(MAPS) for _ in range(5)))
+
+    assert {len(answer.json["items"]) for answer in answers} == {3}
