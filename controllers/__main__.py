@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import secrets
 import signal
@@ -44,6 +45,8 @@ def main(**values: object) -> None:
 
     options = Options(**values)  # type: ignore[arg-type]
     log_to_stderr()
+    # The copies of what there is stay: looking through them for garbage all the time costs more than many plans.
+    gc.set_threshold(50_000, 50, 100)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(runner.run(_until_told(options)))
 

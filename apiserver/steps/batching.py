@@ -1,13 +1,13 @@
-"""Many objects in one request: a List that is posted to `/api/v1/bindings` or `/api/v1/events`.
+"""Many objects in one request: a List that is posted to `/api/v1/bindings`, `/api/v1/events` or `/api/v1/pods`.
 
     POST /api/v1/bindings
     {"kind": "List", "apiVersion": "v1", "items": [{"metadata": {"namespace": "shop", "name": "web-1"}, …}, …]}
 
-Each item goes its own way from here on, as if it had come alone to `pods/NAME/binding` or to the `events` of its
-namespace: authorized, admitted, checked, written to the audit log by itself, with an id of its own and a note under
-which the batch stands there, and seen by watchers as ever. What they
-share is the way here, and, as all of them wait for the disk together, mostly the commit. The answer is a List with a
-Status for each item, in their order. Whoever posts must be allowed to create such objects everywhere, too.
+Each item goes its own way from here on, as if it had come alone to `pods/NAME/binding` or to the `events` or `pods` of
+its namespace: authorized, admitted, checked, written to the audit log by itself, with an id of its own and a note under
+which the batch stands there, and seen by watchers as ever. What they share is the way here, and, as all of them wait
+for the disk together, mostly the commit. The answer is a List with a Status for each item, in their order; that of a
+new pod says which version it is. Whoever posts must be allowed to create such objects everywhere, too.
 
 Differs: Kubernetes has nothing of the kind, and answers such a request with a 405.
 """
@@ -31,18 +31,23 @@ if TYPE_CHECKING:
     from apiserver.pipeline import Proceed
     from apiserver.server import Server
 
-# All others wait while the items of one request are looked at.
-MOST_ITEMS = 500
-BATCHED = ("bindings", "events")
+# All others wait while the items of one request are looked at; at a pod there is more to look at.
+MOST_ITEMS = {"bindings": 500, "events": 500, "pods": 100}
 # The annotation of an item in the audit log.
 BATCH = "batch.audit.wherry.dev/id"
 _DONE = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201}'
+_MADE = (
+    b'{"kind":"Status","apiVersion":"v1","metadata":{"resourceVersion":"%s"},"status":"Success",'
+    b'"details":{"name":"%s","kind":"pods","uid":"%s"},"code":201}'
+)
 _LIST = b'{"kind":"List","apiVersion":"v1","metadata":{},"items":[%s]}'
 
 
-class _Metadata(msgspec.Struct):
+class _Metadata(msgspec.Struct, rename="camel"):
     namespace: str = ""
     name: str = ""
+    uid: str = ""
+    resource_version: str = ""
 
 
 class _Item(msgspec.Struct):
@@ -62,7 +67,8 @@ _read_item = msgspec.json.Decoder(_Item).decode
 async def unpack_batch(server: Server, request: Request, proceed: Proceed) -> Answer:
     """Pass the items of a batch on, each by itself; any other request passes as it is."""
     target = request.target
-    if request.verb != "create" or target is None or target.namespace or target.group or target.plural not in BATCHED:
+    most = MOST_ITEMS.get(target.plural) if target and not target.namespace and not target.group else None
+    if request.verb != "create" or target is None or most is None:
         return await proceed(server, request)
 
     async def authorized(server: Server, item: Request) -> Answer:
@@ -71,7 +77,7 @@ async def unpack_batch(server: Server, request: Request, proceed: Proceed) -> An
     async def audited(server: Server, item: Request) -> Answer:
         return await audit(server, item, authorized)
 
-    sent = await _items_of(request)
+    sent = await _items_of(request, most)
     # What becomes of an item stands in a list that is JSON, whatever the client prefers.
     request = replace(request, headers={**request.headers, b"accept": JSON.encode()})
     items = [_alone(request, target, item) for item in sent]
@@ -79,10 +85,12 @@ async def unpack_batch(server: Server, request: Request, proceed: Proceed) -> An
         for item in items:
             item.audit_id, item.annotations[BATCH] = new_audit_id(), request.audit_id
     answers = await asyncio.gather(*(panics_become_500(server, item, audited) for item in items))
-    return Response(200, _LIST % b",".join(map(_status_of, answers)), headers=warning_headers(request.warnings))
+    told = _made if target.plural == "pods" else _done
+    statuses = b",".join(_refusal(answer) or told(answer) for answer in answers)
+    return Response(200, _LIST % statuses, headers=warning_headers(request.warnings))
 
 
-async def _items_of(request: Request) -> list[bytes]:
+async def _items_of(request: Request, most: int) -> list[bytes]:
     content_type = request.header(b"content-type")
     if media_type_of(content_type) != JSON:
         raise UnsupportedMediaType(f"a List of objects to create must be {JSON}, got {content_type[:64]!r}")
@@ -92,8 +100,8 @@ async def _items_of(request: Request) -> list[bytes]:
         raise BadRequest(f"expected a v1 List of objects to create: {error}") from None
     if (sent.kind, sent.api_version) != ("List", "v1"):
         raise BadRequest(f"expected a v1 List of objects to create, got {sent.api_version} {sent.kind}")
-    if len(sent.items) > MOST_ITEMS:
-        raise BadRequest(f"a List of objects to create may have {MOST_ITEMS} items, this one has {len(sent.items)}")
+    if len(sent.items) > most:
+        raise BadRequest(f"a List of objects to create may have {most} items, this one has {len(sent.items)}")
     return [bytes(item) for item in sent.items]
 
 
@@ -118,5 +126,16 @@ def _body(item: bytes) -> Receive:
     return receive
 
 
-def _status_of(answer: Answer) -> bytes:
-    return answer.body if isinstance(answer, Response) and answer.status >= 400 else _DONE
+def _refusal(answer: Answer) -> bytes:
+    return answer.body if isinstance(answer, Response) and answer.status >= 400 else b""
+
+
+def _done(_: Answer) -> bytes:
+    return _DONE
+
+
+def _made(answer: Answer) -> bytes:
+    if not isinstance(answer, Response):
+        return _DONE
+    metadata = _read_item(answer.body).metadata
+    return _MADE % (metadata.resource_version.encode(), metadata.name.encode(), metadata.uid.encode())

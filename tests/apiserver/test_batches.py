@@ -1,4 +1,4 @@
-"""Bindings and events in one request: each item fares as if it had come alone."""
+"""Bindings, events or pods in one request: each item fares as if it had come alone."""
 
 from typing import Any
 
@@ -130,6 +130,29 @@ async def test_events_of_several_namespaces_come_together():
     assert [(e["metadata"]["namespace"], e["metadata"]["name"]) for e in events] == [("default", "a"), ("shop", "b")]
 
 
+async def test_of_new_pods_the_versions_are_told():
+    def a_pod(name: str, namespace: str = "default", image: str = "a") -> dict[str, Any]:
+        spec = {"containers": [{"name": "main", "image": image}]}
+        return {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+    async with running_api() as api:
+        batch = a_batch(a_pod("one"), a_pod("one"), a_pod("two", "nowhere"), a_pod("three", image=""), {"metadata": 1})
+        answer = await api.post("/api/v1/pods", batch)
+        [pod] = (await api.get("/api/v1/pods")).json["items"]
+
+    assert [code for code, _ in told(answer)] == [201, 409, 404, 422, 405]
+    details = {"name": "one", "kind": "pods", "uid": pod["metadata"]["uid"]}
+    metadata = {"resourceVersion": pod["metadata"]["resourceVersion"]}
+    assert answer.json["items"][0] == {**DONE, "metadata": metadata, "details": details}
+
+
+async def test_who_may_make_pods_in_one_namespace_only_makes_them_one_by_one():
+    async with running_api() as api:
+        answer = await api.post("/api/v1/pods", a_batch(), user="eve", groups=())
+
+    assert answer.error[:2] == (403, "Forbidden")
+
+
 async def test_the_audit_log_tells_of_every_binding(tmp_path):
     policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Request}]\n"
     async with audited(tmp_path, policy) as (api, told):
@@ -156,8 +179,9 @@ async def test_what_is_no_list_of_bindings_is_refused():
             for body in (a_binding("one"), {**a_batch(), "kind": "PodList"}, b"[", a_batch(*[{}] * 501))
         ]
         yaml = await api.post("/api/v1/bindings", b"items: []", headers={"content-type": "application/yaml"})
-        pods = await api.post("/api/v1/pods", a_batch())
+        pods = await api.post("/api/v1/pods", a_batch(*[{}] * 101))
+        secrets = await api.post("/api/v1/secrets", a_batch())
 
-    assert [answer.status for answer in (*answers, yaml, pods)] == [400, 400, 400, 400, 415, 405]
+    assert [answer.status for answer in (*answers, yaml, pods, secrets)] == [400, 400, 400, 400, 415, 400, 405]
     assert answers[1].error[2] == "expected a v1 List of objects to create, got v1 PodList"
     assert orjson.loads(answers[3].body)["message"].startswith("a List of objects to create may have 500 items")

@@ -148,6 +148,8 @@ class FakeApi:
         if method == "GET":
             return deepcopy(self._existing(key)) if place.name else self._list(place, query)
         if method == "POST":
+            if place.kind.kind.name == "Pod" and not place.namespace:
+                return {"items": [self._outcome(place, item) for item in body["items"]]}
             if place.kind.kind.namespaced and not place.namespace:
                 raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
             return self._evict(key, body) if place.subresource == "eviction" else self._create(place, body)
@@ -187,6 +189,14 @@ class FakeApi:
         if place.kind.kind.namespaced:
             metadata["namespace"] = place.namespace
         return self._store(key, obj)
+
+    def _outcome(self, place: Place, item: Object) -> Object:
+        """What became of one of several pods that came together."""
+        try:
+            created = self._create(place._replace(namespace=item["metadata"]["namespace"]), item)
+        except ApiError as error:
+            return error.to_status()
+        return {"status": "Success", "metadata": {"resourceVersion": created["metadata"]["resourceVersion"]}}
 
     def _update(
         self, key: tuple[type[Resource], str, str], old: Object, new: Object, subresource: str, conditions: Object

@@ -7,7 +7,7 @@ import pytest
 from fake_api import FakeApi, Perform
 
 from wherry.api.core.binding import Binding
-from wherry.client.batches import REFUSED_SECONDS, Batches, NoBatches
+from wherry.client.batches import REFUSED_SECONDS, Batches, NoBatches, parcels
 from wherry.machinery.errors import Forbidden
 from wherry.sim.virtual_time import in_virtual_time
 
@@ -30,3 +30,10 @@ async def test_a_refusal_is_not_for_ever():
 
     assert await batches.create([{}]) == [None]
     assert [*said, batches.are_taken] == [False, True, True]
+
+
+def test_parcels_are_bounded_in_number_and_size():
+    small, large = {"a": 1}, {"a": "x" * 90}
+
+    assert list(parcels([small] * 5, 2, 1000)) == [[small, small], [small, small], [small]]
+    assert list(parcels([small, large, large, small], 9, 100)) == [[small], [large], [large], [small]]

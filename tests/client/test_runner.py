@@ -67,7 +67,7 @@ async def test_a_cache_two_seconds_old_leads_to_no_extra_pod(an_api: ApiMaker):
         api.put(a_replicaset("web", replicas=3))
         await asyncio.sleep(120)
 
-        assert api.writes("POST") == ["POST /api/v1/namespaces/default/pods"] * 3
+        assert api.writes("POST") == ["POST /api/v1/namespaces/default/pods", "POST /api/v1/pods"]
         assert (replicas_of(api), api.all(ReplicaSet)[0].status.replicas) == (3, 3)
 
 
@@ -101,21 +101,55 @@ async def test_deleted_pods_are_replaced_and_surplus_goes(an_api: ApiMaker):
 
 @in_virtual_time
 async def test_creations_go_out_in_batches_that_double(an_api: ApiMaker):
-    api, loop = an_api(), asyncio.get_running_loop()
-    sent: list[float] = []
+    api, there = an_api(), []
 
-    async def slow(method: str, path: str, perform: Perform) -> Any:
+    async def count(method: str, path: str, perform: Perform) -> Any:
+        answer = await perform()
         if method == "POST" and path.endswith("/pods"):
-            sent.append(loop.time())
-            await asyncio.sleep(1)
-        return await perform()
+            there.append(replicas_of(api))
+        return answer
 
-    api.disturb = slow
+    api.disturb = count
     async with running(api):
         api.put(a_replicaset("web", replicas=10))
         await asyncio.sleep(60)
 
-    assert [sent.count(at) for at in sorted(set(sent))] == [1, 2, 4, 3]
+    assert there == [1, 3, 7, 10]
+
+
+@in_virtual_time
+async def test_a_server_that_takes_no_batches_gets_pods_one_by_one(an_api: ApiMaker):
+    async def refuse(method: str, path: str, perform: Perform) -> Any:
+        if (method, path) == ("POST", "/api/v1/pods"):
+            raise errors.MethodNotAllowed("the server does not allow this method on the requested resource")
+        return await perform()
+
+    api = an_api(disturb=refuse)
+    async with running(api):
+        api.put(a_replicaset("web", replicas=10))
+        await asyncio.sleep(60)
+
+    posts = api.writes("POST")
+    assert (replicas_of(api), posts.count("POST /api/v1/pods"), len(posts)) == (10, 1, 11)
+
+
+@in_virtual_time
+async def test_of_pods_that_come_together_each_that_has_no_clear_answer_goes_on_alone(an_api: ApiMaker):
+    api, lose = an_api(), iter([True])
+
+    async def lose_once(method: str, path: str, perform: Perform) -> Any:
+        answer = await perform()
+        if (method, path) == ("POST", "/api/v1/pods") and next(lose, False):
+            raise lost()
+        return answer
+
+    api.disturb = lose_once
+    async with running(api):
+        api.put(a_replicaset("web", replicas=3))
+        await asyncio.sleep(60)
+
+    alone, together = "POST /api/v1/namespaces/default/pods", "POST /api/v1/pods"
+    assert (replicas_of(api), api.writes("POST")) == (3, [alone, together, alone, alone])
 
 
 @in_virtual_time

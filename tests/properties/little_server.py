@@ -244,6 +244,8 @@ class LittleLine:
             return orjson.dumps(listed)
         if method == "GET":
             return orjson.dumps(server.get(plural, key))
+        if method == "POST" and body["kind"] == "List":
+            return orjson.dumps({"items": [self._outcome(plural, item) for item in body["items"]]})
         if method == "POST":
             return orjson.dumps(server.create(plural, body, self._actor))
         if method == "PATCH":
@@ -251,6 +253,14 @@ class LittleLine:
         if method == "DELETE":
             return orjson.dumps(server.delete(plural, key, body.get("preconditions", {}).get("uid", ""), self._actor))
         raise InternalError(f"{method} {place}: nobody asks for that")
+
+    def _outcome(self, plural: str, item: Object) -> Object:
+        """What became of one object of several that came together."""
+        try:
+            made = self._server.create(plural, item, self._actor)
+        except ApiError as error:
+            return error.to_status()
+        return {"status": "Success", "metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}}
 
     async def stream(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None

@@ -5,6 +5,7 @@ plan's own last write gave it), a deletion the uid. A stale plan therefore ends 
 first failure ends the plan.
 
 Runs of `Create` and of `Delete` go out in batches of 1, 2, 4, …: when the first is refused, the others are not tried.
+Pods of one batch share requests where the server takes several at once (`wherry/client/batches.py`).
 
 Kubernetes: slowStartBatch and RealPodControl, whose events about pods (SuccessfulCreate, FailedDelete, …) are told
 here, so plans need not tell them. Differs: names are made up here and not by the server, so that a create without
@@ -20,19 +21,23 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.backoff import Backoff
+from wherry.client.batches import Batches, NoBatches, Outcome, parcels
 from wherry.client.events import EventRecorder
 from wherry.client.fence import Fence
 from wherry.client.http import Client
 from wherry.client.patches import merged, status_patch
 from wherry.client.plan import Action, CheckAgain, Create, Delete, Event, Evict, Manifest, SetStatus, Update
 from wherry.client.world import World
-from wherry.machinery.errors import AlreadyExists, ApiError, Conflict, NotFound, TooManyRequests
+from wherry.machinery.errors import AlreadyExists, ApiError, Conflict, NotFound, TooLarge, TooManyRequests
 from wherry.machinery.names import generate_name
 from wherry.machinery.resource import Resource, kind_named
 
 CREATE_ATTEMPTS = 4
+# Of pods in one request: more would keep the others of the server waiting, and there is a limit to a body.
+MOST_TOGETHER, MOST_BYTES_TOGETHER = 25, 512 * 1024
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Desk:
     recorder: EventRecorder
     fence: Fence
     may_act: Callable[[], bool]
+    pods: Batches
 
 
 class Act:
@@ -50,6 +56,7 @@ class Act:
 
     def __init__(self, desk: Desk, key: str, planned: Resource | None, world: World) -> None:
         self._client, self._recorder, self._fence = desk.client, desk.recorder, desk.fence
+        self._pods = desk.pods
         self._may_act, self._key, self._planned, self._world = desk.may_act, key, planned, world
         # uid -> the version that this plan's own last write gave the object
         self._versions: dict[str, str] = {}
@@ -90,43 +97,96 @@ class Act:
         size, rest = 1, list(actions)
         while rest:
             batch, rest = rest[:size], rest[size:]
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._outcome(action)) for action in batch]
-            for task in tasks:
-                if error := task.result():
+            for error in await self._outcomes(batch):
+                if error:
                     raise error
             size *= 2
 
-    async def _outcome(self, action: Action) -> ApiError | None:
+    async def _outcomes(self, actions: Sequence[Action]) -> list[ApiError | None]:
         """Errors are values here: the others of a batch must not be cancelled half-way."""
+        pods = [action.manifest for action in actions if isinstance(action, Create) and _is_pod(action.manifest)]
+        if len(actions) == len(pods) > 1 and self._pods.are_taken:
+            works = [self._together(parcel) for parcel in parcels(pods, MOST_TOGETHER, MOST_BYTES_TOGETHER)]
+        else:
+            works = [self._alone(action) for action in actions]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+        return [error for task in tasks for error in task.result()]
+
+    async def _alone(self, action: Action) -> list[ApiError | None]:
         try:
             if isinstance(action, Create):
                 await self._create(action.manifest)
             elif isinstance(action, Delete):
                 await self._delete(action)
         except ApiError as error:
-            return error
+            return [error]
+        return [None]
+
+    async def _together(self, manifests: Sequence[Manifest]) -> list[ApiError | None]:
+        """Create pods with one request."""
+        named = [_named(manifest) for manifest in manifests]
+        outcomes = await self._asked(named)
+        settled = (self._settled(*each) for each in zip(manifests, named, outcomes, strict=True))
+        return await asyncio.gather(*settled)
+
+    async def _asked(self, named: Sequence[Manifest]) -> Sequence[Outcome | None]:
+        """What became of each; None where it has not been asked for yet."""
+        try:
+            self._check_lead()
+            return await self._pods.outcomes(named)
+        except (NoBatches, TooLarge):
+            return [None] * len(named)
+        except ApiError as error:
+            return [Outcome(error)] * len(named)
+
+    async def _settled(self, manifest: Manifest, named: Manifest, outcome: Outcome | None) -> ApiError | None:
+        """Who was not asked for, has no clear answer or got a name that is taken goes on alone, by that name."""
+        error = outcome.error if outcome else None
+        try:
+            if outcome is None or isinstance(error, AlreadyExists):
+                await self._create(manifest, named)
+            elif error is not None and error.code >= 500:
+                await self._create(manifest, named, error)
+            elif error is not None:
+                self._tell_refused(Pod, manifest, error := _without_made_up_name(error, manifest, named))
+                return error
+            else:
+                self._made(Pod, named, outcome.revision)
+        except ApiError as failure:
+            return failure
         return None
 
-    async def _create(self, manifest: Manifest) -> None:
+    async def _create(
+        self, manifest: Manifest, named: Manifest | None = None, unanswered: ApiError | None = None
+    ) -> None:
         kind = kind_named(manifest.get("apiVersion", ""), manifest.get("kind", ""))
         try:
-            created = await self._created(manifest, kind)
+            created = await self._created(manifest, kind, named or _named(manifest), unanswered)
         except ApiError as error:
-            if not _is_namespace_ending(error):
-                self._tell(kind, manifest, "FailedCreate", f"Error creating: {error.message}", "Warning")
+            self._tell_refused(kind, manifest, error)
             raise
-        if created is None:
-            return
-        self.done["create"] += 1
-        self._wrote(kind, created)
-        self._tell(kind, manifest, "SuccessfulCreate", f"Created pod: {created['metadata']['name']}")
+        if created is not None:
+            self._made(kind, created, int(created["metadata"]["resourceVersion"]))
 
-    async def _created(self, manifest: Manifest, kind: type[Resource] | None) -> dict[str, Any] | None:
+    def _made(self, kind: type[Resource] | None, created: Manifest, revision: int) -> None:
+        self.done["create"] += 1
+        if kind is not None:
+            self._fence.wrote(self._key, kind, revision)
+        self._tell(kind, created, "SuccessfulCreate", f"Created pod: {created['metadata']['name']}")
+
+    def _tell_refused(self, kind: type[Resource] | None, manifest: Manifest, error: ApiError) -> None:
+        if not error.says_namespace_is_going:
+            self._tell(kind, manifest, "FailedCreate", f"Error creating: {error.message}", "Warning")
+
+    async def _created(
+        self, manifest: Manifest, kind: type[Resource] | None, named: Manifest, unanswered: ApiError | None
+    ) -> dict[str, Any] | None:
         """The new object, None if it was there before. One name is tried until it is clear what became of it."""
-        named, unanswered = _named(manifest), None
         backoff = Backoff(0.2, 2.0)
         for _ in range(CREATE_ATTEMPTS):
+            if unanswered:
+                await asyncio.sleep(backoff.next())
             self._check_lead()
             try:
                 return await self._client.create(named)
@@ -140,7 +200,6 @@ class Act:
                         self._doubt(named, kind)  # a refusal now says nothing of the attempt that was not answered
                     raise _without_made_up_name(error, manifest, named) from error
                 unanswered = error
-                await asyncio.sleep(backoff.next())
         if unanswered is None:
             raise AlreadyExists(f"{manifest['metadata']['generateName']}: every name that was made up is taken")
         self._doubt(named, kind)
@@ -302,6 +361,5 @@ def _without_made_up_name(error: ApiError, manifest: Manifest, named: Manifest) 
     return error
 
 
-def _is_namespace_ending(error: ApiError) -> bool:
-    causes = (error.details or {}).get("causes") or ()
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+def _is_pod(manifest: Manifest) -> bool:
+    return manifest.get("kind") == "Pod" and manifest.get("apiVersion") == "v1"

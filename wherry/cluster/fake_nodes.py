@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ from wherry.sim.hollow_node import HollowMachine, HollowNode
 @click.option("--lease-seconds", type=click.IntRange(1), default=40, help="How long their leases are good for.")
 def main(kubeconfig: Path, count: int, gpus: int, lease_seconds: int) -> None:
     """Be `fake-1`, `fake-2`, … until told to end."""
+    # A thousand nodes and their pods stay: they are no garbage to look for.
+    gc.set_threshold(50_000, 50, 100)
     uvloop.run(_serve(kubeconfig, count, lease_seconds, gpus))
 
 
