@@ -72,6 +72,22 @@ async def test_a_cache_two_seconds_old_leads_to_no_extra_pod(an_api: ApiMaker):
 
 
 @in_virtual_time
+async def test_a_pod_that_came_and_went_while_nobody_could_watch_is_made_again(an_api: ApiMaker):
+    api = an_api(lag_seconds=20)
+    async with running(api):
+        await asyncio.sleep(1)
+        api.put(a_replicaset("web", replicas=1))
+        await asyncio.sleep(21)
+        [pod] = api.all(Pod)
+        api.remove(pod)
+        api.compact()
+        api.cut()
+        await asyncio.sleep(60)
+
+        assert [again.metadata.name != pod.metadata.name for again in api.all(Pod)] == [True]
+
+
+@in_virtual_time
 async def test_a_settled_world_sees_no_write(an_api: ApiMaker):
     api = an_api()
     async with running(api) as runner:

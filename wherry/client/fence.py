@@ -53,6 +53,10 @@ class Fence:
         if kind in self._informers:
             self._marks[key].doubts[kind, namespace, name] = None
 
+    def waiting_for(self, kind: type[Resource]) -> list[str]:
+        """The keys whose plans wrote objects of that kind and were not made again since."""
+        return [key for key, marks in self._marks.items() if kind in marks.revisions]
+
     async def passed(self, key: str) -> None:
         """Return when the informers show all that plans of `key` wrote; raises `ApiError` while a doubt remains."""
         if key not in self._marks:

@@ -76,6 +76,7 @@ class Informer(Generic[R]):
         self._client, self._namespace = client, namespace
         self._selection = {"labels": labels, "fields": fields}
         self._subscribers: list[Callable[[Change[R]], None]] = []
+        self._listeners: list[Callable[[], None]] = []
         self._synced = asyncio.Event()
         self._lists = 0
         self._waiters: list[_Waiter] = []
@@ -124,6 +125,10 @@ class Informer(Generic[R]):
         for obj in self.list():
             self._tell(callback, Change(None, obj))
 
+    def on_list(self, callback: Callable[[], None]) -> None:
+        """Call after each list, on the loop: what came and went since the stream broke is no change to anybody."""
+        self._listeners.append(callback)
+
     async def reaches(self, revision: int) -> None:
         """Return when the copy is at least as new as `revision`, which a write of this kind was answered with."""
         await self._until(lambda: self.revision >= revision)
@@ -167,6 +172,8 @@ class Informer(Generic[R]):
         self.revision = int(listing.revision)
         self._synced.set()
         self._wake(by_list=True)
+        for callback in self._listeners:
+            callback()
         return listing.revision
 
     async def _follow(self, since: str) -> str:

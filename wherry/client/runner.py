@@ -119,6 +119,13 @@ class _Shift:
             self._informers[kind].subscribe(self._owned_changed)
         for kind, wake in self._controller.wakes.items():
             self._informers[kind].subscribe(lambda change, wake=wake: self._wake(change, wake))  # type: ignore[misc]
+        for kind, informer in self._informers.items():
+            informer.on_list(lambda kind=kind: self._listed(kind))  # type: ignore[misc]
+
+    def _listed(self, kind: type[Resource]) -> None:
+        """What a plan made may be gone before the copy ever showed it: no change tells of that."""
+        for key in self._fence.waiting_for(kind):
+            self._queue.add(key)
 
     def _changed(self, change: Change[Resource]) -> None:
         before, after = change
