@@ -68,12 +68,14 @@ class Reporter:
         """Tell that a pod makes way for another."""
         message = f"Preempted by pod {preemptor.uid} on node {node}"
         if victim.spec.priority >= preemptor.spec.priority:
-            message += f": {preemptor.key} takes back what is its queue's own"
+            message += f": {_told(preemptor, victim)} takes back what is its queue's own"
         self._put(preemptor.pod, Event(victim.pod, "Preempted", message, action="Preempting"))
 
     def moved(self, pod: PodView, other: PodView, node: str) -> None:
         """Tell that a pod leaves a node for another that fits nowhere else."""
-        message = f"Evicted from node {node} to make room for pod {other.key}; other nodes have room for this one"
+        message = (
+            f"Evicted from node {node} to make room for pod {_told(other, pod)}; other nodes have room for this one"
+        )
         self._put(other.pod, Event(pod.pod, "Consolidated", message, action="Evicting"))
 
     def chosen(self, pod: PodView, why: Record | Decision) -> None:
@@ -148,6 +150,11 @@ class Reporter:
         except ApiError as error:
             # The next attempt to schedule the pod says it again.
             log.warning("condition not written", pod=pod.key, error=error.message)
+
+
+def _told(pod: PodView, reader: PodView) -> str:
+    """Who a pod is to those who see another. Kubernetes: names of other namespaces are no business of theirs."""
+    return pod.key if pod.metadata.namespace == reader.metadata.namespace else pod.uid
 
 
 def _kept(record: Record | None) -> dict[str, str]:

@@ -11,18 +11,24 @@ from typing import Any
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 from scheduler.volumes.attachments import Attachments
+from scheduler.volumes.capacity import Capacity
 from scheduler.volumes.lookup import Lookup, Promise
 from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.core.pod import Pod
+from wherry.api.storage.csi_driver import CSIDriver
 from wherry.api.storage.csi_node import CSINode
+from wherry.api.storage.csi_storage_capacity import CSIStorageCapacity
 from wherry.api.storage.storage_class import StorageClass, default_class
 from wherry.client.informer import Change
 from wherry.client.world import Shelf
 from wherry.machinery.resource import Resource
 
-KINDS: tuple[type[Resource], ...] = (PersistentVolumeClaim, PersistentVolume, StorageClass, CSINode)
+KINDS: tuple[type[Resource], ...] = (
+    *(PersistentVolumeClaim, PersistentVolume, StorageClass),
+    *(CSINode, CSIDriver, CSIStorageCapacity),
+)
 
 
 class ThoughtVolumes:
@@ -33,7 +39,8 @@ class ThoughtVolumes:
         self._classes: Shelf[StorageClass] = _shelf(objects.get(StorageClass, ()))
         kept = (_shelf(objects.get(PersistentVolumeClaim, ())), _shelf(objects.get(PersistentVolume, ())))
         self._attachments = Attachments(snapshot, *kept, self._classes)
-        self._lookup = Lookup(*kept, self._classes, self._attachments.limited)
+        capacity = Capacity(_shelf(objects.get(CSIDriver, ())), _shelf(objects.get(CSIStorageCapacity, ())))
+        self._lookup = Lookup(*kept, self._classes, self._attachments.limited, capacity.room)
         self._promises: dict[str, list[Promise]] = {}
         for claim in objects.get(PersistentVolumeClaim, ()):
             self._attachments.claim_changed(Change(None, claim))

@@ -18,7 +18,8 @@ class Candidate(NamedTuple):
 class Unbound(NamedTuple):
     """A claim that gets its volume where the pod goes: one of the `candidates`, or a new one if its class `makes` any.
 
-    A claim for which a node was chosen already has it in `selected`; `where` is where the class makes volumes at all.
+    A claim for which a node was chosen already has it in `selected`; `where` is where the class makes volumes at all,
+    and `room` where its driver has room for one (None: everywhere, or nobody knows).
     """
 
     claim: str
@@ -26,6 +27,7 @@ class Unbound(NamedTuple):
     makes: bool = False
     where: NodeSelector | None = None
     selected: str = ""
+    room: NodeSelector | None = None
 
 
 # The labels of volumes and nodes that say where they are, the old names too.

@@ -22,12 +22,15 @@ from scheduler.plugins.volumes.binding import VolumeBinding, VolumeBindingArgs
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 from scheduler.volumes.attachments import Attachments
+from scheduler.volumes.capacity import Capacity
 from scheduler.volumes.lookup import Lookup, Promise
 from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.meta import reference_to
+from wherry.api.storage.csi_driver import CSIDriver
 from wherry.api.storage.csi_node import CSINode
+from wherry.api.storage.csi_storage_capacity import CSIStorageCapacity
 from wherry.api.storage.provisioning import SELECTED_NODE
 from wherry.api.storage.storage_class import StorageClass
 from wherry.client.http import Client
@@ -71,22 +74,27 @@ class VolumeBinder:
         self.claims = Informer(client, PersistentVolumeClaim)
         self.volumes = Informer(client, PersistentVolume)
         self.classes = Informer(client, StorageClass)
-        self.drivers = OptionalInformer(client, CSINode)
+        self.on_nodes = OptionalInformer(client, CSINode)
+        self.drivers = OptionalInformer(client, CSIDriver)
+        self.capacities = OptionalInformer(client, CSIStorageCapacity)
         shelves = (self.claims.shelf, self.volumes.shelf, self.classes.shelf)
         attachments = Attachments(snapshot, *shelves)
-        self.lookup = Lookup(*shelves, attachments.limited)
+        capacity = Capacity(self.drivers.shelf, self.capacities.shelf)
+        self.lookup = Lookup(*shelves, attachments.limited, capacity.room)
         self._tasks: asyncio.TaskGroup | None = None
         self._waiting: set[asyncio.Event] = set()
         self.claims.subscribe(lambda _: self._look_again())
         self.claims.subscribe(attachments.claim_changed)
         self.volumes.subscribe(attachments.volume_changed)
         self.classes.subscribe(attachments.class_changed)
-        self.drivers.subscribe(attachments.node_changed)
+        self.on_nodes.subscribe(attachments.node_changed)
+        self.drivers.subscribe(capacity.changed)
+        self.capacities.subscribe(capacity.changed)
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
         """The copies, which somebody else keeps running."""
-        return self.claims, self.volumes, self.classes, self.drivers
+        return self.claims, self.volumes, self.classes, self.on_nodes, self.drivers, self.capacities
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -3,8 +3,7 @@
 What was promised to pods whose binding is still on its way counts as done: no volume is promised twice, and the second
 pod with a claim follows the first. Pure: it reads what it is given and keeps only the promises.
 
-Kubernetes: the VolumeBinding plugin's PreFilter and its assume caches. Differs: where drivers say how much room they
-have (CSIStorageCapacity), it is not looked at.
+Kubernetes: the VolumeBinding plugin's PreFilter and its assume caches.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from scheduler.pods import PodView
 from scheduler.pods.disks import disks_of
 from scheduler.pods.volumes import NO_VOLUMES, ZONE_KEYS, Candidate, Unbound, VolumeNeeds
+from scheduler.volumes.capacity import Room, everywhere
 from scheduler.volumes.drivers import driver_of
 from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
@@ -25,6 +25,7 @@ from wherry.api.storage.provisioning import NO_PROVISIONER, SELECTED_NODE
 from wherry.api.storage.storage_class import StorageClass
 from wherry.api.storage.volume_matching import is_meant_for, selects, suitable_volumes
 from wherry.client.world import Shelf
+from wherry.machinery.quantity import Quantity
 
 COMPLETED = "pv.kubernetes.io/bind-completed"
 IMMEDIATE = "pod has unbound immediate PersistentVolumeClaims"
@@ -40,7 +41,10 @@ class Promise(NamedTuple):
 
 
 class Lookup:
-    """See the module. The shelves are those that informers keep current; so is `limited`: of how many nodes each."""
+    """See the module. The shelves are those that informers keep current; so is `limited`: of how many nodes each.
+
+    `room` says where there is room for new volumes.
+    """
 
     def __init__(
         self,
@@ -48,9 +52,10 @@ class Lookup:
         volumes: Shelf[PersistentVolume],
         classes: Shelf[StorageClass],
         limited: Mapping[str, int] | None = None,
+        room: Room = everywhere,
     ) -> None:
         self._claims, self._volumes, self._classes = claims, volumes, classes
-        self._limited = {} if limited is None else limited
+        self._limited, self._room = {} if limited is None else limited, room
         self._promised: dict[str, Promise] = {}
         # Claims that are not there yet: what would bind them at once has had no time to.
         self._imagined: set[str] = set()
@@ -159,6 +164,8 @@ class Lookup:
         taken = {other.volume for other in self._promised.values()}
         suitable = suitable_volumes(claim, self._volumes.all())
         suitable.sort(key=lambda volume: not is_meant_for(volume, claim))
+        makes = kind is not None and kind.provisioner != NO_PROVISIONER
+        size = claim.spec.resources.requests.get("storage", Quantity())
         return Unbound(
             key,
             candidates=tuple(
@@ -166,9 +173,10 @@ class Lookup:
                 for volume in suitable
                 if volume.metadata.name not in taken
             ),
-            makes=kind is not None and kind.provisioner != NO_PROVISIONER,
+            makes=makes,
             where=_where(kind) if kind is not None else None,
             selected=selected,
+            room=self._room(kind, size) if kind is not None and makes else None,
         )
 
 

@@ -41,8 +41,8 @@ def regrouped(picture, pods, most_moves=9, budgets=()):
     return consolidate([PodView(pod) for pod in pods], len(pods), site)
 
 
-def a_large_pod(cpu="3"):
-    return a_pod("large", requests={"cpu": cpu})
+def a_large_pod(cpu="3", **more):
+    return a_pod("large", requests={"cpu": cpu}, **more)
 
 
 @settings(max_examples=60, deadline=None)
@@ -146,11 +146,11 @@ def kept(api, pod):
     return list(msgspec.json.decode(told[0].metadata.annotations[DECISION], type=Record).lines())
 
 
-async def consolidated(api, plugins):
+async def consolidated(api, plugins, **more):
     api.put(a_node("n", cpu="3")), api.put(a_node("m", cpu="3"))
     api.put(service("a", "n")), api.put(service("b", "m", cpu="2"))
     async with scheduling(api, plugins=plugins):
-        api.put(a_large_pod("3"))
+        api.put(a_large_pod("3", **more))
         await asyncio.sleep(5)
     return placement(api)
 
@@ -168,6 +168,16 @@ async def test_a_pod_gets_its_room_and_those_in_the_way_run_elsewhere():
         "default/large: n, by consolidation",
         "  n: default/a moved away; m had room for it",
     ]
+
+
+@in_virtual_time
+async def test_names_of_another_namespace_are_told_to_nobody_who_moved():
+    api = EvictingApi()
+
+    await consolidated(api, moving(), namespace="other")
+
+    message = "Evicted from node n to make room for pod pod-other-large; other nodes have room for this one"
+    assert ("a", "Consolidated", message) in events(api)
 
 
 @in_virtual_time

@@ -5,13 +5,17 @@ from make import a_node, a_pod, an_object
 from scheduling import a_view, all_plugins, decide, fitting, snapshot_of
 
 from scheduler.cycle.panel import Panel
+from scheduler.plugins.volumes.binding import NO_ROOM
 from scheduler.plugins.volumes.restrictions import IN_USE
 from scheduler.pods import PodView
 from scheduler.pods.volumes import NO_VOLUMES, VolumeNeeds
 from scheduler.preemption.plan import Ground, preempt
+from scheduler.volumes.capacity import Capacity
 from scheduler.volumes.lookup import Lookup, Promise
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
+from wherry.api.storage.csi_driver import CSIDriver
+from wherry.api.storage.csi_storage_capacity import CSIStorageCapacity
 from wherry.api.storage.storage_class import StorageClass
 from wherry.client.world import Shelf
 
@@ -196,3 +200,33 @@ def test_a_claim_for_one_pod_alone_is_waited_for_by_others():
     snapshot = snapshot_of(*NODES, placed=[(user, "b")])
     found = preempt(pod, decision, Ground(snapshot, Panel(all_plugins())))
     assert (found.node, found.victims) == ("b", (user,))
+
+
+def a_room(name, capacity, node="", **more):
+    topology = {"matchLabels": {"kubernetes.io/hostname": node}} if node else {}
+    fields = {"storageClassName": "late", "nodeTopology": topology, "capacity": capacity, **more}
+    return an_object(CSIStorageCapacity, name, api_version="storage.k8s.io/v1", fields=fields)
+
+
+def decided_with_room(*rooms, says=True):
+    driver = an_object(CSIDriver, "disks.example.com", api_version="storage.k8s.io/v1", storage_capacity=says)
+    drivers, capacities = Shelf(), Shelf()
+    drivers.put(driver)
+    for room in rooms:
+        capacities.put(room)
+    kinds = (PersistentVolumeClaim, PersistentVolume, StorageClass)
+    shelves = [Shelf() for _ in kinds]
+    shelves[0].put(a_claim(size="5Gi"))
+    shelves[2].put(a_class(provisioner="disks.example.com"))
+    return decide(Lookup(*shelves, None, Capacity(drivers, capacities).room).view(a_consumer()), *NODES)
+
+
+def test_new_volumes_are_made_where_their_driver_has_room():
+    on_nodes = (a_room("a", "10Gi", "a"), a_room("b", "4Gi", "b"), a_room("c", "10Gi", "c", maximumVolumeSize="2Gi"))
+
+    decision = decided_with_room(*on_nodes)
+
+    assert [name for name, fits in zip(decision.nodes, decision.feasible, strict=True) if fits] == ["a"]
+    assert decided_with_room(*on_nodes, a_room("wide", "5Gi")).feasible.all()
+    assert decided_with_room(*on_nodes, says=False).feasible.all()
+    assert decided_with_room().message == f"0/3 nodes are available: 3 {NO_ROOM}."

@@ -17,10 +17,13 @@ from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.core.pod.spec import NodeSelector
+from wherry.api.storage.csi_driver import CSIDriver
+from wherry.api.storage.csi_storage_capacity import CSIStorageCapacity
 from wherry.api.storage.storage_class import StorageClass
 
 CONFLICT = "node(s) had volume node affinity conflict"
 NONE_LEFT = "node(s) didn't find available persistent volumes to bind"
+NO_ROOM = "node(s) did not have enough free storage"
 
 
 class VolumeBindingArgs(PluginArgs):
@@ -35,11 +38,13 @@ class VolumeBinding(Plugin):
     order = 90
     reads = ("volumes",)
     retry_when = (
-        *(Added(kind) for kind in (Node, PersistentVolume, PersistentVolumeClaim, StorageClass)),
+        *(Added(kind) for kind in (Node, PersistentVolume, PersistentVolumeClaim, StorageClass, CSIStorageCapacity)),
         Changed(Node, "metadata.labels"),
         Changed(PersistentVolume, "spec", "metadata.deleted_at"),
         Changed(PersistentVolumeClaim, "spec", "metadata.annotations"),
         Changed(StorageClass, "allowed_topologies"),
+        Changed(CSIStorageCapacity, "capacity", "maximum_volume_size"),
+        *(Changed(CSIDriver, "spec"), Deleted(CSIDriver)),
         Deleted(PersistentVolumeClaim),
     )
     Args = VolumeBindingArgs
@@ -49,11 +54,18 @@ class VolumeBinding(Plugin):
         yield from where_reached(needs.problem, needs.reachable, nodes, CONFLICT)
         taken: dict[str, Mask] = {}
         for claim in needs.unbound:
-            yield Verdict(_served(claim, nodes, taken), NONE_LEFT)
+            found = _found(claim, nodes, taken)
+            if claim.selected or not claim.makes:
+                yield Verdict(found, NONE_LEFT)
+                continue
+            may_be_made = _where(claim.where, nodes)
+            yield Verdict(found | may_be_made, NONE_LEFT)
+            if claim.room is not None:
+                yield Verdict(found | ~may_be_made | _where(claim.room, nodes), NO_ROOM)
 
 
-def _served(claim: Unbound, nodes: Columns, taken: dict[str, Mask]) -> Mask:
-    """Where the claim can get a volume; of two claims the first takes the smallest that both could have."""
+def _found(claim: Unbound, nodes: Columns, taken: dict[str, Mask]) -> Mask:
+    """Where there is a volume for the claim; of two claims the first takes the smallest that both could have."""
     if claim.selected:
         return nodes.name.is_in([claim.selected])
     found = np.zeros(len(nodes), dtype=np.bool_)
@@ -61,7 +73,7 @@ def _served(claim: Unbound, nodes: Columns, taken: dict[str, Mask]) -> Mask:
         fits = _where(reachable, nodes) & ~found & ~taken.get(volume, np.zeros(len(nodes), dtype=np.bool_))
         taken[volume] = taken[volume] | fits if volume in taken else fits
         found |= fits
-    return found | _where(claim.where, nodes) if claim.makes else found
+    return found
 
 
 def _where(selector: NodeSelector | None, nodes: Columns) -> Mask:
