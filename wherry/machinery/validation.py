@@ -61,14 +61,15 @@ def each(path: str, items: Iterable[T], check: Check[T]) -> Iterator[FieldError]
         yield from under(f"{path}[{index}]", check(item))
 
 
-def check_name(field: str, value: str, rule: NameRule) -> Iterator[FieldError]:
-    """What a rule of `wherry.machinery.names` says of a value."""
-    return (invalid(field, value, message) for message in rule(value))
+def check_name(field: str, value: str, rule: NameRule) -> Iterable[FieldError]:
+    """What a rule of `wherry.machinery.names` says of a value: of most names nothing."""
+    messages = rule(value)
+    return [invalid(field, value, message) for message in messages] if messages else ()
 
 
-def required_name(field: str, value: str, rule: NameRule) -> Iterator[FieldError]:
+def required_name(field: str, value: str, rule: NameRule) -> Iterable[FieldError]:
     """The same for a name that must be given."""
-    return check_name(field, value, rule) if value else iter((required(field),))
+    return check_name(field, value, rule) if value else (required(field),)
 
 
 def non_negative(field: str, value: int) -> Iterator[FieldError]:
@@ -77,20 +78,20 @@ def non_negative(field: str, value: int) -> Iterator[FieldError]:
         yield invalid(field, value, NEGATIVE)
 
 
-def in_range(field: str, value: int, low: int, high: int) -> Iterator[FieldError]:
+def in_range(field: str, value: int, low: int, high: int) -> Iterable[FieldError]:
     """The number must be one of low to high."""
     if not low <= value <= high:
         yield invalid(field, value, f"must be between {low} and {high}, inclusive")
 
 
-def check_amount_or_percent(field: str, value: int | str) -> Iterator[FieldError]:
+def check_amount_or_percent(field: str, value: int | str) -> Iterable[FieldError]:
     """A number of things, or a share of them such as 25%."""
     if isinstance(value, int):
         return non_negative(field, value)
     return check_name(field, value, names.percent)
 
 
-def at_most_all(field: str, value: int | str) -> Iterator[FieldError]:
+def at_most_all(field: str, value: int | str) -> Iterable[FieldError]:
     """A share is at most 100%."""
     if isinstance(value, str) and leading_number(value) > 100:
         yield invalid(field, value, "must not be greater than 100%")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from wherry.api.networking.ingress_backend import IngressBackend, check_backend
 from wherry.machinery import names
@@ -152,12 +152,12 @@ def _check_spec(spec: IngressSpec) -> Iterator[FieldError]:
         yield from check_name("ingressClassName", spec.ingress_class_name, names.dns1123_subdomain)
 
 
-def _check_host(field: str, host: str) -> Iterator[FieldError]:
+def _check_host(field: str, host: str) -> Iterable[FieldError]:
     rule = names.wildcard_dns1123_subdomain if "*" in host else names.dns1123_subdomain
     return check_name(field, host, rule)
 
 
-def _check_rule(rule: IngressRule) -> Iterator[FieldError]:
+def _check_rule(rule: IngressRule) -> Iterable[FieldError]:
     if rule.host:
         yield from _check_no_ip("host", rule.host)
         yield from _check_host("host", rule.host)
