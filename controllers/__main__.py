@@ -17,6 +17,7 @@ import structlog
 
 from controllers.options import Options
 from wherry.client.logs import log_to_stderr
+from wherry.client.serving.port import serving_options
 
 log = structlog.get_logger()
 
@@ -39,6 +40,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--cluster-cidr", default="", help="Range from which each node gets one for its pods; none by default.")
 @click.option("--node-cidr-mask-size", default=24, help="How large a node's range is.")
+@serving_options
 def main(**values: object) -> None:
     """Make the cluster what its objects say."""
     import uvloop
@@ -68,6 +70,8 @@ async def _serve(options: Options) -> int:
     from wherry.client.http import Client
     from wherry.client.kubeconfig import KubeconfigError, load_connection
     from wherry.client.leader import Leader, LostLead
+    from wherry.client.serving.access import Access
+    from wherry.client.serving.port import serving
 
     try:
         connection = load_connection(options.kubeconfig, options.context)
@@ -75,13 +79,12 @@ async def _serve(options: Options) -> int:
         raise click.ClickException(str(error)) from None
     settings = settings_of(options)
     async with Client(connection, user_agent="wherry-controllers") as client:
-        if not options.leader_elect:
-            await Controllers(client, settings).run()
-            return 0
         identity = f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
-        leader = Leader(client, LEASE, identity=identity)
+        leader = Leader(client, LEASE, identity=identity) if options.leader_elect else None
+        controllers = Controllers(client, settings, may_act=leader.holds if leader else lambda: True)
         try:
-            await leader.lead(Controllers(client, settings, may_act=leader.holds).run)
+            async with serving(options.place, Access(client), controllers.metrics):
+                await (leader.lead(controllers.run) if leader else controllers.run())
         except LostLead as error:
             # What was learned as leader is old: the supervisor starts this process afresh.
             log.error("ending", error=str(error))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wherry.client.serving.port import NOWHERE, Place
+
 if TYPE_CHECKING:
     from controllers.catalogue import Settings
 
@@ -25,6 +27,7 @@ class Options:
     node_monitor_grace_seconds: float
     cluster_cidr: str
     node_cidr_mask_size: int
+    place: Place = NOWHERE
 
 
 def settings_of(options: Options) -> Settings:

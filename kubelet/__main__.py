@@ -106,9 +106,9 @@ async def _serve(settings: Settings, options: dict[str, Any]) -> None:
     from kubelet.runner import Kubelet
     from kubelet.runtime.docker import Docker
     from kubelet.runtime.docker_format import owner_labels
-    from kubelet.server import Tls
     from wherry.client.http import Client
     from wherry.client.kubeconfig import load_connection
+    from wherry.client.serving.tls import Tls
 
     docker = Docker(settings.cluster, settings.node_name, engine=options["docker_host"])
     labels = owner_labels(settings.cluster, settings.node_name)

@@ -6,7 +6,6 @@ Kubernetes: pkg/kubelet/prober. The start-up probe goes first; liveness and read
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
 from typing import NamedTuple
 
 from kubelet.actions import Target, perform
@@ -15,6 +14,7 @@ from kubelet.runtime.base import ContainerRecord, RuntimeUnavailable
 from kubelet.seen import Health
 from wherry.api.core.pod import Container, Probe
 from wherry.client import clock
+from wherry.client.serving.counting import Histogram
 
 
 class Tally(NamedTuple):
@@ -36,18 +36,16 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class ProbeTally:
-    """How often a probe turned out how, and how long its answers took: a number for each bucket and one for more."""
+    """How often a probe turned out how, and how long its answers took."""
 
     def __init__(self) -> None:
         self.results = {"successful": 0, "failed": 0}
-        self.durations = [0] * (len(BUCKETS) + 1)
-        self.seconds = 0.0
+        self.seconds = Histogram(BUCKETS)
 
     def count(self, seconds: float, *, is_success: bool) -> None:
         """One more answer."""
         self.results["successful" if is_success else "failed"] += 1
-        self.durations[bisect_left(BUCKETS, seconds)] += 1
-        self.seconds += seconds
+        self.seconds.observe(seconds)
 
 
 def begin_probes(charge: Charge, record: ContainerRecord, pod_ip: str) -> None:

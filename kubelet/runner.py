@@ -25,7 +25,7 @@ from kubelet.resources.gpus import Gpus
 from kubelet.resources.machine import read_machine
 from kubelet.runtime.base import ContainerRecord, Runtime, RuntimeFailure
 from kubelet.seen import Failure
-from kubelet.server import Server, Tls
+from kubelet.server import Server
 from kubelet.supplies.local_volumes import LocalVolumes
 from kubelet.supplies.objects import Objects
 from kubelet.supplies.tokens import Tokens
@@ -39,6 +39,7 @@ from wherry.client.events import EventRecorder
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
 from wherry.client.serving.access import Access
+from wherry.client.serving.tls import Tls
 from wherry.machinery.errors import ApiError
 
 log = structlog.get_logger()

@@ -7,11 +7,9 @@ cluster's CA or a token, and are served what the cluster lets them (`serving/per
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
@@ -28,6 +26,7 @@ from kubelet.serving.stats import Stats
 from kubelet.serving.streams import serve
 from wherry.client import clock
 from wherry.client.serving.access import Access, User
+from wherry.client.serving.tls import Tls, certificate_of, context_of
 from wherry.machinery import channels
 from wherry.machinery.errors import ApiError, BadRequest, InternalError, NotFound
 
@@ -39,14 +38,6 @@ ADMIN_GROUP = "system:masters"
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Tls(NamedTuple):
-    """Files: our certificate and key, and the CA that clients must be signed by."""
-
-    cert: Path
-    key: Path
-    client_ca: Path
 
 
 class Charges(Protocol):
@@ -94,7 +85,7 @@ class Server:
         app.router.add_get("/portForward/{namespace}/{pod}", self._port_forward)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, handler_cancellation=True)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, address, port, ssl_context=_context(tls) if tls else None)
+        site = web.TCPSite(self._runner, address, port, ssl_context=context_of(tls) if tls else None)
         await site.start()
         self.port = self._runner.addresses[0][1]
 
@@ -145,9 +136,7 @@ class Server:
         """401 for those whom nobody knows, 403 for those who may not."""
         if self._access is None:
             return await handler(request)
-        tls = request.transport.get_extra_info("ssl_object") if request.transport else None
-        certificate = tls.getpeercert() if tls else None
-        user = await self._access.user(certificate, request.headers.get("Authorization", ""))
+        user = await self._access.user(certificate_of(request), request.headers.get("Authorization", ""))
         if user is None:
             return web.Response(status=401, text="Unauthorized")
         if not may_all(user):
@@ -292,11 +281,3 @@ async def _errors(request: web.Request, handler: Callable[[web.Request], Awaitab
     except RuntimeFailure as error:
         log.warning("request failed", path=request.path, error=str(error))
         return web.json_response(InternalError(f"Internal error occurred: {error}").to_status(), status=500)
-
-
-def _context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tls.client_ca))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.load_cert_chain(tls.cert, tls.key)
-    return context

@@ -16,6 +16,7 @@ import uvloop
 
 from scheduler.config import ConfigError, plugins_of, read_config
 from scheduler.framework import Plugin, PluginFileError, load_plugins
+from scheduler.metrics import families
 from scheduler.queue import Pauses
 from scheduler.runner import Scheduler
 from scheduler.settings import LeaderElection, SchedulerConfig
@@ -23,6 +24,8 @@ from wherry.client.http import Client
 from wherry.client.kubeconfig import Connection, KubeconfigError, load_connection
 from wherry.client.leader import Leader, LostLead
 from wherry.client.logs import log_to_stderr
+from wherry.client.serving.access import Access
+from wherry.client.serving.port import NOWHERE, Place, serving, serving_options
 
 EXAMPLES = """\b
 Examples:
@@ -43,12 +46,14 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--scheduler-name", help="Schedule pods whose spec.schedulerName is this, with one default profile.")
 @click.option("--plugins", type=FOLDER, help="A folder of plugins of your own, one per file.")
 @click.option("--leader-elect/--no-leader-elect", default=None, help="Work only while holding the lease (default).")
+@serving_options
 def main(
     kubeconfig: Path | None,
     config: Path | None,
     scheduler_name: str | None,
     plugins: Path | None,
     leader_elect: bool | None,
+    place: Place,
 ) -> None:
     """Choose a node for every pod that has none."""
     if config and scheduler_name:
@@ -71,7 +76,7 @@ def main(
         election = election.model_copy(update={"leader_elect": leader_elect})
     pauses = Pauses(settings.pod_initial_backoff_seconds, settings.pod_max_backoff_seconds)
     try:
-        uvloop.run(serve(connection, profiles, election, pauses))
+        uvloop.run(serve(connection, profiles, election, pauses, place))
     except LostLead as error:
         # What we know may be old: whoever watches over this process starts it afresh.
         click.echo(str(error), err=True)
@@ -86,32 +91,35 @@ def _named_in(settings: SchedulerConfig) -> Path:
 
 
 async def serve(
-    connection: Connection, profiles: Mapping[str, Sequence[Plugin]], election: LeaderElection, pauses: Pauses
+    connection: Connection,
+    profiles: Mapping[str, Sequence[Plugin]],
+    election: LeaderElection,
+    pauses: Pauses,
+    place: Place = NOWHERE,
 ) -> None:
     """Schedule until SIGTERM or SIGINT."""
     async with Client(connection, user_agent="wherry-scheduler") as client:
-        work = _lead(client, profiles, election, pauses) if election.leader_elect else None
-        working = asyncio.ensure_future(work or Scheduler(client, profiles, pauses=pauses).run())
+        leader = _leader(client, election) if election.leader_elect else None
+        scheduler = Scheduler(client, profiles, may_act=leader.holds if leader else lambda: True, pauses=pauses)
+        working = asyncio.ensure_future(leader.lead(scheduler.run) if leader else scheduler.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, working.cancel)
         try:
-            await working
+            async with serving(place, Access(client), lambda: families(scheduler.queue, scheduler.counts)):
+                await working
         except asyncio.CancelledError:
             return
 
 
-async def _lead(
-    client: Client, profiles: Mapping[str, Sequence[Plugin]], election: LeaderElection, pauses: Pauses
-) -> None:
-    leader = Leader(
+def _leader(client: Client, election: LeaderElection) -> Leader:
+    return Leader(
         client,
         election.resource_name,
         identity=f"{socket.gethostname()}_{os.getpid()}",
         namespace=election.resource_namespace,
         timing=election.timing,
     )
-    await leader.lead(Scheduler(client, profiles, may_act=leader.holds, pauses=pauses).run)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import count
@@ -69,6 +69,8 @@ class _Entry:
     attempts: int = 0
     # Since the last one that came in its time.
     early_attempts: int = 0
+    # When it could be tried for the first time.
+    since: float = 0.0
     # Changes whenever the pod moves, so that what is left of it in a heap is known to be stale.
     ticket: int = 0
     backs_off_until: float = 0.0
@@ -94,6 +96,15 @@ class Queue:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def states(self) -> Iterator[State]:
+        """Where each pod waits."""
+        return (entry.state for entry in self._entries.values())
+
+    def tries_of(self, uid: str) -> tuple[int, float]:
+        """How often a pod was tried, and since when it could be; zeros if it does not wait."""
+        entry = self._entries.get(uid)
+        return (entry.attempts, entry.since) if entry is not None else (0, 0.0)
+
     def state_of(self, uid: str) -> State | None:
         """Where a pod waits, if it does."""
         entry = self._entries.get(uid)
@@ -103,12 +114,13 @@ class Queue:
         """A pod without a node appeared, or changed."""
         entry = self._entries.get(pod.uid)
         if entry is None:
-            entry = self._entries[pod.uid] = _Entry(pod)
+            entry = self._entries[pod.uid] = _Entry(pod, since=now)
             if not pod.spec.scheduling_gates:
                 self._activate(entry)
             return
         before, entry.pod = entry.pod, pod
         if entry.state is State.GATED and not pod.spec.scheduling_gates:
+            entry.since = now
             self._activate(entry)  # the last gate is gone
         elif entry.state is State.UNSCHEDULABLE and _asks_differently(before, pod):
             self._wake(entry, now)  # what was refused is not what is asked now

@@ -10,6 +10,7 @@ copies know when the lead is won is newer than everything the last leader wrote,
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -28,6 +29,7 @@ from scheduler.framework import Plugin, culprit
 from scheduler.gangs.shell import Gangs
 from scheduler.gangs.tables import Tables
 from scheduler.kin import KINDS, Kin
+from scheduler.metrics import ERROR, SCHEDULED, UNSCHEDULABLE, Counts
 from scheduler.pods import PodView
 from scheduler.preemption.preemptor import Preemptor
 from scheduler.queue import DEFAULT_PAUSES, Pauses, Queue
@@ -68,6 +70,8 @@ class Scheduler:
         self.queue = Queue(_triggers(profiles), pauses)
         self.pods, self.nodes = Informer(client, Pod), Informer(client, Node)
         self.namespaces = Informer(client, Namespace)
+        self.counts = Counts()
+        self._begun = 0.0
         self._may_act = may_act
         self._woken = asyncio.Event()
         # Plans that are told when their bindings are on their way.
@@ -153,6 +157,7 @@ class Scheduler:
         self._unlogged.clear()
 
     async def _place_or_retry(self, pod: PodView) -> None:
+        self._begun = time.perf_counter()  # the loop's own clock stands still while a plan is made
         try:
             places = self._gangs.turn(pod, self._tables, self._now())
             if places is None:
@@ -165,6 +170,7 @@ class Scheduler:
         except Exception as error:
             # A plugin, perhaps a user's, that breaks over one pod must not keep all others from their nodes.
             log.exception("plan broken", pod=pod.key)
+            self._attempted(ERROR, pod)
             self.queue.retry_later(pod, self._now())
             self._reporter.found_no_node(pod.pod, f"running {culprit(error)}: {error!r}")
 
@@ -176,6 +182,7 @@ class Scheduler:
             self._refuse(pod, outcome)
             return
         if why := self._devices.take(pod, choice.node):
+            self._attempted(ERROR, pod)
             self.queue.retry_later(pod, self._now())
             self._reporter.found_no_node(pod.pod, f"node {choice.node}: {why}")
             return
@@ -196,6 +203,8 @@ class Scheduler:
 
     async def _send(self, pod: PodView, choice: Choice, why: Record | Decision | None) -> None:
         """Have a pod bound that counts on its node already."""
+        self._attempted(SCHEDULED, pod)
+        self.counts.sent(pod.uid, *self.queue.tries_of(pod.uid))
         self._sharing.hold(pod)
         if why is not None:
             self._reporter.chosen(pod, why)
@@ -204,6 +213,9 @@ class Scheduler:
             self._devices.bind(pod, choice.node, self._bind)
         else:
             await self._bind(pod, choice.node)
+
+    def _attempted(self, result: str, pod: PodView) -> None:
+        self.counts.attempted(result, pod.spec.scheduler_name, time.perf_counter() - self._begun)
 
     async def _bind(self, pod: PodView, name: str) -> None:
         node = self.nodes.get(name)
@@ -216,6 +228,7 @@ class Scheduler:
         decision, preemption = outcome.decision, outcome.preemption
         if decision is None:
             return
+        self._attempted(UNSCHEDULABLE, pod)
         message, nominated = decision.message, None
         if preemption is not None and preemption.message:
             message += f" preemption: {preemption.message}"
@@ -237,6 +250,7 @@ class Scheduler:
 
     def _bound(self, bound: Bound) -> None:
         pod, node, error = bound
+        self.counts.bound(pod.uid, self._now(), is_well=error is None)
         if error is None:
             self.queue.remove(pod.uid)
             self._devices.settled(pod)

@@ -115,6 +115,10 @@ _RECORD_EVENTS = [
     _rule(["create", "patch", "update"], "events"),
     _rule(["create", "patch", "update"], "events", "events.k8s.io"),
 ]
+_DELEGATES = [
+    _rule(["create"], "tokenreviews", "authentication.k8s.io"),
+    _rule(["create"], "subjectaccessreviews", "authorization.k8s.io"),
+]
 _LEAD = [_rule(["create", "get", "list", "update", "watch", "patch"], "leases", "coordination.k8s.io")]
 
 _CERTIFICATES = "certificates.k8s.io"
@@ -125,7 +129,6 @@ _SIGNERS = [
 _CERTIFIES = [
     _rule(["sign"], "signers", _CERTIFICATES, resourceNames=_SIGNERS),
     _rule(["approve"], "signers", _CERTIFICATES, resourceNames=["kubernetes.io/kube-apiserver-client-kubelet"]),
-    _rule(["create"], "subjectaccessreviews", "authorization.k8s.io"),
 ]
 
 CLUSTER_ROLES: dict[str, list[Rule]] = {
@@ -152,10 +155,7 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _paths(["get"], "/.well-known/openid-configuration", "/openid/v1/jwks")
     ],
     # For aggregated API servers: to ask this one who somebody is and what he may.
-    "system:auth-delegator": [
-        _rule(["create"], "tokenreviews", "authentication.k8s.io"),
-        _rule(["create"], "subjectaccessreviews", "authorization.k8s.io"),
-    ],
+    "system:auth-delegator": _DELEGATES,
     "system:aggregated-metrics-reader": [_rule(READ, "nodes pods", "metrics.k8s.io")],
     # Who may do all that a kubelet's port serves.
     "system:kubelet-api-admin": [
@@ -166,6 +166,7 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
         _paths(["get"], "/metrics", "/healthz", "/healthz/*", "/livez", "/livez/*", "/readyz", "/readyz/*")
     ],
     "system:kube-scheduler": [
+        *_DELEGATES,
         *_RECORD_EVENTS,
         *_LEAD,
         _rule([*READ, "delete"], "pods"),
@@ -190,6 +191,7 @@ CLUSTER_ROLES: dict[str, list[Rule]] = {
     # Controllers delete what belongs to whatever is gone, and empty namespaces: they need every kind, but no more
     # verbs.
     "system:kube-controller-manager": [
+        *_DELEGATES,
         *_RECORD_EVENTS,
         *_LEAD,
         _rule([*READ, "delete", "deletecollection", "patch", "update"], ["*"], "*"),

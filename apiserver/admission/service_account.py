@@ -4,6 +4,7 @@ volume.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
@@ -13,6 +14,9 @@ from wherry.machinery.errors import forbidden
 from wherry.machinery.names import generate_suffix
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+# Whoever makes a namespace and a pod in one go is faster than the controller that makes its account. Kubernetes looks
+# ten times, one or two tenths of a second apart.
+_LOOKS, _LOOK_SECONDS = 10, 0.15
 TOKEN_SECONDS = 3607  # Kubernetes: an odd number, so that expiry times do not line up
 
 
@@ -31,6 +35,11 @@ class ServiceAccount(AdmissionPlugin):
         stored = cache.get(write.namespace, name)
         if stored is None:
             await self.server.cache.fresh()
+            stored = cache.get(write.namespace, name)
+        for _ in range(_LOOKS if name == "default" else 0):
+            if stored is not None:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
             stored = cache.get(write.namespace, name)
         if stored is None:
             why = f'error looking up service account {write.namespace}/{name}: serviceaccount "{name}" not found'

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from apiserver.request import Request, Target
+from apiserver.storage.request_times import TIMES
 
 if TYPE_CHECKING:
     from apiserver.server import Server
@@ -87,6 +88,8 @@ class Exposition:
         yield from self._requests()
         yield from self._levels()
         yield from self._objects()
+        yield from self._watches()
+        yield from _storage()
 
     def _requests(self) -> Iterator[Metric]:
         counts = self._server.counts
@@ -136,6 +139,24 @@ class Exposition:
             objects.add_metric([kind.resource], cache.count())
             watchers.add_metric([kind.group, kind.version, kind.name], len(cache.watchers))
         yield from (objects, watchers)
+
+    def _watches(self) -> Iterator[Metric]:
+        labels = ["group", "version", "resource"]
+        events = CounterMetricFamily("apiserver_watch_events", "Events that watchers were told.", labels=labels)
+        sizes = HistogramMetricFamily("apiserver_watch_events_sizes", "Their bytes.", labels=labels)
+        for cache in self._server.cache.all():
+            kind, told = cache.cls.kind, cache.watchers.told
+            if told.sum:
+                events.add_metric([kind.group, kind.version, kind.plural], sum(told.counts))
+                told.add_to(sizes, [kind.group, kind.version, kind.plural])
+        yield from (events, sizes)
+
+
+def _storage() -> Iterator[Metric]:
+    took = HistogramMetricFamily("etcd_request_duration_seconds", "How long etcd took.", labels=["operation", "type"])
+    for labels, histogram in TIMES.items():
+        histogram.add_to(took, labels)
+    yield took
 
 
 def _cumulated(numbers: list[float]) -> list[tuple[str, float]]:

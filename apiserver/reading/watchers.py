@@ -21,6 +21,7 @@ import structlog
 from apiserver.reading.fan_out import FanOut
 from apiserver.reading.selection import Selection
 from apiserver.reading.stored import Stored, head_of
+from wherry.client.serving.counting import Histogram
 from wherry.machinery.resource import Kind
 
 log = structlog.get_logger()
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 MAX_BEHIND = 8192
 MAX_BEHIND_BYTES = 8 * 1024 * 1024
 # What one chunk to a client holds at most.
+# Kubernetes: those of apiserver_watch_events_sizes.
+SIZES = tuple(1024.0 * 2**power for power in range(8))
 CHUNK_BYTES = 64 * 1024
 # How long the state that a watch begins with is made into frames before others get their turn.
 CHUNK_SECONDS = 0.001
@@ -231,6 +234,7 @@ class Watchers:
         # Those in one group see the same bytes.
         self._groups: dict[tuple[Selection, object], dict[Watcher, None]] = {}
         self._by_field: dict[tuple[str, str], dict[Watcher, None]] = {}
+        self.told = Histogram(SIZES)  # events by their bytes, once for each watcher
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values())) + sum(map(len, self._by_field.values()))
@@ -275,6 +279,7 @@ class Watchers:
                 watcher.cut()
             return
         if framed is not None:
+            self.told.observe(len(framed), len(watchers))
             for watcher in list(watchers):
                 watcher.put(framed)
 

@@ -32,6 +32,7 @@ from apiserver.storage.etcd_connection import (
     Unanswered,
 )
 from apiserver.storage.opening import EtcdOptions
+from apiserver.storage.request_times import Timed
 from apiserver.storage.store import (
     Change,
     Compacted,
@@ -95,6 +96,10 @@ class EtcdStore:
         return store
 
     async def get(self, key: str) -> Entry | None:
+        with Timed("get", key):
+            return await self._get(key)
+
+    async def _get(self, key: str) -> Entry | None:
         answer = await self._connection.ask(RANGE, messages.RangeRequest(key=key.encode()))
         return _entry(answer.kvs[0]) if answer.kvs else None
 
@@ -104,7 +109,8 @@ class EtcdStore:
         more = True
         while more and (not limit or len(entries) < limit):
             size = min(PAGE_ENTRIES, limit - len(entries)) if limit else PAGE_ENTRIES
-            answer = await self._range(start, prefix, size, at)
+            with Timed("list", prefix):
+                answer = await self._range(start, prefix, size, at)
             # The first page decides which revision the others are of.
             at = at or answer.header.revision
             entries += map(_entry, answer.kvs)
@@ -121,7 +127,8 @@ class EtcdStore:
             # Only what happened while we waited is news; what happened before may be history by now.
             if turn.won and turn.won is not before and turn.won.revision > expected:
                 raise Conflict(key, expected, turn.won)
-            turn.won = await self._swap(key, value, expected, operation)
+            with Timed("update" if expected else "create", key):
+                turn.won = await self._swap(key, value, expected, operation)
             return turn.won
 
     async def delete(self, key: str, *, expected: int) -> Entry:
@@ -131,7 +138,8 @@ class EtcdStore:
         turn = self._turn(key)
         async with turn.lock:
             turn.won = None
-            return await self._swap(key, None, expected, messages.RequestOp(request_delete_range=deletion))
+            with Timed("delete", key):
+                return await self._swap(key, None, expected, messages.RequestOp(request_delete_range=deletion))
 
     async def watch(self, prefix: str, *, since: int) -> AsyncIterator[Change]:
         pause = FIRST_PAUSE_SECONDS
@@ -209,7 +217,7 @@ class EtcdStore:
                 answer = await self._connection.attempt(TXN, request)
             except Unanswered as error:
                 unanswered = error
-                found = await self.get(key)
+                found = await self._get(key)
             except Refused as refusal:
                 raise _too_large(refusal, key, value) or refusal from refusal
             else:

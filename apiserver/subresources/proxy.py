@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote_to_bytes
 
 from apiserver import resources
 from apiserver.proxying.forwarding import Onward, redirect_to_root
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _VERBS = ("create", "delete", "get", "patch", "update")
 _METHODS = ("OPTIONS",)
+# What a path may hold as it is, besides letters, digits and `_.-~`.
+_PLAIN = "/:@!$&'()*+,;="
 
 
 @subresource("pods/proxy", verbs=_VERBS, kind=("", "v1", "PodProxyOptions"), methods=_METHODS)
@@ -58,9 +61,12 @@ async def _passed_on(
 
 
 def _split(request: Request, target: Target) -> tuple[str, str]:
-    """Our part of the path and the backend's, as the client wrote it: an escaped slash stays one."""
+    """Our part of the path and the backend's.
+
+    What is escaped there need not be is written plainly, slashes too: the official Python client escapes every slash.
+    """
     raw = (request.scope.get("raw_path") or request.path.encode()).partition(b"?")[0].decode("latin-1")
     ours = 7 if target.namespace else 5  # /api/v1[/namespaces/shop]/pods/web/proxy
     found = re.match(rf"(?:/+[^/]+){{{ours}}}", raw)
     prefix = found[0] if found else raw
-    return prefix, raw[len(prefix) :]
+    return prefix, quote(unquote_to_bytes(raw[len(prefix) :]), safe=_PLAIN)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from controllers.catalogue import Settings, controllers_for
 from controllers.shells.authority import Authority
@@ -28,6 +29,9 @@ from wherry.client.http import Client
 from wherry.client.informer import Change
 from wherry.client.runner import Runner
 from wherry.machinery.resource import Resource
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 
 class Controllers:
@@ -71,6 +75,12 @@ class Controllers:
         """Whether nothing is left to do just now, but what waits for a time."""
         parts = (self.runner, self._certifying, self._introducing, self._issuing, self._emptying, self._collecting)
         return all(part.is_idle for part in parts)
+
+    def metrics(self) -> Iterable[Metric]:
+        """What Prometheus reads of the controllers: their queues."""
+        from wherry.client.serving.queues import of_queues  # its library is loaded when somebody asks
+
+        return of_queues(self.runner.queues, asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Work until cancelled."""

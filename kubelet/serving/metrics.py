@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from kubelet.charge import Charge
-from kubelet.probes import BUCKETS
 from kubelet.resources.machine import read_machine
 from kubelet.runtime.base import State, Usage
 from kubelet.runtime.cgroups import Traffic
 from kubelet.serving.stats import NODE, Look, Stats, running_containers, started_at
 from wherry import __version__
+from wherry.client.serving.counting import exposition
 
 if TYPE_CHECKING:
     from kubelet.server import Charges
@@ -52,15 +50,6 @@ class Container(NamedTuple):
 _PLACE = ["container", "namespace", "pod"]
 
 
-class _Families(NamedTuple):
-    """What `generate_latest` takes for a registry."""
-
-    families: list[Metric]
-
-    def collect(self) -> Iterator[Metric]:
-        yield from self.families
-
-
 class Metrics:
     """See the module."""
 
@@ -82,7 +71,7 @@ class Metrics:
         desired = GaugeMetricFamily("kubelet_desired_pods", "Pods that should run.", labels=["static"])
         desired.add_metric(["false"], len(self._charges.charges()))
         families = [build, node, GaugeMetricFamily("kubelet_running_pods", "Pods that run.", len(pods)), running]
-        return generate_latest().decode() + _written([*families, desired])
+        return exposition([*families, desired], of_process=True)
 
     async def of_probes(self) -> str:
         """`/metrics/probes`: how the probes of running containers turned out, and how long they took."""
@@ -98,9 +87,8 @@ class Metrics:
                 place = [container, pod.namespace, pod.name]
                 for result, count in tally.results.items():
                     total.add_metric([kind, result, *place, pod.uid], count)
-                bounds = zip((*map(str, BUCKETS), "+Inf"), accumulate(tally.durations), strict=True)
-                took.add_metric([kind, *place], list(bounds), tally.seconds)
-        return _written([total, took])
+                tally.seconds.add_to(took, [kind, *place])
+        return exposition([total, took])
 
     async def of_resources(self) -> str:
         """`/metrics/resource`: what metrics-server asks for."""
@@ -127,7 +115,7 @@ class Metrics:
             node_cpu.add_metric((), look.used[NODE].cpu_nanos / _SECOND, timestamp=at)
             node_memory.add_metric((), look.used[NODE].memory_bytes, timestamp=at)
         went_wrong = [GaugeMetricFamily(f"{name}scrape_error", "0.", 0) for name in ("", "resource_")]
-        return _written([cpu, memory, since, pod_cpu, pod_memory, node_cpu, node_memory, *went_wrong])
+        return exposition([cpu, memory, since, pod_cpu, pod_memory, node_cpu, node_memory, *went_wrong])
 
     async def of_containers(self) -> str:
         """`/metrics/cadvisor`."""
@@ -136,7 +124,7 @@ class Metrics:
         families = [*_measures(containers, look), *_specified(containers), *_traffic(self._charges.charges(), look)]
         machine = read_machine(self._charges.settings.data_dir)
         cores = GaugeMetricFamily("machine_cpu_cores", "Cpus of the node.", machine.cpus)
-        return _written(
+        return exposition(
             [*families, cores, GaugeMetricFamily("machine_memory_bytes", "Its memory.", machine.memory_bytes)]
         )
 
@@ -222,7 +210,3 @@ def _labels(each: Container) -> list[str]:
 
 def _add(metric: Metric, labels: list[str], value: float) -> None:
     metric.add_metric(labels, value)  # type: ignore[attr-defined]
-
-
-def _written(families: list[Metric]) -> str:
-    return generate_latest(_Families(families)).decode()

@@ -41,3 +41,16 @@ async def test_metrics_tell_how_many_objects_there_are(api: Api):
 
     assert re.search(r'^apiserver_storage_objects\{resource="configmaps"\} \d\.0$', told, re.MULTILINE)
     assert 'apiserver_registered_watchers{group="apps",kind="Deployment",version="v1"} 0.0' in told
+
+
+async def test_metrics_tell_what_watchers_were_told(api: Api):
+    async with api.watch(f"{CORE}/configmaps") as one, api.watch(f"{CORE}/configmaps") as other:
+        for stream in (one, other):
+            await stream.started
+        await api.made(f"{CORE}/configmaps", {"metadata": {"name": "a"}, "data": {"k": "v" * 2000}})
+        told = (await api.get("/metrics")).body.decode()
+
+    labels = 'group="",resource="configmaps",version="v1"'
+    assert f"apiserver_watch_events_total{{{labels}}} 2.0" in told
+    assert 'apiserver_watch_events_sizes_bucket{group="",le="1024.0",resource="configmaps",version="v1"} 0.0' in told
+    assert f"apiserver_watch_events_sizes_count{{{labels}}} 2.0" in told

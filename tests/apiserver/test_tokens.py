@@ -1,5 +1,6 @@
 """Service-account tokens: who is believed, for how long, and who never is."""
 
+import asyncio
 import base64
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,18 @@ async def a_token(api: Api, **spec: object) -> str:
     await api.post(f"{CORE}/serviceaccounts", {"metadata": {"name": "robot"}})
     answer = await api.post(f"{CORE}/serviceaccounts/robot/token", {"spec": spec})
     return answer.json["status"]["token"]
+
+
+async def test_a_pod_waits_a_moment_for_the_default_account_of_a_new_namespace():
+    place = "/api/v1/namespaces/new"
+    async with running_api(admission=True) as api:
+        await api.made("/api/v1/namespaces", {"metadata": {"name": "new"}})
+        waiting = asyncio.ensure_future(api.post(f"{place}/pods", a_pod()))
+        await asyncio.sleep(0.1)
+        is_waiting = not waiting.done()
+        await api.made(f"{place}/serviceaccounts", {"metadata": {"name": "default"}})
+
+        assert (is_waiting, (await waiting).status) == (True, 201)
 
 
 async def test_a_service_account_is_who_its_token_says(api: Api):

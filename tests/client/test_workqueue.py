@@ -6,6 +6,8 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wherry.client.serving.counting import exposition
+from wherry.client.serving.queues import of_queues
 from wherry.client.workqueue import MOST_RETRY_SECONDS, WorkQueue
 from wherry.sim.virtual_time import in_virtual_time, run
 
@@ -157,3 +159,23 @@ async def test_after_the_last_of_a_crowd_there_is_one_more_plan():
             queue.done(await queue.get())
 
     assert (await queue.get(), round(loop.time(), 1)) == ("a", 0.1)
+
+
+@in_virtual_time
+async def test_a_queue_tells_prometheus_how_it_fares():
+    queue, loop = WorkQueue(), asyncio.get_running_loop()
+    for key in ("a", "b"):
+        queue.add(key)
+    await asyncio.sleep(2)
+    held = await queue.get()
+    await asyncio.sleep(3)
+    queue.add_rate_limited(held)
+
+    told = exposition(of_queues({"web": queue}, loop.time()))
+
+    for line in ("adds_total", "retries_total", "depth", "unfinished_work_seconds", "queue_duration_seconds_sum"):
+        assert f'workqueue_{line}{{name="web"}} ' in told
+    assert 'workqueue_depth{name="web"} 1.0' in told
+    assert 'workqueue_unfinished_work_seconds{name="web"} 3.0' in told
+    assert 'workqueue_queue_duration_seconds_sum{name="web"} 2.0' in told
+    queue.close()

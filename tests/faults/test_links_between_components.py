@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from kubelet.runtime.fake import FakeRuntime
-from kubelet.server import Server, Tls
+from kubelet.server import Server
 from tests.apiserver.local_api import running_api
 from tests.faults.api_process import serving
 from tests.faults.cluster_keys import ClusterKeys
@@ -21,6 +21,7 @@ from tests.make import NOW
 from wherry.client.http import Client
 from wherry.client.kubeconfig import Connection
 from wherry.client.serving.access import Access
+from wherry.client.serving.tls import Tls
 
 Change = Callable[[ssl.SSLContext], None]
 TRICKS = (

@@ -11,11 +11,13 @@ from make import a_node, a_pod
 from scheduling import all_plugins
 
 from scheduler.framework import Plugin
+from scheduler.metrics import families
 from scheduler.runner import Scheduler
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.events.event import Event
 from wherry.client import clock
+from wherry.client.serving.counting import exposition
 from wherry.machinery import errors
 from wherry.sim.virtual_time import in_virtual_time
 
@@ -39,6 +41,24 @@ def placement(api):
 
 def events(api):
     return sorted((event.about.name, event.reason, event.message) for event in api.all(Event))
+
+
+@in_virtual_time
+async def test_prometheus_hears_how_pods_fared():
+    api = BindingApi()
+    api.put(a_node("n", allocatable={"cpu": "1", "memory": "1Gi", "pods": "10"}))
+    async with scheduling(api) as scheduler:
+        api.put(a_pod("web"))
+        api.put(a_pod("big", requests={"cpu": "64"}))
+        api.put(a_pod("gated", scheduling_gates=[{"name": "example.com/later"}]))
+        await asyncio.sleep(1)
+        told = exposition(families(scheduler.queue, scheduler.counts))
+
+    assert 'scheduler_pending_pods{queue="unschedulable"} 1.0' in told
+    assert 'scheduler_pending_pods{queue="gated"} 1.0' in told
+    assert 'scheduler_schedule_attempts_total{profile="default-scheduler",result="scheduled"} 1.0' in told
+    assert 'scheduler_schedule_attempts_total{profile="default-scheduler",result="unschedulable"} 1.0' in told
+    assert 'scheduler_pod_scheduling_sli_duration_seconds_count{attempts="1"} 1.0' in told
 
 
 @in_virtual_time

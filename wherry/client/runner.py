@@ -58,6 +58,11 @@ class Runner:
         """Whether every copy is there and no object needs a plan right now."""
         return all(shift.is_idle for shift in self._shifts)
 
+    @property
+    def queues(self) -> dict[str, WorkQueue]:
+        """What each controller has to do, by its name."""
+        return {shift.name: shift.queue for shift in self._shifts}
+
     def wake(self, controller: str, key: str) -> None:
         """Ask a controller to plan an object again, for a reason that no informer of its own shows."""
         for shift in self._shifts:
@@ -83,7 +88,7 @@ class _Shift:
         self._controller, self._kind = controller, controller.kind
         self._informers = {kind: informers[kind] for kind in controller.kinds}
         self._shelves = {kind: informer.shelf for kind, informer in self._informers.items()}
-        self._queue = WorkQueue()
+        self.queue = WorkQueue()
         self._failures: dict[str, ApiError] = {}
         self._keys: dict[str, str] = {}  # of our objects, by uid
         self._outdated: set[str] = set()  # keys whose last plan was made on an old copy
@@ -95,7 +100,7 @@ class _Shift:
     @property
     def is_idle(self) -> bool:
         """See `Runner.is_idle`."""
-        return self._queue.is_idle and all(informer.is_synced for informer in self._informers.values())
+        return self.queue.is_idle and all(informer.is_synced for informer in self._informers.values())
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -107,11 +112,11 @@ class _Shift:
                 for _ in range(self._controller.workers):
                     group.create_task(self._work(), name=f"worker of {self.name}")
         finally:
-            self._queue.close()
+            self.queue.close()
 
     def wake(self, key: str) -> None:
         """See `Runner.wake`."""
-        self._queue.add(key)
+        self.queue.add(key)
 
     def _listen(self) -> None:
         self._informers[self._kind].subscribe(self._changed)
@@ -125,7 +130,7 @@ class _Shift:
     def _listed(self, kind: type[Resource]) -> None:
         """What a plan made may be gone before the copy ever showed it: no change tells of that."""
         for key in self._fence.waiting_for(kind):
-            self._queue.add(key)
+            self.queue.add(key)
 
     def _changed(self, change: Change[Resource]) -> None:
         before, after = change
@@ -138,9 +143,9 @@ class _Shift:
         if before is not None and after is not None and before.metadata.generation == after.metadata.generation > 0:
             # Only its status or metadata: a plan that tells of its failure there would otherwise wake itself for ever.
             # One that failed because the copy was old has waited for just this.
-            (self._queue.add_paced if after.key in self._outdated else self._queue.add_unless_failing)(after.key)
+            (self.queue.add_paced if after.key in self._outdated else self.queue.add_unless_failing)(after.key)
         else:
-            self._queue.add(_either(change).key)
+            self.queue.add(_either(change).key)
 
     def _owned_changed(self, change: Change[Resource]) -> None:
         add = self._adding(change)
@@ -156,7 +161,7 @@ class _Shift:
                 add(f"{namespace}/{owner.name}" if namespace else owner.name)
         if change.after is not None and change.after.metadata.controller is None:
             for key in self._who_might_adopt(change.after):
-                self._queue.add(key)
+                self.queue.add(key)
 
     def _adding(self, change: Change[Resource]) -> Callable[[str], None]:
         """What came or goes is answered at once; what merely changed may come in crowds."""
@@ -166,8 +171,8 @@ class _Shift:
             or after is None
             or (before.metadata.deleted_at is None) != (after.metadata.deleted_at is None)
         ):
-            return self._queue.add
-        return self._queue.add_paced
+            return self.queue.add
+        return self.queue.add_paced
 
     def _is_ours(self, owner: OwnerReference) -> bool:
         group = owner.api_version.rpartition("/")[0]
@@ -195,11 +200,11 @@ class _Shift:
 
     async def _work(self) -> None:
         while True:
-            key = await self._queue.get()
+            key = await self.queue.get()
             try:
                 await self._attempt(key)
             finally:
-                self._queue.done(key)
+                self.queue.done(key)
 
     async def _attempt(self, key: str) -> None:
         subject = {self._kind.kind.name.lower(): key}
@@ -209,22 +214,22 @@ class _Shift:
         except Conflict as error:
             log.debug("plan conflict", controller=self.name, error=error.message, **subject)
             self._outdated.add(key)
-            self._queue.add_rate_limited(key)
+            self.queue.add_rate_limited(key)
         except ApiError as error:
             if error.says_namespace_is_going:
                 log.debug("plan too late", controller=self.name, error=error.message, **subject)
-                self._queue.forget(key)
+                self.queue.forget(key)
                 return
             self._failures[key] = error
             log.warning("plan failed", controller=self.name, error=error.message, **subject)
-            self._queue.add_rate_limited(key, error.retry_after_seconds or 0)
+            self.queue.add_rate_limited(key, error.retry_after_seconds or 0)
         except Exception:
             log.exception("plan broken", controller=self.name, **subject)
-            self._queue.add_rate_limited(key)
+            self.queue.add_rate_limited(key)
         else:
             self._failures.pop(key, None)
             self._outdated.discard(key)
-            self._queue.forget(key)
+            self.queue.forget(key)
 
     async def _plan_and_act(self, key: str, subject: dict[str, str]) -> None:
         obj, world = self._informers[self._kind].get(key), self._world(key)
@@ -244,7 +249,7 @@ class _Shift:
                 status = {"status": "changed"} if act.done.pop("status", 0) else {}
                 log.info("plan", **subject, **act.done, **status)
             if act.check_after is not None:
-                self._queue.add_after(key, act.check_after)
+                self.queue.add_after(key, act.check_after)
 
 
 def _either(change: Change[R]) -> R:

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 
 from wherry.client import backoff
+from wherry.client.serving.counting import Histogram
 
 # client-go's first delay; its cap of 1000 s is replaced by one from which a cluster recovers within a minute of an
 # outage.
@@ -26,6 +28,8 @@ MOST_RETRY_SECONDS = 30.0
 # (Kubernetes' job controller waits a second, its endpoint controllers as long as they are told.)
 PACED_AT_ONCE = 10
 PACE_SECONDS = 0.1
+# Kubernetes: those of workqueue_queue_duration_seconds and workqueue_work_duration_seconds.
+_BOUNDS = tuple(10.0**power for power in range(-8, 4))
 
 
 class WorkQueue:
@@ -35,12 +39,15 @@ class WorkQueue:
         self._waiting: deque[str] = deque()
         self._dirty: set[str] = set()  # waiting, or to be added again when done
         self._dirty_if_well: set[str] = set()  # held, and to be added again unless the worker fails
-        self._held: set[str] = set()
+        self._held: dict[str, float] = {}  # since when
+        self._waiting_since: dict[str, float] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, int] = {}
         self._paced: dict[str, float] = {}  # when its news would be through if each took PACE_SECONDS
         self._most_paced = 1024
         self._getters: deque[asyncio.Future[None]] = deque()
+        self.adds, self.retries = 0, 0
+        self.waited, self.worked = Histogram(_BOUNDS), Histogram(_BOUNDS)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -49,6 +56,11 @@ class WorkQueue:
     def is_idle(self) -> bool:
         """Whether no key waits, is held or has failed; keys that wait for a time of their own choice do not count."""
         return not self._dirty and not self._held and not self._failures
+
+    @property
+    def held_since(self) -> Collection[float]:
+        """When the loop's time was what, as workers took the keys that they hold."""
+        return self._held.values()
 
     def add(self, key: str) -> None:
         """Ask for a plan, as soon as a worker is free."""
@@ -103,6 +115,7 @@ class WorkQueue:
         """Ask for a plan after a failure: later each time, until `forget`."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
+        self.retries += 1
         self.add_after(key, max(at_least_seconds, backoff.delay(failures, FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)))
 
     def forget(self, key: str) -> None:
@@ -123,12 +136,13 @@ class WorkQueue:
                 raise
         key = self._waiting.popleft()
         self._dirty.discard(key)
-        self._held.add(key)
+        now = self._held[key] = asyncio.get_running_loop().time()
+        self.waited.observe(now - self._waiting_since.pop(key))
         return key
 
     def done(self, key: str) -> None:
         """The worker is through with the key."""
-        self._held.discard(key)
+        self.worked.observe(asyncio.get_running_loop().time() - self._held.pop(key))
         if key in self._dirty:
             self._dirty_if_well.discard(key)
             self._push(key)
@@ -144,6 +158,8 @@ class WorkQueue:
 
     def _push(self, key: str) -> None:
         self._waiting.append(key)
+        self._waiting_since[key] = asyncio.get_running_loop().time()
+        self.adds += 1
         self._wake()
 
     def _ring(self, key: str) -> None:

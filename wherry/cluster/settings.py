@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """See the module.
 
     `name` is the cluster's; it is empty in memory until the settings have been saved once.
+    The ports of controllers and scheduler are those of their metrics; 0, as before there were any, is none.
     `gateway` is this machine on the pods' network, empty where there is no such network. `rules_container` sets service
     rules for a user who may not; it is empty where nobody does, or root does.
     """
@@ -54,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     service_cidr: str = "10.96.0.0/16"
     gateway: str = ""
     dns_port: int = 53
+    controllers_port: int = 0
+    scheduler_port: int = 0
     docker_host: str = ""
     rules_container: str = ""
     kubeconfig: str = ""

@@ -42,6 +42,7 @@ from wherry.cluster.trust.kubeconfig import merge_context, users_kubeconfig
 from wherry.cluster.unwanted_nodes import remove_unwanted_nodes
 
 API_PORT, KUBELET_PORT, ETCD_PORT = 6443, 10250, 12379
+CONTROLLERS_PORT, SCHEDULER_PORT = 10257, 10259
 _LOOPBACK_ONLY = """\
 not root, and {problem}:
   pods run, but services answer on this machine's loopback only, and their names not in pods"""
@@ -169,6 +170,8 @@ def _decide(layout: Layout, before: Settings | None, wanted: Wanted, network: Po
         service_cidr=network.service_cidr,
         gateway=network.gateway,
         dns_port=network.dns_port,
+        controllers_port=_take(taken, CONTROLLERS_PORT),
+        scheduler_port=_take(taken, SCHEDULER_PORT),
         docker_host=os.environ.get("DOCKER_HOST", ""),
         kubeconfig=str(wanted.kubeconfig or (before.kubeconfig if before else "") or users_kubeconfig()),
         context_before=before.context_before if before else "",

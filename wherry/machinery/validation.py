@@ -12,7 +12,7 @@ Kubernetes: apimachinery `api/validation`, `metav1/validation`, and the metadata
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from wherry.machinery import names
@@ -59,6 +59,18 @@ def each(path: str, items: Iterable[T], check: Check[T]) -> Iterator[FieldError]
     """The errors of every item of a list."""
     for index, item in enumerate(items):
         yield from under(f"{path}[{index}]", check(item))
+
+
+def repeats(values: Iterable[Hashable]) -> Iterator[bool]:
+    """Of each value, whether there was one like it before.
+
+    >>> list(repeats(["a", "b", "a"]))
+    [False, False, True]
+    """
+    seen: set[Hashable] = set()
+    for value in values:
+        yield value in seen
+        seen.add(value)
 
 
 def check_name(field: str, value: str, rule: NameRule) -> Iterable[FieldError]:

@@ -8,7 +8,7 @@ from wherry.api.admission.matching import GROUP, supported
 from wherry.api.admission.policies import BINDING_COLUMNS, BindingSpec, check_binding
 from wherry.machinery.field_errors import FieldError, duplicate, invalid, required
 from wherry.machinery.resource import Resource
-from wherry.machinery.validation import under
+from wherry.machinery.validation import repeats, under
 
 ACTIONS = ("Audit", "Deny", "Warn")
 _TWICE = (
@@ -41,10 +41,10 @@ class ValidatingAdmissionPolicyBinding(
 
 
 def _check_actions(actions: tuple[str, ...]) -> Iterator[FieldError]:
-    for index, action in enumerate(actions):
-        yield from supported(f"[{index}]", action, ACTIONS)
-        if action in actions[:index]:
-            yield duplicate(f"[{index}]", action)
+    for index, is_repeated in enumerate(repeats(actions)):
+        yield from supported(f"[{index}]", actions[index], ACTIONS)
+        if is_repeated:
+            yield duplicate(f"[{index}]", actions[index])
     if {"Deny", "Warn"} <= set(actions):
         yield invalid("", actions, _TWICE)
     if not actions:

@@ -24,7 +24,7 @@ from wherry.api.meta import Selector
 from wherry.machinery import names
 from wherry.machinery.field_errors import FieldError, invalid, not_supported, required
 from wherry.machinery.schema import defaults
-from wherry.machinery.validation import check_name, check_selector, each, under
+from wherry.machinery.validation import check_name, check_selector, each, repeats, under
 from wherry.machinery.view import View
 
 HTTPS_PORT = 443
@@ -195,10 +195,10 @@ def _check_versions(versions: tuple[str, ...], known_version: bool) -> Iterator[
     if not versions:
         yield required("", f"must specify one of {_KNOWN_VERSIONS}")
         return
-    for index, version in enumerate(versions):
-        if version in versions[:index]:
-            yield invalid(f"[{index}]", version, "duplicate version")
+    for index, is_repeated in enumerate(repeats(versions)):
+        if is_repeated:
+            yield invalid(f"[{index}]", versions[index], "duplicate version")
         else:
-            yield from check_name(f"[{index}]", version, names.dns1035_label)
+            yield from check_name(f"[{index}]", versions[index], names.dns1035_label)
     if known_version and set(REVIEW_VERSIONS).isdisjoint(versions):
         yield invalid("", versions, f"must include at least one of {_KNOWN_VERSIONS}")

@@ -17,7 +17,7 @@ from wherry.machinery.quantity import Quantity
 from wherry.machinery.resource import Column, Resource
 from wherry.machinery.schema import defaults
 from wherry.machinery.table_cells import AGE, joined
-from wherry.machinery.validation import check_cidr, check_name, one_of
+from wherry.machinery.validation import check_cidr, check_name, one_of, repeats
 from wherry.machinery.view import View
 
 ROLE_PREFIX, ROLE_LABEL = "node-role.kubernetes.io/", "kubernetes.io/role"
@@ -205,19 +205,20 @@ def _check_resources(status: NodeStatus) -> Iterator[FieldError]:
 
 
 def _check_cidrs(cidrs: tuple[str, ...]) -> Iterator[FieldError]:
-    for index, cidr in enumerate(cidrs):
-        yield from check_cidr(f"spec.podCIDRs[{index}]", cidr)
-        if cidr in cidrs[:index]:
-            yield duplicate(f"spec.podCIDRs[{index}]", cidr)
+    for index, is_repeated in enumerate(repeats(cidrs)):
+        yield from check_cidr(f"spec.podCIDRs[{index}]", cidrs[index])
+        if is_repeated:
+            yield duplicate(f"spec.podCIDRs[{index}]", cidrs[index])
     is_ipv6 = [":" in cidr for cidr in cidrs]
     if len(is_ipv6) != len(set(is_ipv6)):
         yield invalid("spec.podCIDRs", cidrs, _ONE_CIDR)
 
 
 def _check_update(node: Node, old: Node) -> Iterator[FieldError]:
-    for index, address in enumerate(node.status.addresses):
-        if address in node.status.addresses[:index]:
-            yield duplicate(f"status.addresses[{index}]", address.to_wire())
+    addresses = node.status.addresses
+    for index, is_repeated in enumerate(repeats((address.type, address.address) for address in addresses)):
+        if is_repeated:
+            yield duplicate(f"status.addresses[{index}]", addresses[index].to_wire())
     if old.spec.pod_cidrs and old.spec.pod_cidrs != node.spec.pod_cidrs:
         yield forbidden("spec.podCIDRs", _SET_ONCE.format("podCIDR"))
     if old.spec.provider_id and old.spec.provider_id != node.spec.provider_id:

@@ -17,6 +17,7 @@ from wherry.machinery.validation import (
     in_range,
     one_of,
     parse_ip,
+    repeats,
     under,
 )
 
@@ -136,10 +137,11 @@ def _check_cluster_ips(spec: ServiceSpec) -> Iterator[FieldError]:
 
 
 def _check_families(spec: ServiceSpec) -> Iterator[FieldError]:
-    for index, family in enumerate(spec.ip_families):
+    for index, is_repeated in enumerate(repeats(spec.ip_families)):
+        family = spec.ip_families[index]
         if family not in FAMILIES:
             yield not_supported(f"ipFamilies[{index}]", family, FAMILIES)
-        if family in spec.ip_families[:index]:
+        if is_repeated:
             yield duplicate(f"ipFamilies[{index}]", family)
     if spec.ip_family_policy is not None and spec.ip_family_policy not in FAMILY_POLICIES:
         yield not_supported("ipFamilyPolicy", spec.ip_family_policy, FAMILY_POLICIES)

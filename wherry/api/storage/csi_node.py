@@ -9,7 +9,7 @@ from wherry.machinery import names
 from wherry.machinery.field_errors import FieldError, duplicate, immutable, invalid, required
 from wherry.machinery.resource import Column, Resource
 from wherry.machinery.table_cells import AGE
-from wherry.machinery.validation import check_name, each, non_negative
+from wherry.machinery.validation import check_name, each, non_negative, repeats
 from wherry.machinery.view import View
 
 MAX_NODE_ID = 192
@@ -67,7 +67,7 @@ def _check_driver(driver: CSINodeDriver) -> Iterator[FieldError]:
         yield invalid("nodeID", driver.node_id, f"must be {MAX_NODE_ID} characters or less")
     if driver.allocatable is not None and driver.allocatable.count is not None:
         yield from non_negative("allocatable.count", driver.allocatable.count)
-    for index, key in enumerate(driver.topology_keys):
-        if key in driver.topology_keys[:index]:
+    for key, is_repeated in zip(driver.topology_keys, repeats(driver.topology_keys), strict=True):
+        if is_repeated:
             yield duplicate("topologyKeys", key)
         yield from check_name("topologyKeys", key, names.qualified_name)

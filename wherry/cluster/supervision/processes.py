@@ -53,6 +53,7 @@ def _processes(layout: Layout, settings: Settings) -> Iterator[Process]:
     yield Process("controllers", _python("controllers", _controllers(layout, settings)), 2)
     # One supervisor runs one scheduler: there is nobody to elect, and after a crash no lease to wait for.
     scheduler = ("--kubeconfig", str(layout.kubeconfig("scheduler")), "--no-leader-elect", *_profiles(layout))
+    scheduler += tuple(_serving(layout, "scheduler", settings.scheduler_port))
     yield Process("scheduler", _python("scheduler", scheduler), 2)
     for node in settings.nodes:
         yield Process(f"kubelet-{node.name}", _kubelet(layout, settings, node), 2)
@@ -164,7 +165,16 @@ def _controllers(layout: Layout, settings: Settings) -> tuple[str, ...]:
         "--node-monitor-grace-seconds",
         str(settings.timers.grace_seconds),
         "--no-leader-elect",
+        *_serving(layout, "controllers", settings.controllers_port),
     )
+
+
+def _serving(layout: Layout, component: str, port: int) -> Iterator[str]:
+    """Where a component tells of itself, if anywhere."""
+    if port:
+        certificate, key = layout.certificate(f"{component}-server"), layout.key(f"{component}-server")
+        yield from ("--secure-port", str(port), "--client-ca-file", str(layout.ca_file))
+        yield from ("--tls-cert-file", str(certificate), "--tls-private-key-file", str(key))
 
 
 def _kubelet(layout: Layout, settings: Settings, node: NodeSettings) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ def make_credentials(layout: Layout, settings: Settings) -> None:
     for name, subject in _clients(settings):
         authority.issue(name, subject)
         component_kubeconfig(layout, name, settings.url)
+    for component in ("controllers", "scheduler"):
+        authority.issue(f"{component}-server", Subject(component), ("localhost", "127.0.0.1"))
     for node in settings.nodes:
         hosts = tuple(filter(None, (node.name, settings.gateway, "127.0.0.1")))
         authority.issue(f"kubelet-{node.name}-server", _node(node.name), hosts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wherry.api.core.pod.status import ContainerStatus, PodIP
 from wherry.machinery import names
 from wherry.machinery.field_errors import FieldError, duplicate, forbidden, invalid
-from wherry.machinery.validation import check_ip, check_name, parse_ip, unchanged, under
+from wherry.machinery.validation import check_ip, check_name, parse_ip, repeats, unchanged, under
 
 if TYPE_CHECKING:
     from wherry.api.core.pod.resource import Pod
@@ -68,9 +68,10 @@ def _check_resurrections(
 
 
 def _check_ips(addresses: tuple[PodIP, ...]) -> Iterator[FieldError]:
-    for index, address in enumerate(addresses):
+    for index, is_repeated in enumerate(repeats(address.ip for address in addresses)):
+        address = addresses[index]
         yield from check_ip(f"[{index}]", address.ip)
-        if address in addresses[:index]:
+        if is_repeated:
             yield duplicate(f"[{index}]", address.to_wire())
     families = [ip.version for address in addresses if (ip := parse_ip(address.ip))]
     if len(families) != len(set(families)):
