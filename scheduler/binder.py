@@ -123,7 +123,8 @@ class Binder:
             self._under_way -= 1
             if not self._waiting and not self._under_way:
                 self._rests.set()
-        self.begin()
+        # In the next turn: who is planned in this one goes with them.
+        asyncio.get_running_loop().call_soon(self.begin)
         backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
         while open_:
             await asyncio.sleep(backoff.next())
