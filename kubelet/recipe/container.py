@@ -1,7 +1,8 @@
 """From a pod's container to the spec a runtime makes one of. Pure.
 
 Kubernetes: generateContainerConfig, security_context.go. Differs: where a pod names no seccomp profile, the engine's
-default applies instead of none; AppArmor and SELinux options are not read.
+default applies instead of none; AppArmor and SELinux options are not read; a limit of ephemeral-storage is not
+enforced.
 """
 
 from __future__ import annotations
