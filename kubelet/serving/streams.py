@@ -48,10 +48,12 @@ async def _outgoing(socket: web.WebSocketResponse, session: Session, request: Ex
 async def _incoming(socket: web.WebSocketResponse, session: Session, request: ExecRequest) -> None:
     """Input, its end, and terminal sizes, as the client sends them. What is no message of the protocol is dropped."""
     async for message in socket:
-        if message.type is not WSMsgType.BINARY:
+        # The official Python client sends strings as text.
+        data = message.data.encode() if message.type is WSMsgType.TEXT else message.data
+        if not isinstance(data, bytes):
             continue
         with contextlib.suppress(ValueError):
-            decoded = channels.decode(message.data)
+            decoded = channels.decode(data)
             if decoded.channel == channels.STDIN and request.stdin:
                 await session.write(decoded.data)
             elif decoded.channel == channels.RESIZE:

@@ -59,6 +59,14 @@ async def test_input_ends_when_the_client_says_so(client: aiohttp.ClientSession)
     assert await conversation(client, path, *said) == ({channels.STDOUT: b"hello"}, channels.Outcome(0))
 
 
+async def test_input_may_come_as_text(client: aiohttp.ClientSession):
+    path = "/exec/default/web/app?command=head&command=-n1&input=1&output=1"
+    async with client.ws_connect(path, protocols=(channels.V4,)) as socket:
+        await socket.send_str("\0grüße\n")
+
+        assert await socket.receive_bytes(timeout=5) == channels.encode(channels.STDOUT, "grüße\n".encode())
+
+
 async def test_a_terminal_has_the_size_of_the_clients(client: aiohttp.ClientSession):
     path = "/exec/default/web/app?command=sh&command=-c&command=read+x;busybox+stty+size&stdin=1&stdout=1&tty=1"
     size = channels.encode(channels.RESIZE, channels.encode_resize(channels.TerminalSize(101, 33)))
