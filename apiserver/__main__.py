@@ -151,8 +151,9 @@ def main(**values: object) -> None:
     import uvloop
 
     options = Options(**values)  # type: ignore[arg-type]
-    # Cyclic garbage is rare here and the cache is large: collect seldom, so that a request never waits for it.
-    gc.set_threshold(50_000, 50, 100)
+    # Cyclic garbage is rare here and the cache is large: all of it is looked at seldom, and a little at a time, so that
+    # no request waits long for it.
+    gc.set_threshold(10_000, 250, 100)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             sys.exit(runner.run(serve(options)))

@@ -218,7 +218,10 @@ async def test_a_connection_that_has_ended_leaves_nothing_to_the_collector(serve
     gc.disable()
     try:
         await served.raw(CLOSING)
-        await asyncio.sleep(0.05)
+        for _ in range(500):  # until both sides have said goodbye
+            if seen[0]() is None:
+                break
+            await asyncio.sleep(0.01)
         assert [each() for each in seen] == [None]
     finally:
         gc.enable()
