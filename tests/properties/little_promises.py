@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from invariants import Limit, is_active, is_finished, is_ready
 from little_server import Object, Written
-from little_world import NODES, LittleWorld
+from little_world import NODES, LittleWorld, is_strange
 from wishes import controller_of, image_of
 
 # So long after a loss a manager may still count with the pods that are gone.
@@ -19,10 +19,14 @@ class Promises:
     def __init__(self, world: LittleWorld) -> None:
         self.world, self.broken = world, list[str]()
         self.limits: dict[str, Limit] = {}
-        world.server.subscribers.append(self.written)
+        world.server.subscribers += (self.written, self._spares_strangers)
 
     def written(self, write: Written) -> None:
         """Judge it."""
+
+    def _spares_strangers(self, write: Written) -> None:
+        if write.actor and write.plural == "pods" and is_strange(write.before):
+            self.tell(write, "is somebody else's pod")
 
     def limit(self, write: Written, number: int) -> None:
         """From now on so many are wanted of this owner; for a while the last number may still be acted on."""

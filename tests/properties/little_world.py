@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from dataclasses import replace
 from typing import Any
 
 from invariants import is_active, is_finished, is_ready
@@ -32,7 +33,15 @@ NODES = ("n1", "n2", "n3")
 BAD_NETWORK = Faults(
     lose_requests=0.1, lose_answers=0.1, cut_watches_after_seconds=10.0, watch_lag_seconds=0.5, repeat_events=0.05
 )
+# Hardly any answer gets through: whoever tries again and again knows in the end no more than at first.
+DEAF = replace(BAD_NETWORK, lose_answers=0.9)
 BACK_AFTER_SECONDS = (0.0, 0.5, 3.0)
+STRANGER = "stranger"
+
+
+def is_strange(pod: Object | None) -> bool:
+    """Whether it is no business of the workload's."""
+    return pod is not None and pod["metadata"].get("labels", {}).get("app") == STRANGER
 
 
 class Kubelets:
@@ -146,7 +155,7 @@ class LittleWorld:
     def arm(self) -> None:
         """Something befalls the manager, or the server, at one of the next writes."""
         misfortune = self._chance.choice(
-            (self.kill, self.kill, self.change_leader, self.pause, self.take_down, self.forget, self.jump)
+            (self.kill, self.kill, self.change_leader, self.pause, self.take_down, self.forget, self.jump, self.deafen)
         )
         at = self.writes + self._chance.randint(1, 6)
         self.tell(f"at write {at}: {misfortune.__name__}")
@@ -188,6 +197,15 @@ class LittleWorld:
         """The manager's clock is off by an hour."""
         self.manager.set_clock(hours=self._chance.choice((-1, 1)))
 
+    def deafen(self) -> None:
+        """Requests arrive, and answers do not."""
+        self.server.faults = DEAF
+        self._later(self._hear, (1.0, 3.0, 6.0))
+
+    def _hear(self) -> None:
+        if self.server.faults is DEAF:
+            self.server.faults = BAD_NETWORK
+
     def _later(self, act: Callable[[], None], after_seconds: Sequence[float] = BACK_AFTER_SECONDS) -> None:
         # Not in the context of the manager whose write it was: who starts anew would inherit its wrong clock.
         loop, seconds = asyncio.get_running_loop(), self._chance.choice(after_seconds)
@@ -227,6 +245,19 @@ class LittleWorld:
             key = f"default/{self._chance.choice(pods)['metadata']['name']}"
             self.tell(f"lose {key}")
             self.server.delete("pods", key)
+
+    def squat(self) -> None:
+        """Somebody's own pod takes the place, and the name, of the last one for a while."""
+        if last := max((pod["metadata"]["name"] for pod in self.server.of("pods") if is_active(pod)), default=""):
+            self.tell(f"squat {last}")
+            self.server.remove("pods", f"default/{last}")
+            metadata = {"name": last, "namespace": "default", "labels": {"app": STRANGER}}
+            self.server.create("pods", {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": {}})
+            self._later(lambda: self._leave(f"default/{last}"), (2.0,))
+
+    def _leave(self, key: str) -> None:
+        if is_strange(self.server.objects.get(("pods", key))):
+            self.server.remove("pods", key)
 
     # -- what there is ---------------------------------------------------------------------------------------------
 
