@@ -270,6 +270,27 @@ async def test_lost_answers_to_creations_lead_to_no_extra_pod(an_api: ApiMaker):
 
 
 @in_virtual_time
+async def test_a_deletion_whose_answer_is_lost_is_looked_up_before_the_next_plan(an_api: ApiMaker):
+    api = an_api()
+    async with running(api):
+        rs = api.put(a_replicaset("web", replicas=3))
+        await asyncio.sleep(5)
+
+        async def lose(method: str, path: str, perform: Perform) -> Any:
+            answer = await perform()
+            if method == "DELETE":
+                api.disturb = None
+                raise lost()
+            return answer
+
+        api.disturb, api.lag_seconds = lose, 5
+        api.put(rs.replace(spec=rs.spec.replace(replicas=2)))
+        await asyncio.sleep(60)
+
+    assert (replicas_of(api), len(api.writes("DELETE"))) == (2, 1)
+
+
+@in_virtual_time
 async def test_a_creation_whose_answers_are_all_lost_is_looked_up_before_the_next_plan(an_api: ApiMaker):
     api = an_api()
 

@@ -291,6 +291,8 @@ class Act:
             self._fence.deleted(self._key, obj)
             return
         except ApiError as error:
+            if error.code >= 500:
+                self._fence.doubts_deletion(self._key, obj)
             self._tell_deleted(obj, "FailedDelete", f"Error deleting: {error.message}", "Warning")
             raise
         self.done["delete"] += 1

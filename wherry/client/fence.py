@@ -28,6 +28,7 @@ class _Marks:
     revisions: dict[type[Resource], int] = field(default_factory=dict)
     deleted: dict[tuple[type[Resource], str], str] = field(default_factory=dict)  # -> uid
     doubts: dict[tuple[type[Resource], str, str], None] = field(default_factory=dict)
+    unanswered: dict[str, Resource] = field(default_factory=dict)  # deletions, by uid
 
 
 class Fence:
@@ -48,6 +49,11 @@ class Fence:
         if type(obj) in self._informers:
             self._marks[key].deleted[type(obj), obj.key] = obj.metadata.uid
 
+    def doubts_deletion(self, key: str, obj: Resource) -> None:
+        """A delete got no clear answer: were the next plan made as if it had failed, two might go instead of one."""
+        if type(obj) in self._informers:
+            self._marks[key].unanswered[obj.metadata.uid] = obj
+
     def doubts(self, key: str, kind: type[Resource], namespace: str, name: str) -> None:
         """A create got no clear answer: before the next plan, the server must say whether the object is there."""
         if kind in self._informers:
@@ -65,6 +71,9 @@ class Fence:
         for kind, namespace, name in list(marks.doubts):
             await self._settle(key, kind, namespace, name)
             del marks.doubts[kind, namespace, name]
+        for uid, obj in list(marks.unanswered.items()):
+            await self._settle_deletion(key, obj)
+            del marks.unanswered[uid]
         for kind, revision in marks.revisions.items():
             await self._informers[kind].reaches(revision)
         for (kind, name), uid in marks.deleted.items():
@@ -77,3 +86,11 @@ class Fence:
         except NotFound:
             return
         self.wrote(key, kind, int(found.metadata.resource_version))
+
+    async def _settle_deletion(self, key: str, obj: Resource) -> None:
+        try:
+            found = await self._client.get(type(obj), obj.metadata.name, obj.metadata.namespace)
+        except NotFound:
+            self.deleted(key, obj)
+            return
+        self.wrote(key, type(obj), int(found.metadata.resource_version))
