@@ -31,7 +31,7 @@ def test_a_fork_that_fails_is_told_and_ends_nobody(monkeypatch: pytest.MonkeyPat
         ForkServer(theirs, preloaded={}).serve()
         told = ours.recv(4096).splitlines()
 
-    assert [msgspec.json.decode(line) for line in told] == [{"failed": errno.EAGAIN}] * 2
+    assert [msgspec.json.decode(line) for line in told] == [{"name": "x", "failed": errno.EAGAIN}] * 2
 
 
 def test_what_comes_first_starts_before_the_rest_is_imported(tmp_path: Path):
@@ -47,7 +47,7 @@ def test_what_comes_first_starts_before_the_rest_is_imported(tmp_path: Path):
         second = answer(ours)
         server.kill()
 
-    assert (first.keys(), second.keys()) == ({"started"}, {"started"})
+    assert (first.keys(), second.keys()) == ({"name", "started"}, {"name", "started"})
 
 
 PAINTER = """
