@@ -9,6 +9,7 @@ Kubernetes: the secure ports of kube-scheduler (10259) and kube-controller-manag
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -16,15 +17,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+import structlog
 
 if TYPE_CHECKING:
+    from aiohttp.web import Application
     from prometheus_client.core import Metric
 
     from wherry.client.serving.access import Access
 
 HEALTH = ("/healthz", "/livez", "/readyz")
 ADMIN_GROUP = "system:masters"
+# Who starts has more urgent things to do than to load what this needs.
+START_SECONDS = 2.0
+# Another program may have the port; it is asked for again so often.
+RETRY_SECONDS = 10.0
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+log = structlog.get_logger()
 
 
 class Place(NamedTuple):
@@ -35,6 +44,11 @@ class Place(NamedTuple):
     cert: Path | None = None
     key: Path | None = None
     client_ca: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, Path, Path] | None:
+        """Certificate, key and CA, if all are known."""
+        return (self.cert, self.key, self.client_ca) if self.cert and self.key and self.client_ca else None
 
 
 NOWHERE = Place("", 0)
@@ -52,7 +66,7 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_place(**values: Any) -> None:
         names = ("bind_address", "secure_port", "tls_cert_file", "tls_private_key_file", "client_ca_file")
         place = Place(*(values.pop(name) for name in names))
-        if place.port and not (place.cert and place.key and place.client_ca):
+        if place.port and place.files is None:
             raise click.UsageError(
                 "--secure-port needs --tls-cert-file, --tls-private-key-file and --client-ca-file beside it"
             )
@@ -62,15 +76,64 @@ def serving_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @asynccontextmanager
-async def serving(place: Place, access: Access, families: Callable[[], Iterable[Metric]]) -> AsyncIterator[int]:
-    """Listen until the block ends; gives the port. Nothing happens where no files or no port are given."""
-    if not (place.port and place.cert and place.key and place.client_ca):
-        yield 0
+async def serving(
+    place: Place,
+    access: Access,
+    families: Callable[[], Iterable[Metric]],
+    *,
+    after_seconds: float = START_SECONDS,
+) -> AsyncIterator[asyncio.Event]:
+    """Listen beside the block, until it ends; gives what is set when that has begun.
+
+    Nothing happens where no files or no port are given. Whoever has the port already keeps nobody from his work.
+    """
+    listens = asyncio.Event()
+    files = place.files
+    if not place.port or files is None:
+        yield listens
         return
+    listening = asyncio.create_task(_listen(place, files, access, families, after_seconds, listens), name="serving")
+    try:
+        yield listens
+    finally:
+        listening.cancel()
+        await asyncio.wait((listening,))
+
+
+async def _listen(
+    place: Place,
+    files: tuple[Path, Path, Path],
+    access: Access,
+    families: Callable[[], Iterable[Metric]],
+    after_seconds: float,
+    listens: asyncio.Event,
+) -> None:
+    await asyncio.sleep(after_seconds)
+    from aiohttp import web
+
+    from wherry.client.serving.tls import Tls, context_of
+
+    runner = web.AppRunner(_app(access, families), access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        tls = context_of(Tls(*files))
+        while not listens.is_set():
+            try:
+                await web.TCPSite(runner, place.address, place.port, ssl_context=tls).start()
+                listens.set()
+            except OSError as error:
+                log.warning("no metrics yet", address=place.address, port=place.port, error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await runner.cleanup()
+
+
+def _app(access: Access, families: Callable[[], Iterable[Metric]]) -> Application:
     from aiohttp import web
 
     from wherry.client.serving.counting import exposition
-    from wherry.client.serving.tls import Tls, certificate_of, context_of
+    from wherry.client.serving.tls import certificate_of
 
     async def health(request: web.Request) -> web.Response:
         return web.Response(text="ok")
@@ -89,11 +152,4 @@ async def serving(place: Place, access: Access, families: Callable[[], Iterable[
     for path in HEALTH:
         app.router.add_get(path, health)
     app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    try:
-        tls = context_of(Tls(place.cert, place.key, place.client_ca))
-        await web.TCPSite(runner, place.address, place.port, ssl_context=tls).start()
-        yield int(runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+    return app
