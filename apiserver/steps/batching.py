@@ -25,7 +25,7 @@ from apiserver.steps.auditing import audit
 from apiserver.steps.authorization import authorize
 from apiserver.steps.panics import panics_become_500
 from apiserver.writing.decoding import JSON, media_type_of
-from wherry.machinery.errors import BadRequest, UnsupportedMediaType
+from wherry.machinery.errors import BadRequest
 
 if TYPE_CHECKING:
     from apiserver.pipeline import Proceed
@@ -78,6 +78,8 @@ async def unpack_batch(server: Server, request: Request, proceed: Proceed) -> An
         return await audit(server, item, authorized)
 
     sent = await _items_of(request, most)
+    if sent is None:
+        return await proceed(server, request)
     # What becomes of an item stands in a list that is JSON, whatever the client prefers.
     request = replace(request, headers={**request.headers, b"accept": JSON.encode()})
     items = [_alone(request, target, item) for item in sent]
@@ -90,16 +92,16 @@ async def unpack_batch(server: Server, request: Request, proceed: Proceed) -> An
     return Response(200, _LIST % statuses, headers=warning_headers(request.warnings))
 
 
-async def _items_of(request: Request, most: int) -> list[bytes]:
-    content_type = request.header(b"content-type")
-    if media_type_of(content_type) != JSON:
-        raise UnsupportedMediaType(f"a List of objects to create must be {JSON}, got {content_type[:64]!r}")
+async def _items_of(request: Request, most: int) -> list[bytes] | None:
+    """What stands in the List; None for all else, to which Kubernetes' answer is given: a 405."""
+    if media_type_of(request.header(b"content-type")) != JSON:
+        return None
     try:
         sent = _read_list(await request.body())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"expected a v1 List of objects to create: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
     if (sent.kind, sent.api_version) != ("List", "v1"):
-        raise BadRequest(f"expected a v1 List of objects to create, got {sent.api_version} {sent.kind}")
+        return None
     if len(sent.items) > most:
         raise BadRequest(f"a List of objects to create may have {most} items, this one has {len(sent.items)}")
     return [bytes(item) for item in sent.items]
