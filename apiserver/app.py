@@ -103,7 +103,7 @@ async def _refuse_websocket(answer: Response, request: Request, send: Send) -> N
 async def _send_stream(answer: Stream, request: Request, send: Send) -> None:
     """Send chunks until they end or the client goes."""
     await send(_start(answer, request))
-    await send({"type": "http.response.body", "body": b"", "more_body": True})  # headers go out at once
+    await send(_NOTHING)  # headers go out at once
     chunk_writer = (request.scope.get("extensions") or {}).get("chunk_writer")
     write = chunk_writer(send) if chunk_writer is not None else None
     if answer.direct is not None and write is not None:

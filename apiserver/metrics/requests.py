@@ -6,15 +6,14 @@ made of them when it asks.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from apiserver.request import Request, Target
 from apiserver.storage.request_times import TIMES
+from wherry.client.serving.counting import Histogram
 
 if TYPE_CHECKING:
     from apiserver.server import Server
@@ -46,10 +45,10 @@ class Labels(NamedTuple):
 
 
 class Counts:
-    """The counts of one server: for each set of labels a number per bucket, one for more, and the sum."""
+    """The counts of one server: how long answers took, for each set of labels."""
 
     def __init__(self) -> None:
-        self.durations: dict[tuple[Any, ...], list[float]] = {}
+        self.durations: dict[tuple[Any, ...], Histogram] = {}
         self.running = 0
 
     def end(self, request: Request, code: int, seconds: float, is_served: Callable[[Target], bool]) -> None:
@@ -69,9 +68,8 @@ class Counts:
                 key = (request.verb, "", "", "", "", False, False, code)
             if len(self.durations) >= MOST_LABELS:
                 return
-            durations = self.durations.setdefault(key, [0.0] * (len(BUCKETS) + 2))
-        durations[bisect_left(BUCKETS, seconds)] += 1
-        durations[-1] += seconds
+            durations = self.durations.setdefault(key, Histogram(BUCKETS))
+        durations.observe(seconds)
 
 
 _LABELS = ("verb", "group", "version", "resource", "subresource", "scope")
@@ -95,15 +93,14 @@ class Exposition:
         counts = self._server.counts
         total = CounterMetricFamily("apiserver_request", "Requests answered.", labels=[*_LABELS, "code"])
         took = HistogramMetricFamily("apiserver_request_duration_seconds", "How long answers took.", labels=_LABELS)
-        by_kind: dict[tuple[str, ...], list[float]] = {}
-        for key, numbers in counts.durations.items():
+        by_kind: dict[tuple[str, ...], Histogram] = {}
+        for key, durations in counts.durations.items():
             shown = Labels(*key).shown()
-            total.add_metric(shown, sum(numbers[:-1]))
-            known = by_kind.setdefault(tuple(shown[:-1]), [0.0] * len(numbers))
-            known[:] = [before + more for before, more in zip(known, numbers, strict=True)]
+            total.add_metric(shown, sum(durations.counts))
+            by_kind.setdefault(tuple(shown[:-1]), Histogram(BUCKETS)).include(durations)
         yield total
-        for kind, numbers in by_kind.items():
-            took.add_metric(list(kind), _cumulated(numbers[:-1]), numbers[-1])
+        for kind, durations in by_kind.items():
+            durations.add_to(took, kind)
         yield took
         running = GaugeMetricFamily(
             "apiserver_current_inflight_requests", "Requests under way.", labels=["request_kind"]
@@ -157,8 +154,3 @@ def _storage() -> Iterator[Metric]:
     for labels, histogram in TIMES.items():
         histogram.add_to(took, labels)
     yield took
-
-
-def _cumulated(numbers: list[float]) -> list[tuple[str, float]]:
-    bounds = (*map(str, BUCKETS), "+Inf")
-    return list(zip(bounds, accumulate(numbers), strict=True))

@@ -52,7 +52,11 @@ class Pressure(NamedTuple):
 _MIN_MEMORY_BYTES = 100 * 1024**2
 _MIN_DISK_FRACTION = 0.10
 _MIN_PID_FRACTION = 0.05
-EVICTION_HARD = {"memory.available": "100Mi", "nodefs.available": "10%", "pid.available": "5%"}
+EVICTION_HARD = {
+    "memory.available": f"{_MIN_MEMORY_BYTES // 1024**2}Mi",
+    "nodefs.available": f"{_MIN_DISK_FRACTION:.0%}",
+    "pid.available": f"{_MIN_PID_FRACTION:.0%}",
+}
 
 
 def read_pressure(data_dir: Path) -> Pressure:

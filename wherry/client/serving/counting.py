@@ -26,6 +26,11 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += times
         self.sum += value * times
 
+    def include(self, other: Histogram) -> None:
+        """Those of another one with the same bounds, too."""
+        self.counts = [own + more for own, more in zip(self.counts, other.counts, strict=True)]
+        self.sum += other.sum
+
     def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
         """Show it with these labels."""
         bounds = (*map(str, self.bounds), "+Inf")
