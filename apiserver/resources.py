@@ -247,6 +247,7 @@ async def patch(server: Server, request: Request, cls: type[Resource]) -> Answer
     write = write_of(request, cls, "UPDATE")
     if is_apply(request):
         return await _apply(server, request, cls, write)
+    write.accepted_since = server.accepted_since
     patched = await patch_function(request, cls, write)
 
     def change(current: Draft) -> Draft:

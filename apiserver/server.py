@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from typing import TYPE_CHECKING
 
 import structlog
@@ -36,6 +37,7 @@ from apiserver.storage.encryption.store import EncryptedStore
 from apiserver.storage.store import Store, StoreError
 from apiserver.writing.allocations import Allocations
 from apiserver.writing.claims import Claims
+from apiserver.writing.entropy import Entropy
 from apiserver.writing.grants import Grants
 from apiserver.writing.rest import Rest
 from apiserver.writing.turns import Turns
@@ -129,7 +131,7 @@ class Server:
         self.store = store
         self.settings = settings
         self._now = now
-        self.random = random or SystemRandom()
+        self.random = random or Entropy()
         self.cache = WatchCache(store, (stored_class(cls) for cls in all_kinds() if "watch" in cls.kind.verbs))
         self.custom = CustomKinds(self)
         self.authorizer = Authorizer(self.cache)
@@ -158,6 +160,11 @@ class Server:
     def advertised(self) -> str:
         """`host:port` as told to clients in discovery."""
         return f"{self.settings.advertise_address}:{self.settings.port}"
+
+    @property
+    def accepted_since(self) -> float:
+        """Objects in later versions were accepted by this process; what others write may be as older rules had it."""
+        return math.inf if self.store.is_shared else self.cache.filled
 
     def now(self) -> datetime:
         """The time, in UTC."""

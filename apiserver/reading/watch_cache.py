@@ -191,6 +191,7 @@ class WatchCache:
     def __init__(self, store: Store, kinds: Iterable[type[Resource]]) -> None:
         self.store = store
         self.applied = 0
+        self.filled = 0  # what was there before this process is of this version or older
         self.compacted = 0  # what was before this revision is not told any more, even where it is remembered
         self._caches: dict[str, ResourceCache] = {}
         self._moved = asyncio.Event()
@@ -258,6 +259,7 @@ class WatchCache:
             page = await self.store.list(keys.ROOT, after=page.entries[-1].key, limit=PAGE, at=revision)
         for cache in self._caches.values():
             cache.begin(revision)
+        self.filled = revision
         self._advance(revision)
 
     async def run(self) -> None:

@@ -150,15 +150,21 @@ def source_of(body: bytes, content_type: str) -> Source | None:
 
 
 def accept(
-    draft: Draft, cls: type[Resource], *, validation: str, warnings: list[str], source: Source | None = None
+    draft: Draft,
+    cls: type[Resource],
+    *,
+    validation: str,
+    warnings: list[str],
+    source: Source | None = None,
+    settled: frozenset[int] = frozenset(),
 ) -> Draft:
     """Walk a draft: types checked, unknown and duplicate fields reported as asked, defaults filled.
 
-    Unknown fields are dropped. Raises `BadRequest`.
+    Unknown fields are dropped. What is `settled` was accepted before. Raises `BadRequest`.
     """
     kind = cls.kind
     schema = cls.schema()
-    walked = walk(draft, schema, defaults=defaults)
+    walked = walk(draft, schema, defaults=defaults, settled=settled)
     for error in walked.errors:
         # A custom object with a value of a wrong type can be read; its schema refuses it, with all that is wrong.
         if not kind.is_custom or error.text or error.path.partition(".")[0] in _OBJECT_FIELDS:

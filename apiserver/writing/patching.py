@@ -12,11 +12,13 @@ from apiserver.patch import PatchError
 from apiserver.patch.json_patch import PatchFailed, json_patch
 from apiserver.patch.merge import json_merge
 from apiserver.patch.strategic import strategic_merge
+from apiserver.reading.conversion import is_converted
 from apiserver.request import Request
 from apiserver.writing.applying import APPLY_PATCH, read_configuration
 from apiserver.writing.decoding import accept, load_json, media_type_of
 from wherry.machinery.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
 from wherry.machinery.resource import Resource
+from wherry.machinery.schema import settled_in
 
 if TYPE_CHECKING:
     from apiserver.writing.rest import Write
@@ -45,6 +47,8 @@ async def patch_function(request: Request, cls: type[Resource], write: Write) ->
     patch = await aside(write.weight, _parse, body, media_type)
     validation = request.first("fieldValidation", "Warn")
     names_entries = _names_entries(patch)
+    # A merge leaves what it does not name where it was. Schemas of custom kinds change.
+    is_merge = media_type != JSON_PATCH and not cls.kind.is_custom and not is_converted(cls)
 
     def change(current: Draft) -> Draft:
         del request.warnings[:]
@@ -58,7 +62,9 @@ async def patch_function(request: Request, cls: type[Resource], write: Write) ->
                 )
         if not isinstance(patched.get("metadata"), dict):
             raise BadRequest("metadata: a patch may not remove it or make it anything but an object")
-        wanted = accept(patched, cls, validation=validation, warnings=request.warnings)
+        is_known = is_merge and int(current["metadata"].get("resourceVersion") or 0) > write.accepted_since
+        settled = settled_in(current) if is_known else frozenset()
+        wanted = accept(patched, cls, validation=validation, warnings=request.warnings, settled=settled)
         _check_identity(wanted, current)
         if entries is not None:
             wanted["metadata"]["managedFields"] = entries

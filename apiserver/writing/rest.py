@@ -8,6 +8,7 @@ Kubernetes: registry/generic/registry.Store.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -76,6 +77,8 @@ class Write:
     author: Author | None = None
     # Of the body, or of the object that it changes, in bytes of text: heavy ones are worked on aside.
     weight: int = 0
+    # Versions after this one were accepted by this server, by the rules of today: what stays is not looked at again.
+    accepted_since: float = math.inf
 
 
 @dataclass(slots=True)

@@ -217,3 +217,12 @@ async def test_what_was_stored_before_a_default_existed_can_still_be_changed():
         answer = await api.patch(f"{CORE}/pods/p", {"metadata": {"labels": {"a": "b"}}})
 
     assert (answer.status, answer.json["metadata"]["labels"]) == (200, {"a": "b"})
+
+
+async def test_a_patch_does_not_smuggle_a_part_to_a_place_where_it_does_not_belong(api: Api):
+    await api.made(MAPS, a_map(labels={"a": "b"}))
+    steps = [{"op": "move", "from": "/metadata/labels", "path": "/metadata/finalizers"}]
+
+    answer = await api.patch(f"{MAPS}/a", steps, JSON_PATCH)
+
+    assert (answer.status, answer.json["reason"]) == (400, "BadRequest")

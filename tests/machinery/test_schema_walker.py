@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.machinery.schema import Schema, defaults, definition, schema_for, walk
+from wherry.machinery.schema import Schema, defaults, definition, schema_for, settled_in, walk
 
 CORE = "io.k8s.api.core.v1."
 POD = schema_for("v1", "Pod")
@@ -271,3 +271,14 @@ def test_what_was_not_reported_the_first_time_for_all_that_was_is_reported_later
     walk({**{f"x{number}": 1 for number in range(100)}, "spec": spec}, POD, defaults=defaults)
 
     assert walk({"spec": spec}, POD, defaults=defaults).unknown == ["spec.surprise"]
+
+
+def test_what_a_merge_left_alone_is_not_walked_again():
+    known = walk(pod(containers=[{"name": "c", "image": "i"}]), POD, defaults=defaults).value
+    patched = {**known, "metadata": {**known["metadata"], "labels": {"a": "b"}, "dada": 1}}
+
+    walked = walk(patched, POD, defaults=defaults, settled=settled_in(known))
+
+    assert walked.value == {**known, "metadata": {"name": "p", "labels": {"a": "b"}}}
+    assert walked.value["spec"] is known["spec"]
+    assert walked.unknown == ["metadata.dada"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from wherry.machinery import names
@@ -28,6 +29,8 @@ NEGATIVE = "must be greater than or equal to 0"
 NOT_AN_OPERATOR = "not a valid selector operator"
 NO_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 NO_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+# IPv6 that ends as IPv4 does, with every digit written.
+_LONGEST_IP = 45
 MAX_INT32 = 2**31 - 1
 MAX_ANNOTATION_BYTES = 256 * 1024
 
@@ -153,8 +156,13 @@ def check_cidr(field: str, value: str) -> Iterator[FieldError]:
 
 def parse_ip(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address, or None if the text is none; zones such as `%eth0` are no part of one."""
+    return None if len(value) > _LONGEST_IP or "%" in value else _parsed_ip(value)
+
+
+@lru_cache(maxsize=4096)
+def _parsed_ip(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return None if "%" in value else ipaddress.ip_address(value)
+        return ipaddress.ip_address(value)
     except ValueError:
         return None
 
@@ -221,11 +229,14 @@ def _check_expression(expression: Mapping[str, Any]) -> Iterator[FieldError]:
 
 def validate_metadata(
     meta: ObjectMeta, old_meta: ObjectMeta | None, kind: Kind, name_rule: str
-) -> Iterator[FieldError]:
+) -> Iterable[FieldError]:
     """Every broken rule of an object's metadata; `name_rule` is a key of `NAME_RULES`.
 
-    On update `meta` already carries what the server keeps by itself (creation time, generation).
+    On update `meta` already carries what the server keeps by itself (creation time, generation). What is as it was is
+    no worse than it was.
     """
+    if meta == old_meta:
+        return ()
     return under("metadata", _check_metadata(meta, old_meta, kind, NAME_RULES[name_rule]))
 
 

@@ -13,7 +13,7 @@ has those), HTTP.
 from wherry.machinery.schema.defaults import Defaults, defaults
 from wherry.machinery.schema.definitions import Schema, UnknownKind, definition, kinds, schema_for
 from wherry.machinery.schema.duplicates import duplicate_fields
-from wherry.machinery.schema.walker import TypeMismatch, Walked, walk
+from wherry.machinery.schema.walker import TypeMismatch, Walked, settled_in, walk
 
 __all__ = [
     "Defaults",
@@ -26,5 +26,6 @@ __all__ = [
     "duplicate_fields",
     "kinds",
     "schema_for",
+    "settled_in",
     "walk",
 ]

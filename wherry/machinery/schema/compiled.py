@@ -121,6 +121,7 @@ def _struct(schema: Schema, defaults: Defaults | None) -> Walker:
             value = {}
         run.keys += len(value)
         result = {}
+        settled = run.settled
         for name, item in value.items():
             field = fields.get(name)
             if field is None:
@@ -130,7 +131,7 @@ def _struct(schema: Schema, defaults: Defaults | None) -> Walker:
                     run.drop(item, path, name)
                 continue
             plain, walker, null_is_unset = field
-            if type(item) is plain:
+            if type(item) is plain or (settled and id(item) in settled):
                 result[name] = item
             elif item is not None or not null_is_unset:
                 result[name] = walker(item, (path, name), run)

@@ -52,12 +52,13 @@ class TypeMismatch:
 
 
 class Run:
-    """The findings of one walk, and its counters."""
+    """The findings of one walk, and its counters. `settled` holds the ids of what is taken as it is."""
 
-    __slots__ = ("depth", "errors", "keys", "root", "unknown")
+    __slots__ = ("depth", "errors", "keys", "root", "settled", "unknown")
 
-    def __init__(self, root: Schema) -> None:
+    def __init__(self, root: Schema, settled: frozenset[int] = frozenset()) -> None:
         self.root = root
+        self.settled = settled
         self.unknown: list[str] = []
         self.errors: list[TypeMismatch] = []
         self.keys = 0

@@ -21,7 +21,7 @@ from wherry.machinery.schema.defaults import Defaults
 from wherry.machinery.schema.definitions import Schema
 from wherry.machinery.schema.findings import MAX_DEPTH, Run, TypeMismatch
 
-__all__ = ["MAX_DEPTH", "TypeMismatch", "Walked", "walk"]
+__all__ = ["MAX_DEPTH", "TypeMismatch", "Walked", "settled_in", "walk"]
 
 
 class Walked(NamedTuple):
@@ -38,8 +38,24 @@ class Walked(NamedTuple):
     key_count: int
 
 
-def walk(value: Any, schema: Schema, *, defaults: Defaults | None = None) -> Walked:
-    """Walk a decoded object. Defaults (the schema's own, and these rules) are filled only if `defaults` is given."""
-    run = Run(schema)
+def settled_in(known: dict[str, Any]) -> frozenset[int]:
+    """What need not be walked again of an object that once was: its parts and theirs, by identity.
+
+    Whoever changes the object by making new containers around each change, as patches do, passes this to `walk`. The
+    object must live as long as the result is used, and not change meanwhile.
+    """
+    parts = [part for part in known.values() if type(part) is dict]
+    below = (item for part in parts for item in part.values() if type(item) in (dict, list))
+    return frozenset(map(id, (*parts, *below)))
+
+
+def walk(
+    value: Any, schema: Schema, *, defaults: Defaults | None = None, settled: frozenset[int] = frozenset()
+) -> Walked:
+    """Walk a decoded object. Defaults (the schema's own, and these rules) are filled only if `defaults` is given.
+
+    What is `settled` is taken as it is, where it stands in a struct; its keys are not counted.
+    """
+    run = Run(schema, settled)
     result = compiled(schema, defaults)(value, None, run)
     return Walked(result, run.unknown, run.errors, run.keys)
