@@ -57,17 +57,14 @@ class Snapshot:
 
     def __init__(self) -> None:
         self._table = Table(Neighbours(self._placed), Ranks(self._placed))
+        # All nodes, as plugins see them.
+        self.columns = Columns(self._table)
         self._loads: dict[str, _Load] = {}
         self._node_of: dict[str, str] = {}
         self._versions = count(1)
         # In the order of events. Rows added or removed start a new epoch: numbers of rows then mean something else.
         self._log: list[RowChange] = []
         self._epoch = 0
-
-    @property
-    def columns(self) -> Columns:
-        """All nodes."""
-        return Columns(self._table)
 
     @property
     def mark(self) -> Mark:
@@ -135,15 +132,17 @@ class Snapshot:
 
     def place(self, pod: PodView, node: str) -> None:
         """Count a pod on a node, instead of wherever it was counted before."""
-        load = self._loads.setdefault(node, _Load())
-        counted = load.pods.get(pod.uid)
-        if counted is not None and _weighs_the_same(counted, pod):
-            load.pods[pod.uid], load.version = pod, next(self._versions)
+        load, uid = self._loads.get(node), pod.uid
+        counted = load.pods.get(uid) if load else None
+        if load and counted is not None and _weighs_the_same(counted, pod):
+            load.pods[uid], load.version = pod, next(self._versions)
             return
-        self.remove(pod.uid)
-        load = self._loads.setdefault(node, load)
-        self._node_of[pod.uid] = node
-        load.pods[pod.uid] = pod
+        self.remove(uid)
+        load = self._loads.get(node)  # it goes with its last pod
+        if load is None:
+            load = self._loads[node] = _Load()
+        self._node_of[uid] = node
+        load.pods[uid] = pod
         self._count(node, load, pod, 1)
 
     def remove(self, uid: str) -> None:

@@ -49,7 +49,7 @@ class Answers:
     def to(self, pod: PodView) -> Answer | WideAnswer:
         """The answer for this pod on the nodes as they are now; good until the snapshot changes."""
         looking = self.looking_around(pod)
-        names = tuple(plugin.name for plugin in looking)
+        names = tuple(plugin.name for plugin in looking) if looking else ()
         if names not in self._parts:
             self._parts[names] = self.panel.split(looking)
         others, around = self._parts[names]
@@ -109,10 +109,13 @@ class _Kept(Generic[K, A]):
 
 
 def _catch_up(answer: Answer, panel: Panel, signature: bytes, changes: Sequence[RowChange]) -> None:
+    if len(changes) == 1 and _is_like(changes[0].placed, panel, signature):
+        answer.advance({changes[0].row: 1})
+        return
     given: Counter[int] = Counter()
     changed: set[int] = set()
     for row, placed in changes:
-        if placed is not None and placed.signature(panel.reads) == signature:
+        if _is_like(placed, panel, signature):
             given[row] += 1
         else:
             changed.add(row)
@@ -121,3 +124,7 @@ def _catch_up(answer: Answer, panel: Panel, signature: bytes, changes: Sequence[
     only_given = {row: more for row, more in given.items() if row not in changed}
     if only_given:
         answer.advance(only_given)
+
+
+def _is_like(placed: PodView | None, panel: Panel, signature: bytes) -> bool:
+    return placed is not None and placed.signature(panel.reads) == signature

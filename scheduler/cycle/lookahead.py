@@ -37,10 +37,14 @@ class Lookahead:
 
     def after(self, given: Mapping[int, int]) -> dict[int, float] | None:
         """The values of rows given so many pods more (the snapshot shows them already); None: they must be asked."""
-        told = {row: self._values[row][-more] for row, more in given.items() if len(self._values.get(row, ())) >= more}
-        for row in told:
-            del self._values[row][-given[row] :]
-            if not self._values[row]:
+        told: dict[int, float] = {}
+        for row, more in given.items():
+            values = self._values.get(row)
+            if values is None or len(values) < more:
+                continue
+            told[row] = values[-more]
+            del values[-more:]
+            if not values:
                 self._unknown.add(row)
         if len(told) < len(given):
             rows = given.keys() - told.keys()

@@ -13,6 +13,7 @@ Kubernetes: component-helpers `resource.PodRequests`, with the resources of the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from wherry.api.core.pod import Pod
 from wherry.api.core.pod.container import Container
@@ -43,12 +44,24 @@ def amount(resource: str, quantity: Quantity) -> int:
     return _in_units(resource, quantity.nanos)
 
 
+def pod_amounts(pod: Pod) -> tuple[Amounts, Amounts]:
+    """Its `pod_requests` and `pod_estimates`. Pods that ask for the same share both: nobody changes them."""
+    spec, status = pod.spec, pod.status
+    if spec.init_containers or spec.overhead or spec.resources is not None or status.container_statuses:
+        return _same(tuple(pod_requests(pod).items())), _same(tuple(pod_estimates(pod).items()))
+    return _of_plain(
+        tuple(
+            [tuple([(name, asked.nanos) for name, asked in one.resources.requests.items()]) for one in spec.containers]
+        )
+    )
+
+
 def pod_requests(pod: Pod) -> Amounts:
     """What must be free on a node for the pod to fit, its place among the node's `pods` included; without zeros.
 
     What it wants of a card's memory no sum over the node can tell: that is `pod_share`.
     """
-    return {"pods": 1} | {name: size for name, size in _total(pod, {}).items() if size > 0 and name != MEMORY}
+    return _needed(_total(pod, {}))
 
 
 def pod_share(pod: Pod) -> int:
@@ -58,8 +71,35 @@ def pod_share(pod: Pod) -> int:
 
 def pod_estimates(pod: Pod) -> Amounts:
     """Cpu and memory that scores count with: a container that asks for nothing is assumed to use a little."""
-    total = _total(pod, ASSUMED)
+    return _estimated(_total(pod, ASSUMED))
+
+
+def _needed(total: Amounts) -> Amounts:
+    return {"pods": 1} | {name: size for name, size in total.items() if size > 0 and name != MEMORY}
+
+
+def _estimated(total: Amounts) -> Amounts:
     return {name: total.get(name, 0) for name in ASSUMED}
+
+
+# Pods by the thousand ask for the same: that is worked out once.
+
+
+@lru_cache(maxsize=4096)
+def _same(amounts: tuple[tuple[str, int], ...]) -> Amounts:
+    return dict(amounts)
+
+
+@lru_cache(maxsize=4096)
+def _of_plain(containers: tuple[tuple[tuple[str, int], ...], ...]) -> tuple[Amounts, Amounts]:
+    """Of containers alone, that ask for so many nanos."""
+    wanted: Nanos = {}
+    estimated: Nanos = {}
+    for asked in containers:
+        _add(wanted, dict(asked))
+        _add(estimated, ASSUMED | dict(asked))
+    requests, estimates = _needed(_whole(wanted)), _estimated(_whole(estimated))
+    return _same(tuple(requests.items())), _same(tuple(estimates.items()))
 
 
 def _total(pod: Pod, assumed: Mapping[str, int]) -> Amounts:
@@ -68,6 +108,10 @@ def _total(pod: Pod, assumed: Mapping[str, int]) -> Amounts:
     if spec.resources is not None:
         total |= {name: size.nanos for name, size in spec.resources.requests.items() if _is_pod_level(name)}
     _add(total, _nanos(spec.overhead))
+    return _whole(total)
+
+
+def _whole(total: Nanos) -> Amounts:
     return {name: _in_units(name, size) for name, size in total.items()}
 
 

@@ -12,7 +12,7 @@ import msgspec
 from scheduler.pods.devices import NO_DEVICES, DeviceNeeds
 from scheduler.pods.disks import disks_of
 from scheduler.pods.remembered import remembered
-from scheduler.pods.requests import Amounts, pod_estimates, pod_requests, pod_share
+from scheduler.pods.requests import Amounts, pod_amounts, pod_share
 from scheduler.pods.spreading import Constraint, constraints_of
 from scheduler.pods.terms import Group, Term, group_of, terms_of
 from scheduler.pods.volumes import NO_VOLUMES, VolumeNeeds
@@ -87,7 +87,7 @@ class PodView:
     @remembered
     def requests(self) -> Amounts:
         """What must be free on its node, `pods: 1` included."""
-        return _same_amounts(tuple(pod_requests(self.pod).items()))
+        return self._amounts[0]
 
     @remembered
     def gpu_share(self) -> int:
@@ -97,7 +97,11 @@ class PodView:
     @remembered
     def estimates(self) -> Amounts:
         """Cpu and memory as scores count them."""
-        return _same_amounts(tuple(pod_estimates(self.pod).items()))
+        return self._amounts[1]
+
+    @remembered
+    def _amounts(self) -> tuple[Amounts, Amounts]:
+        return pod_amounts(self.pod)
 
     @remembered
     def host_ports(self) -> tuple[HostPort, ...]:
@@ -160,12 +164,7 @@ def _host_ports(spec: PodSpec) -> Iterator[HostPort]:
                 yield HostPort(port.protocol or "TCP", port.host_port, port.host_ip or ANY_ADDRESS)
 
 
-# Pods by the thousand ask for the same and have the same labels: one value serves them all. Nobody changes it.
-
-
-@lru_cache(maxsize=4096)
-def _same_amounts(amounts: tuple[tuple[str, int], ...]) -> Amounts:
-    return dict(amounts)
+# Pods by the thousand look alike and have the same labels: one value serves them all. Nobody changes it.
 
 
 @lru_cache(maxsize=4096)
