@@ -15,6 +15,7 @@ from wherry.machinery.errors import BadRequest, TooLarge
 
 if TYPE_CHECKING:
     from apiserver.fairness.bodies import Room
+    from apiserver.fairness.turnstile import Turnstile
 
 BODY_LIMIT_BYTES = 3 * 1024 * 1024  # Kubernetes: the apiserver's limit for resource requests
 
@@ -109,6 +110,11 @@ class Request:
         narrow = (self.scope.get("extensions") or {}).get("narrow")
         if narrow is not None:
             narrow()
+
+    def known_as(self, turnstile: Turnstile, flow: str) -> bool:
+        """Say of which flow this is; whether it has already had its turn."""
+        known_as = (self.scope.get("extensions") or {}).get("known_as")
+        return known_as is not None and known_as(turnstile, flow)
 
     @property
     def announced_bytes(self) -> int:

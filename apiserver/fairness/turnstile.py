@@ -3,15 +3,19 @@
 A seat says how many requests may be under way. But sixty of one flow that come together would all do their part in the
 same turn, and a request that comes in meanwhile would wait for each of them. Here those of one flow wait for each
 other instead, and the flows take turns. A flow that is alone is not held up: together, its writes share commits.
+
+A connection whose flow is known waits here before its next request is even parsed (`apiserver/protocols/http.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections.abc import Callable
 
-# How many begin in a turn: what they do until they wait for the store takes half a millisecond.
-SOME = 2
+from apiserver.fairness.flows import Lines
+
+# How many begin in a turn: what one does until it waits for the store takes up to half a millisecond.
+SOME = 1
 # How many begin in it at most, when they are of many flows.
 MOST = 16
 # A flow is alone when no other has come for so long.
@@ -22,7 +26,8 @@ class Turnstile:
     """Belongs to the event loop that first asks it."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, deque[asyncio.Future[None]]] = {}  # by flow; whose turn it is comes first
+        # Each is called when it may begin, and says whether it still wants to.
+        self._lines: Lines[Callable[[], bool]] = Lines()
         self._last = ""  # the flow that came last
         self._shared_until = 0.0
         self._begun: set[str] = set()  # the flows of which somebody began in this turn
@@ -48,9 +53,20 @@ class Turnstile:
     async def come(self, flow: str) -> None:
         """Wait for the flow's turn."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._lines.setdefault(flow, deque()).append(turn)
-        self._keep_turning()
+
+        def begin() -> bool:
+            if turn.done():  # its client has left
+                return False
+            turn.set_result(None)
+            return True
+
+        self.line_up(flow, begin)
         await turn
+
+    def line_up(self, flow: str, begin: Callable[[], bool]) -> None:
+        """Have `begin` called at the flow's turn; it says whether there was still something to begin."""
+        self._lines.append(flow, begin)
+        self._keep_turning()
 
     def _is_alone(self, flow: str) -> bool:
         now = asyncio.get_running_loop().time()
@@ -67,17 +83,13 @@ class Turnstile:
         self._count = 0
         self._begun.clear()
         self._is_turning = False
-        self._let_in()
-        if self._count:
-            self._keep_turning()
+        try:
+            self._let_in()
+        finally:
+            if self._count or self._lines:
+                self._keep_turning()
 
     def _let_in(self) -> None:
         while self._lines and self._count < SOME:
-            flow, line = next(iter(self._lines.items()))
-            del self._lines[flow]
-            turn = line.popleft()
-            if line:
-                self._lines[flow] = line  # to the end of the line
-            if not turn.done():  # its client is still there
-                turn.set_result(None)
-                self._count += 1
+            begin = self._lines.take()
+            self._count += begin()

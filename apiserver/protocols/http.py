@@ -1,5 +1,5 @@
-"""HTTP/1.1: uvicorn's protocol on httptools, with five things that requests need to know or do, and a limit to how
-long a request may take to say what it wants.
+"""HTTP/1.1: uvicorn's protocol on httptools, with six things that requests need to know or do, and a limit to how long
+a request may take to say what it wants.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from apiserver.fairness.turnstile import Turnstile
 from apiserver.protocols.together import Together
 
 # What a request line and its headers may have together. Kubernetes: Go's DefaultMaxHeaderBytes.
@@ -66,12 +67,13 @@ class HeadersTooLarge(Exception):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with five extensions in every scope.
+    """HTTP/1.1 with six extensions in every scope.
 
     `tls`: the client's certificate; `abort`: ends the connection at once; `narrow`: what the client sends from now on
     is read in small pieces; `take_over`: answers with the given head and
     hands the connection over, for protocols other than WebSocket that a client asks to upgrade to; `chunk_writer`:
-    given `send` of a body that has begun, a function that writes a chunk of it past ASGI, without waiting.
+    given `send` of a body that has begun, a function that writes a chunk of it past ASGI, without waiting; `known_as`:
+    of which flow this request is, so that the next one on the connection waits for its turn before it is parsed.
     """
 
     # Connections whose first headers are awaited, in the order they came.
@@ -83,6 +85,11 @@ class HttpProtocol(HttpToolsProtocol):
     # Since when headers are awaited; None while they are not.
     _awaited_since: float | None = None
     _patience: asyncio.TimerHandle | None = None
+    # Where the next request waits, as part of which flow; and what has come of it.
+    _turnstile: Turnstile | None = None
+    _flow = ""
+    _passed_as = ""
+    _held = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Remember the certificate of this connection."""
@@ -93,7 +100,7 @@ class HttpProtocol(HttpToolsProtocol):
         if hasattr(transport, "set_read_buffer_limits"):  # with TLS
             transport.set_read_buffer_limits(high=READ_BUFFER_BYTES)
         self._extensions = {"abort": transport.abort, "narrow": self._narrow, "take_over": self._take_over}
-        self._extensions["chunk_writer"] = _chunk_writer
+        self._extensions |= {"chunk_writer": _chunk_writer, "known_as": self._known_as}
         tls = tls_of(transport)
         if tls is not None:
             self._extensions["tls"] = tls
@@ -110,6 +117,7 @@ class HttpProtocol(HttpToolsProtocol):
         # Without this it would be a part of itself, and wait for the collector with all its buffers.
         self.scope = self.cycle = None  # type: ignore[assignment]
         self._extensions = {}
+        self._held = b""
 
     def _make_room(self) -> None:
         if len(self.unheard) > MOST_UNHEARD:
@@ -128,6 +136,47 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.abort()
         else:
             self._patience = self.loop.call_later(left, self._end_if_slow)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse it, unless others must come first."""
+        if self._turnstile is None or not self._must_wait(self._turnstile, data):
+            super().data_received(data)
+
+    def _known_as(self, turnstile: Turnstile, flow: str) -> bool:
+        """Whether this request has already had its turn as one of the flow."""
+        has_passed = self._passed_as == flow
+        self._turnstile, self._flow, self._passed_as = turnstile, flow, ""
+        return has_passed
+
+    def _must_wait(self, turnstile: Turnstile, data: bytes) -> bool:
+        if self._held:
+            self._held += data
+            if len(self._held) > READ_BUFFER_BYTES:
+                self.flow.pause_reading()
+            return True
+        if self._awaited_since is not None or self.cycle.more_body or not self.cycle.response_complete:
+            return False  # it goes on with a request that has begun
+        if turnstile.passes(self._flow):
+            self._passed_as = self._flow
+            return False
+        self._unset_keepalive_if_required()
+        self._held = data
+        turnstile.line_up(self._flow, self._begin_held)
+        return True
+
+    def _begin_held(self) -> bool:
+        held, self._held = self._held, b""
+        if not held or self.transport.is_closing():
+            return False
+        self._passed_as = self._flow
+        self.flow.resume_reading()
+        super().data_received(held)
+        return True
+
+    def shutdown(self) -> None:
+        """What has come is answered."""
+        self._begin_held()
+        super().shutdown()
 
     def on_headers_complete(self) -> None:
         """The request has said what it wants."""

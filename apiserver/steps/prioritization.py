@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from apiserver.fairness.flows import FLOW
 from apiserver.request import Answer, Request
 
 if TYPE_CHECKING:
@@ -29,9 +30,11 @@ async def prioritize(server: Server, request: Request, proceed: Proceed) -> Answ
         level.dispatched += 1
         server.turnstile.let_by(place.flow)
         return await proceed(server, request)
+    FLOW.set(place.flow)
+    has_passed = request.known_as(server.turnstile, place.flow)
     await server.sharing.enter(place)
     try:
-        if not server.turnstile.passes(place.flow):
+        if not has_passed and not server.turnstile.passes(place.flow):
             await server.turnstile.come(place.flow)
         return await proceed(server, request)
     finally:

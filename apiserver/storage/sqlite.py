@@ -21,9 +21,10 @@ from typing import TypeVar
 
 import structlog
 
+from apiserver.fairness.flows import FLOW, Lines
 from apiserver.storage.feed import Feed, closed
 from apiserver.storage.sqlite_log import Head, Log
-from apiserver.storage.sqlite_writer import Outcomes, Sweep, Write, Writer
+from apiserver.storage.sqlite_writer import Job, Outcomes, Result, Sweep, Write, Writer
 from apiserver.storage.store import Change, Compacted, Entry, Page, StoreUnavailable, check_size
 
 # What watchers that keep up need in memory; those that do not read from the file. The API server has one watcher, its
@@ -35,7 +36,7 @@ FEED_BYTES = 4 * 1024 * 1024
 JUMP = 1_000_000
 
 # How many writers are answered in one turn of the loop.
-ANSWERS = 16
+ANSWERS = 4
 
 T = TypeVar("T")
 
@@ -85,6 +86,7 @@ class SqliteStore:
         self._near = Log.reading(path)
         self._far = Log.reading(path)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
+        self._unanswered: Lines[tuple[Job, Result | Exception]] = Lines()
         self._writer = Writer(table, self._publish)
 
     @classmethod
@@ -171,7 +173,7 @@ class SqliteStore:
     async def _write(self, key: str, value: bytes | None, expected: int) -> Change:
         self._check_open()
         future: asyncio.Future[Change] = asyncio.get_running_loop().create_future()
-        self._writer.submit(Write(key, value, expected, future))
+        self._writer.submit(Write(key, value, expected, future, FLOW.get()))
         return await future
 
     async def _read(self, query: Callable[[Log], T]) -> T:
@@ -185,21 +187,30 @@ class SqliteStore:
         """Watchers first, then the writers: one who was answered finds every watcher in this process woken.
 
         Writers are answered a turn later, so that who watches is written to before they go on with what they do, and a
-        few in each turn, so that nobody waits for all of them.
+        few in each turn, of one flow after the other, so that nobody waits for all of them.
         """
         changes = [result for _, result in outcomes if isinstance(result, Change)]
         if changes:
             self._lock.remember(changes[-1].revision)
             self._feed.append(changes)
             self._feed.shrink(changes=FEED_CHANGES, size_bytes=FEED_BYTES)
-        asyncio.get_running_loop().call_soon(self._answer, outcomes, self._feed.revision)
+        asyncio.get_running_loop().call_soon(self._acknowledge, outcomes, self._feed.revision)
 
-    def _answer(self, outcomes: Outcomes, revision: int) -> None:
+    def _acknowledge(self, outcomes: Outcomes, revision: int) -> None:
         self._acknowledged = max(self._acknowledged, revision)
-        for job, result in outcomes[:ANSWERS]:
-            job.answer(result)
-        if len(outcomes) > ANSWERS:
-            asyncio.get_running_loop().call_soon(self._answer, outcomes[ANSWERS:], revision)
+        is_answering = bool(self._unanswered)
+        for job, result in outcomes:
+            self._unanswered.append(job.flow, (job, result))
+        if not is_answering:
+            self._answer()
+
+    def _answer(self) -> None:
+        for _ in range(ANSWERS):
+            if self._unanswered:
+                job, result = self._unanswered.take()
+                job.answer(result)
+        if self._unanswered:
+            asyncio.get_running_loop().call_soon(self._answer)
 
 
 def _caught_up(path: Path, lock: FileLock, table: Log) -> Head:

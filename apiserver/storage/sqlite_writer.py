@@ -30,6 +30,8 @@ Outcomes = Sequence[tuple["Job", Result | Exception]]
 class Job(Protocol):
     """Something to be done inside the next transaction. The waiting task may have given up on it."""
 
+    flow: str  # whose it is: flows take turns
+
     def apply(self, log: Log) -> Result:
         """Runs on the writer's thread. Raises StoreError or ValueError for this job alone, before it has written."""
 
@@ -45,6 +47,7 @@ class Write:
     value: bytes | None
     expected: int
     future: asyncio.Future[Change]
+    flow: str = ""
 
     def apply(self, log: Log) -> Change:
         revision, value = log.newest(self.key)
@@ -64,6 +67,7 @@ class Sweep:
 
     revision: int
     future: asyncio.Future[Head]
+    flow: str = ""
 
     def apply(self, log: Log) -> Head:
         return log.sweep(self.revision)

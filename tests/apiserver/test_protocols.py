@@ -7,7 +7,7 @@ import hashlib
 import socket
 import ssl
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from apiserver.__main__ import web_server
+from apiserver.fairness.turnstile import Turnstile
 from apiserver.protocols import http
 from apiserver.protocols.http import KERNEL_BUFFER_BYTES, MAX_HEADER_BYTES
 from tests.faults.cluster_keys import ClusterKeys
@@ -260,3 +261,39 @@ async def test_of_too_many_who_ask_for_nothing_the_oldest_must_go(served: Served
     assert (await readers[1][0].readline()).startswith(b"HTTP/1.1 200")
     for _, writer in readers:
         writer.transport.abort()
+
+
+class Closed(Turnstile):
+    """Lets nobody pass until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line: asyncio.Queue[Callable[[], bool]] = asyncio.Queue()
+
+    def passes(self, flow: str) -> bool:
+        return False
+
+    def line_up(self, flow: str, begin: Callable[[], bool]) -> None:
+        self.line.put_nowait(begin)
+
+
+async def test_the_next_request_of_a_known_flow_is_not_parsed_before_its_turn(served: Served, monkeypatch):
+    turnstile, passed, answer = Closed(), [], Echo.__call__
+
+    async def known(self: Echo, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        passed.append((scope["path"], scope["extensions"]["known_as"](turnstile, "greedy")))
+        await answer(self, scope, receive, send)
+
+    monkeypatch.setattr(Echo, "__call__", known)
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=served.keys.client_context(""))
+    writer.write(b"GET /1 HTTP/1.1\r\nhost: a\r\n\r\n")
+    await reader.readuntil(b"nobody")
+
+    writer.write(b"GET /2 HTTP/1.1\r\nhost: a\r\n\r\n")
+    begin = await asyncio.wait_for(turnstile.line.get(), 5)
+    before = list(passed)
+    begun = begin()
+    await reader.readuntil(b"nobody")
+
+    assert (before, begun, passed) == ([("/1", False)], True, [("/1", False), ("/2", True)])
+    writer.close()
