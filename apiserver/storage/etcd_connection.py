@@ -6,17 +6,16 @@ requests go to the same member until that fails: then a stopped member costs one
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
-
-import grpc  # type: ignore[import-untyped]
-import grpc.aio  # type: ignore[import-untyped]
 
 from apiserver.storage import etcd_messages as messages
 from apiserver.storage.feed import closed
 from apiserver.storage.opening import EtcdOptions
 from apiserver.storage.store import StoreUnavailable
+from wherry.client.grpc.channel import Answers, Channel
+from wherry.client.grpc.stream import CallError, CallFailed
 
 # One attempt at one member; longer than an fsync on a bad day, shorter than clients wait.
 ATTEMPT_SECONDS = 3.0
@@ -24,32 +23,12 @@ ATTEMPT_SECONDS = 3.0
 REQUEST_SECONDS = 12.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.25
 
-_CHANNEL_OPTIONS = [
-    # Answers are bounded by our own page sizes, not by gRPC's 4 MiB.
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    # etcd closes connections that ping more often than every 5 s (--grpc-keepalive-min-time).
-    ("grpc.keepalive_time_ms", 6000),
-    ("grpc.keepalive_timeout_ms", 2000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 300),
-    # Members are told apart by address: no proxy from the environment, no connection shared with another store.
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.use_local_subchannel_pool", 1),
-]
-
 # The member refuses what it has no leader for, at once, rather than keep us waiting in a minority.
 _REQUIRE_LEADER = ("hasleader", "true")
 
 # After these nobody knows what became of the request.
-_UNANSWERED = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.INTERNAL,
-    grpc.StatusCode.UNKNOWN,
-}
+# CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE.
+_UNANSWERED = {1, 2, 4, 13, 14}
 _STALE_TOKEN = ("invalid auth token", "revision of auth store is old", "user name is empty")
 
 
@@ -103,9 +82,9 @@ class EtcdConnection:
 
     def __init__(self, options: EtcdOptions) -> None:
         self._options = options
-        credentials = _credentials(options) if options.is_encrypted else None
-        self._channels = [_channel(endpoint, credentials) for endpoint in options.endpoints]
-        self._watches: list[set[Any]] = [set() for _ in self._channels]
+        tls = _tls(options) if options.is_encrypted else None
+        self._channels = [Channel(endpoint, tls, seconds=ATTEMPT_SECONDS) for endpoint in options.endpoints]
+        self._watches: list[set[Answers]] = [set() for _ in self._channels]
         self._member = 0
         self._token = ""
         self._renewal = asyncio.Lock()
@@ -141,22 +120,25 @@ class EtcdConnection:
         await self._log_in()
         self._check_open()
         member = self._member
-        call = self._channels[member].stream_stream(
-            _WATCH.path, _WATCH.request.SerializeToString, _WATCH.answer.FromString
-        )(_kept_open(messages.WatchRequest(create_request=request)), metadata=self._metadata())
-        responses = aiter(call)
+        question = messages.WatchRequest(create_request=request).SerializeToString()
+        try:
+            answers = await self._channels[member].listen(_WATCH.path, question, self._metadata())
+        except CallError as error:
+            raise self._problem(member, error) from error
         watches = self._watches[member]
-        watches.add(call)
+        watches.add(answers)
 
         async def read() -> Any:
-            with self._translated(member):
-                return await anext(responses)
+            try:
+                return _WATCH.answer.FromString(await answers.read())
+            except CallError as error:
+                raise self._problem(member, error) from error
 
         try:
             yield read
         finally:
-            watches.discard(call)
-            call.cancel()
+            watches.discard(answers)
+            answers.close()
 
     def log_out(self) -> None:
         """Use another token next time: a watch does not always tell that ours is the reason why it ended."""
@@ -167,8 +149,8 @@ class EtcdConnection:
         if member not in (None, self._member) or len(self._channels) == 1:
             return
         # A stopped member holds its streams open and silent; to resume them elsewhere is cheap.
-        for call in self._watches[self._member]:
-            call.cancel()
+        for answers in self._watches[self._member]:
+            answers.give_up("given up for another member")
         self._member = (self._member + 1) % len(self._channels)
 
     async def close(self) -> None:
@@ -179,11 +161,12 @@ class EtcdConnection:
     async def _ask(self, method: Method, request: Any) -> Any:
         self._check_open()
         member = self._member
-        call = self._channels[member].unary_unary(
-            method.path, method.request.SerializeToString, method.answer.FromString
-        )
-        with self._translated(member):
-            return await call(request, timeout=ATTEMPT_SECONDS, metadata=self._metadata())
+        channel = self._channels[member]
+        try:
+            answer = await channel.ask(method.path, request.SerializeToString(), self._metadata())
+        except CallError as error:
+            raise self._problem(member, error) from error
+        return method.answer.FromString(answer)
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         return (_REQUIRE_LEADER, ("token", self._token)) if self._token else (_REQUIRE_LEADER,)
@@ -199,56 +182,32 @@ class EtcdConnection:
             self._token = ""
             self._token = (await self._ask(_AUTHENTICATE, request)).token
 
-    @contextlib.contextmanager
-    def _translated(self, member: int) -> Iterator[None]:
+    def _problem(self, member: int, error: CallError) -> StoreUnavailable:
+        """What a call without an answer means; without any, the next calls go to the next member."""
+        if self._closed:
+            return closed()
         endpoint = self._options.endpoints[member]
-        try:
-            yield
-        except grpc.aio.AioRpcError as error:
-            details = error.details() or error.code().name
-            if error.code() not in _UNANSWERED:
-                raise Refused(endpoint, details) from error
-            self.leave(member)
-            raise Unanswered(f"{endpoint}: {details}") from error
-        except StopAsyncIteration:
-            self.leave(member)
-            raise Unanswered(f"{endpoint}: the watch was ended") from None
-        except asyncio.CancelledError:
-            # gRPC says the same when the call was cancelled, by `leave` or `close`, and the task was not.
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                raise
-            self._check_open()
-            raise Unanswered(f"{endpoint}: given up for another member") from None
+        if isinstance(error, CallFailed) and error.code not in _UNANSWERED:
+            return Refused(endpoint, error.details)
+        self.leave(member)
+        return Unanswered(f"{endpoint}: {error}")
 
     def _check_open(self) -> None:
         if self._closed:
             raise closed()
 
 
-async def _kept_open(request: Any) -> AsyncIterator[Any]:
-    """A stream of one request that is not finished after it, as etcd might take that for the end of the watch."""
-    yield request
-    await asyncio.Event().wait()
-
-
-def _channel(endpoint: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
-    target = endpoint.split("://")[1].rstrip("/")
-    if credentials:
-        return grpc.aio.secure_channel(target, credentials, _CHANNEL_OPTIONS)
-    return grpc.aio.insecure_channel(target, _CHANNEL_OPTIONS)
-
-
-def _credentials(options: EtcdOptions) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials(
-        root_certificates=_content(options.ca_file),
-        private_key=_content(options.key_file),
-        certificate_chain=_content(options.cert_file),
-    )
-
-
-def _content(file: Path | None) -> bytes | None:
+def _tls(options: EtcdOptions) -> ssl.SSLContext:
+    """What we trust and who we are; read once."""
     try:
-        return file.read_bytes() if file else None
+        tls = ssl.create_default_context(cafile=options.ca_file)
     except OSError as error:
-        raise StoreUnavailable(f"etcd: {file}: {error.strerror}") from error
+        raise StoreUnavailable(f"etcd: {options.ca_file}: {error.strerror or error}") from error
+    tls.set_alpn_protocols(["h2"])
+    if options.cert_file and options.key_file:
+        try:
+            tls.load_cert_chain(options.cert_file, options.key_file)
+        except OSError as error:
+            files = f"{options.cert_file}, {options.key_file}"
+            raise StoreUnavailable(f"etcd: {files}: {error.strerror or error}") from error
+    return tls

@@ -1,6 +1,5 @@
 """From what an operator wrote to an open store: `memory`, `sqlite:PATH`, `etcd:https://a:2379,https://b:2379`."""
 
-import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -57,8 +56,6 @@ async def open_store(where: str | EtcdOptions) -> Store:
 
 
 async def _open_etcd(options: EtcdOptions) -> Store:
-    if importlib.util.find_spec("grpc") is None:
-        raise StoreError("the etcd store needs the package grpcio: pip install wherry[etcd]")
     from apiserver.storage.etcd import EtcdStore
 
     return await EtcdStore.open(options)

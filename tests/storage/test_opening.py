@@ -51,6 +51,14 @@ async def test_a_missing_certificate_file_is_named() -> None:
         await open_store(EtcdOptions(endpoints=("https://127.0.0.1:1",), ca_file=Path("/none/ca.crt")))
 
 
+async def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "etcd.crt").write_text("no certificate")
+    options = EtcdOptions(endpoints=("https://127.0.0.1:1",), cert_file=tmp_path / "etcd.crt", key_file=Path("/none"))
+
+    with pytest.raises(StoreUnavailable, match=r"etcd\.crt, /none: "):
+        await open_store(options)
+
+
 def test_a_password_in_the_url_is_refused_without_repeating_it() -> None:
     with pytest.raises(StoreError, match="do not belong into the URL") as refused:
         EtcdOptions(endpoints=("https://root:secret@a:2379",))
