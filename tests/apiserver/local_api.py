@@ -10,6 +10,7 @@ Callers are told apart as in life, by client certificate (`user=`, `groups=`) or
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import re
 import tempfile
@@ -228,8 +229,10 @@ async def running_api(
 
 @cache
 def service_account_key() -> Path:
-    """A key to sign tokens with, one for the whole run."""
-    path = Path(tempfile.mkdtemp(prefix="wherry-tests-")) / "sa.key"
+    """A key to sign tokens with, one for the whole run and gone with it."""
+    folder = tempfile.TemporaryDirectory(prefix="wherry-tests-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "sa.key"
     path.write_bytes(_pem(ec.generate_private_key(ec.SECP256R1())))
     return path
 
