@@ -125,7 +125,7 @@ class OfStatefulSet(Promises):
             return
         if write.after is None or "deletionTimestamp" in write.after["metadata"] or is_finished(write.after):
             self.gone_at[write.key] = write.at
-        elif write.before is None:
+        elif write.before is None and not is_strange(write.after):
             self.gone_at.pop(write.key, None)
             before = [f"default/db-{number}" for number in range(int(write.key.rpartition("-")[2]))]
             missing = [

@@ -1,7 +1,7 @@
-"""Thousands of short lives in little worlds: whatever befalls a manager between two writes, all ends as wanted.
+"""Thousands of lives in little worlds: whatever befalls a manager between two writes, all ends as wanted.
 
-Each seed is another life; `seeds.py` tells how to live others, or one again. What surrounds the controllers is little
-(`little_server.py`); whole clusters live in `test_deployments_under_chaos.py` and beside it.
+Each seed is another life; `seeds.py` tells how to live others, longer ones, or one again. What surrounds the
+controllers is little (`little_server.py`); whole clusters live in `test_deployments_under_chaos.py` and beside it.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import random
 import pytest
 from little_promises import Promises, promises_of
 from little_world import BAD_NETWORK, LittleWorld
-from seeds import replay, seeds
+from seeds import least_seconds, replay, seeds
 from wishes import a_workload
 
 from wherry.sim.virtual_time import run
@@ -20,6 +20,8 @@ NAMES = ("web", "db", "agent", "work")
 WISHES = 3
 # The longest pause of a Job whose pods fail is six minutes.
 GRANTED_SECONDS, SILENT_SECONDS = 1500, 30
+# In a long life, so long until something happens again.
+LONGEST_REST_SECONDS = 900
 # Who has failed again and again tries again after half a minute, and may then tell what nobody waited for.
 RETRY_SECONDS = 35
 
@@ -45,12 +47,22 @@ async def live_through(seed: int) -> list[str]:
         world = LittleWorld(name, chance, tasks, fails=chance.choice((0.0, 0.3)))
         promises = promises_of(world)
         world.manager.start()
-        wish = await wish_and_suffer(world, chance)
-        world.calm()
-        broken = [*promises.broken, *(await granted(promises, wish))]
-        broken += [] if broken else await silent(world)
+        broken = await an_episode(world, promises, chance)
+        while not broken and asyncio.get_running_loop().time() < least_seconds():
+            await asyncio.sleep(chance.uniform(0, LONGEST_REST_SECONDS))
+            if world.name == "work":  # what a Job wants is final
+                world.delete()
+            broken = await an_episode(world, promises, chance)
         world.end()
     return [*broken, replay(seed, __file__), *world.story] if broken else []
+
+
+async def an_episode(world: LittleWorld, promises: Promises, chance: random.Random) -> list[str]:
+    """Wishes and misfortunes, and then peace, in which all comes true; gives the promises that were broken."""
+    wish = await wish_and_suffer(world, chance)
+    world.calm()
+    broken = [*promises.broken, *(await granted(promises, wish))]
+    return broken or await silent(world)
 
 
 async def wish_and_suffer(world: LittleWorld, chance: random.Random) -> dict:
