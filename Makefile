@@ -5,6 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 SEEDS ?= 2000
 FIRST ?= 0
+MINUTES ?= 60
 OPERATIONS ?= 100000
 
 .DEFAULT_GOAL := help
@@ -32,8 +33,8 @@ check: install ## Formatting, lint, types, and the rules of the house
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/house
 
-soak: install ## Live through thousands of simulated lives (SEEDS, FIRST), judge long histories (OPERATIONS)
-	@WHERRY_SEEDS=$(SEEDS) WHERRY_FIRST=$(FIRST) $(BIN)/pytest -q -n 2 --show-capture=no \
+soak: install ## Live through thousands of simulated lives (SEEDS, FIRST, MINUTES), judge long histories (OPERATIONS)
+	@WHERRY_SEEDS=$(SEEDS) WHERRY_FIRST=$(FIRST) WHERRY_MINUTES=$(MINUTES) $(BIN)/pytest -q -n 2 --show-capture=no \
 		tests/properties/test_deployments_under_chaos.py tests/properties/test_sets_under_chaos.py \
 		tests/properties/test_thousands_of_schedules.py -k promises
 	@WHERRY_STEPS=500 WHERRY_INJECTIONS=1000 $(BIN)/pytest -q -n 2 --show-capture=no -o timeout=1200 \
