@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
+from wherry.machinery.garbage import look_seldom
+
 if TYPE_CHECKING:
     import uvicorn
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from apiserver.admission.pod_security.configuration import PodSecurityConfiguration
     from apiserver.app import App
     from apiserver.audit.record import Audit
-    from apiserver.server import Settings
+    from apiserver.server import Server, Settings
     from apiserver.storage.store import Store
 
 log = structlog.get_logger()
@@ -153,7 +155,7 @@ def main(**values: object) -> None:
     options = Options(**values)  # type: ignore[arg-type]
     # Cyclic garbage is rare here and the cache is large: all of it is looked at seldom, and a little at a time, so that
     # no request waits long for it.
-    gc.set_threshold(10_000, 250, 100)
+    look_seldom(10_000, 250)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             sys.exit(runner.run(serve(options)))
@@ -331,6 +333,7 @@ async def serve(options: Options) -> int:
 
     running = asyncio.ensure_future(server.run())
     serving = asyncio.ensure_future(web.serve(sockets=sockets))
+    keeping = asyncio.ensure_future(_keep_what_was_read(server))
 
     def stop() -> None:
         server.end_watches()
@@ -348,7 +351,8 @@ async def serve(options: Options) -> int:
         stop()
     await serving
     running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    keeping.cancel()
+    await asyncio.gather(running, keeping, return_exceptions=True)
     await server.kubelets.close()
     await server.forwarding.close()
     await server.callouts.close()
@@ -356,6 +360,11 @@ async def serve(options: Options) -> int:
         server.audit.close()
     await store.close()
     return status
+
+
+async def _keep_what_was_read(server: Server) -> None:
+    await server.health.ready.wait()
+    gc.freeze()
 
 
 def _listen(address: str, port: int) -> socket.socket:

@@ -9,7 +9,6 @@ to each other in a zone, and one per node at most.
 
 from __future__ import annotations
 
-import gc
 import json
 import time
 from itertools import count
@@ -23,6 +22,7 @@ from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
+from wherry.machinery.garbage import look_seldom
 from wherry.machinery.selectors import from_label_selector
 
 SIZES = (100, 1000, 5000)
@@ -81,7 +81,7 @@ def decisions_per_second(size: int, pods: list[PodView], plugins: list[Plugin]) 
 @click.option("--pods", default=20_000, show_default=True, help="How many identical pods to place.")
 def main(pods: int) -> None:
     """Print decisions per second at 100, 1000 and 5000 nodes."""
-    gc.set_threshold(50_000, 50, 100)  # as `python -m scheduler` has it
+    look_seldom()  # as `python -m scheduler` has it
     plugins = [plugin() for plugin in load_plugins().values()]
     for size in SIZES:
         same = decisions_per_second(size, [a_pod(number, 100) for number in range(min(pods, size * 100))], plugins)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import secrets
 import signal
@@ -18,6 +17,7 @@ import structlog
 from controllers.options import Options
 from wherry.client.logs import log_to_stderr
 from wherry.client.serving.port import serving_options
+from wherry.machinery.garbage import look_seldom
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ def main(**values: object) -> None:
     options = Options(**values)  # type: ignore[arg-type]
     log_to_stderr()
     # The copies of what there is stay: looking through them for garbage all the time costs more than many plans.
-    gc.set_threshold(50_000, 50, 100)
+    look_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(runner.run(_until_told(options)))
 

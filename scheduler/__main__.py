@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -26,6 +25,7 @@ from wherry.client.leader import Leader, LostLead
 from wherry.client.logs import log_to_stderr
 from wherry.client.serving.access import Access
 from wherry.client.serving.port import NOWHERE, Place, serving, serving_options
+from wherry.machinery.garbage import look_seldom
 
 EXAMPLES = """\b
 Examples:
@@ -70,7 +70,7 @@ def main(
         raise click.ClickException(str(error)) from None
     log_to_stderr()
     # What is known of pods and nodes stays: looking through it for garbage all the time costs more than placing pods.
-    gc.set_threshold(50_000, 50, 100)
+    look_seldom()
     election = settings.leader_election
     if leader_elect is not None:
         election = election.model_copy(update={"leader_elect": leader_elect})

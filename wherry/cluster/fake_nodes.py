@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from wherry.api.resource.gpu import fake_gpus
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
 from wherry.client.kubeconfig import load_connection
+from wherry.machinery.garbage import look_seldom
 from wherry.sim.hollow_node import HollowMachine, HollowNode
 
 
@@ -28,7 +28,7 @@ from wherry.sim.hollow_node import HollowMachine, HollowNode
 def main(kubeconfig: Path, count: int, gpus: int, lease_seconds: int) -> None:
     """Be `fake-1`, `fake-2`, … until told to end."""
     # A thousand nodes and their pods stay: they are no garbage to look for.
-    gc.set_threshold(50_000, 50, 100)
+    look_seldom()
     uvloop.run(_serve(kubeconfig, count, lease_seconds, gpus))
 
 
