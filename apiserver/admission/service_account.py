@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
 from apiserver.writing.rest import Write
+from wherry.api.core.pod.spec import TOKEN_VOLUME
 from wherry.api.core.service_account import ServiceAccount as Account
 from wherry.machinery.errors import forbidden
 from wherry.machinery.names import generate_suffix
@@ -59,7 +60,7 @@ def _mount_token(spec: Draft, suffix: str) -> None:
     without = [c for c in containers if all(m.get("mountPath") != MOUNT_PATH for m in c.get("volumeMounts", []))]
     if not without:
         return
-    name = f"kube-api-access-{suffix}"
+    name = TOKEN_VOLUME + suffix
     spec["volumes"] = [*spec.get("volumes", []), {"name": name, "projected": _projection()}]
     for container in without:
         mount = {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}

@@ -300,3 +300,20 @@ def test_faults_are_found_every_time_and_none_in_what_was_right_before():
     found = [faults(pod(restartPolicy=policy)) for policy in ("Always", "x", "Always", "x")]
 
     assert found == [[], bad, [], bad]
+
+
+def test_siblings_that_differ_in_the_name_of_their_token_volume_are_judged_alike():
+    def with_volumes(*volumes: str, mount: str):
+        mounts = [{"name": mount, "mountPath": "/run"}]
+        return pod(
+            volumes=[{"name": name, "emptyDir": {}} for name in volumes], containers=[container(volumeMounts=mounts)]
+        )
+
+    first = with_volumes("kube-api-access-aaaaa", mount="kube-api-access-aaaaa")
+    second = with_volumes("kube-api-access-bbbbb", mount="kube-api-access-bbbbb")
+    strayed = with_volumes("kube-api-access-bbbbb", mount="kube-api-access-aaaaa")
+    twice = with_volumes("kube-api-access-aaaaa", "kube-api-access-aaaaa", mount="kube-api-access-aaaaa")
+
+    assert faults(first) == faults(second) == []
+    assert faults(strayed) == ['spec.containers[0].volumeMounts[0].name: Not found: "kube-api-access-aaaaa"']
+    assert faults(twice) == ['spec.volumes[1].name: Duplicate value: "kube-api-access-aaaaa"']

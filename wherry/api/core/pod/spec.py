@@ -12,6 +12,9 @@ from wherry.api.meta import LocalReference, Selector
 from wherry.machinery.quantity import Quantity
 from wherry.machinery.view import Verbatim, View
 
+# How the name of the volume begins that a pod's token comes in; a few characters of its own follow.
+TOKEN_VOLUME = "kube-api-access-"
+
 
 class Volume(Verbatim):
     """A volume of the pod: its name and, whole, the one source it has (read by the type in `wherry.volumes`)."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from wherry.api.core.pod.spec import PodResourceClaim, PodSpec
+from wherry.api.core.pod.spec import TOKEN_VOLUME, PodResourceClaim, PodSpec
 from wherry.api.core.pod.validation.containers import check_all_containers, check_image_of_pod
 from wherry.api.core.pod.validation.network import (
     DNS_POLICIES,
@@ -42,6 +42,7 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 # Specs that have no fault, as JSON; how many and how long ones: large pods.
 MOST_REMEMBERED, LONGEST_REMEMBERED = 128, 8192
 _faultless: dict[tuple[bytes, bool], None] = {}
+_TOKEN_VOLUME = re.compile(rb'"%s[a-z0-9]{%d}"' % (TOKEN_VOLUME.encode(), names.SUFFIX_LENGTH))
 _INT32 = re.compile("0|-?[1-9][0-9]{0,9}")
 
 
@@ -68,18 +69,29 @@ def check_template(template: PodTemplate) -> Iterator[FieldError]:
 
 def check_pod_spec(spec: PodSpec, pod_name: str = "") -> Iterator[FieldError]:
     """The spec of a pod, or (without a pod's name) of a template."""
-    yield from under("volumes", check_volumes(spec.volumes, pod_name))
     # Pods of one template have the same spec, so most that come have been found without a fault before.
-    known = (spec.to_json(), bool(pod_name))
+    known = (_text_of_siblings(spec.to_json()), bool(pod_name))
     if known in _faultless:
         return
-    faults = list(_check_beside_volumes(spec, is_pod=bool(pod_name)))
+    faults = [*under("volumes", check_volumes(spec.volumes, pod_name))]
+    faults += _check_beside_volumes(spec, is_pod=bool(pod_name))
     yield from faults
-    if not faults and len(known[0]) <= LONGEST_REMEMBERED:
+    # The names of some claims follow from the pod's.
+    is_own = any("ephemeral" in volume.raw for volume in spec.volumes)
+    if not faults and not is_own and len(known[0]) <= LONGEST_REMEMBERED:
         _faultless[known] = None
         if len(_faultless) > MOST_REMEMBERED:
             # Two threads may be here at once.
             _faultless.pop(next(iter(tuple(_faultless)), known), None)
+
+
+def _text_of_siblings(text: bytes) -> bytes:
+    """A spec's JSON without the name by which alone pods of one template differ: that of the volume with their token.
+
+    What stands in its place is in no JSON, and every other name stays, so two that are equal have the same faults.
+    """
+    found = _TOKEN_VOLUME.search(text)
+    return text.replace(found[0], b'"\0"') if found else text
 
 
 def _check_beside_volumes(spec: PodSpec, *, is_pod: bool) -> Iterator[FieldError]:
