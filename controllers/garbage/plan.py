@@ -50,9 +50,9 @@ def _judged(obj: Resource, owners: Mapping[str, Owner], dependents: Sequence[Res
         if any(is_waiting(dependent) for dependent in dependents):
             # They wait for each other in a circle: this one no longer keeps its owner waiting.
             yield _owned_by(obj, [reference.replace(block_owner_deletion=False) for reference in references])
-        yield Delete(obj, "Foreground")
+        yield Delete(obj, "Foreground", only_as_seen=True)
     else:
-        yield Delete(obj, _policy(obj.metadata.finalizers))
+        yield Delete(obj, _policy(obj.metadata.finalizers), only_as_seen=True)
 
 
 def _policy(finalizers: Iterable[str]) -> str:

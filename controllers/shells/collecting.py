@@ -1,5 +1,7 @@
 """Collecting: observes all kinds for controllers/garbage: a graph from watches, and owners from the server itself.
 
+What is collected is not asked for again: each write is for the version seen, and refused for any other.
+
 Kinds that other controllers watch anyway are not watched twice; of all others only the metadata is kept. Custom
 kinds are learned from their definitions.
 """
@@ -89,12 +91,10 @@ class Collecting:
             self._bench.add(uid)
 
     async def _collect(self, uid: str) -> float | None:
-        known = self._graph.get(uid)
-        if known is None or not self._graph.is_suspect(known):
+        obj = self._graph.get(uid)
+        if obj is None or not self._graph.is_suspect(obj):
             return None
-        obj = await self._live(known.kind, known.metadata.name, known.metadata.namespace)
-        if obj is None or obj.metadata.uid != uid:
-            return None  # the watch will tell
+        # The plan is for this version of it: if there is another one, the server refuses, and the watch will tell.
         owners = {one.uid: await self._owner(obj, one) for one in self._graph.doubtful(obj)}
         await self._desk.carry_out(obj, plan(obj, owners, self._graph.dependents(obj)))
         is_unseen = any(owner is Owner.UNSEEN for owner in owners.values())

@@ -284,6 +284,7 @@ class Act:
                 metadata.name,
                 metadata.namespace,
                 uid=metadata.uid,
+                version=metadata.resource_version if action.only_as_seen else "",
                 grace_seconds=action.grace_seconds,
                 propagation=action.propagation,
             )

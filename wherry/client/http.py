@@ -151,13 +151,16 @@ class Client:
         namespace: str = "",
         *,
         uid: str = "",
+        version: str = "",
         grace_seconds: int | None = None,
         propagation: str = "Background",
     ) -> dict[str, Any]:
-        """Delete an object, if it is still the one with `uid`; gives its last state or a `Status`."""
+        """Delete an object, if it still has `uid` and, if given, `version`; gives its last state or a `Status`."""
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         if uid:
             options["preconditions"] = {"uid": uid}
+        if version:
+            options["preconditions"] = {**options.get("preconditions", {}), "resourceVersion": version}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         return await self._object("DELETE", kind.kind.path(namespace, name), options)

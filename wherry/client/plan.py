@@ -48,11 +48,15 @@ class SetStatus:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete an object if it is still the same one (by uid). `grace_seconds` None means the object's own choice."""
+    """Delete an object if it is still the same one (by uid). `grace_seconds` None means the object's own choice.
+
+    `only_as_seen`: if it is still the version seen, because another one might be to stay.
+    """
 
     obj: Resource
     propagation: str = "Background"
     grace_seconds: int | None = None
+    only_as_seen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
