@@ -1,13 +1,18 @@
-"""Many objects in one request: a List that is posted to `/api/v1/bindings`, `/api/v1/events` or `/api/v1/pods`.
+"""Many objects in one request: a List that is posted to `/api/v1/bindings`, `/api/v1/events` or `/api/v1/pods`, or
+comes with a DELETE of `/api/v1/pods`.
 
     POST /api/v1/bindings
     {"kind": "List", "apiVersion": "v1", "items": [{"metadata": {"namespace": "shop", "name": "web-1"}, …}, …]}
 
-Each item goes its own way from here on, as if it had come alone to `pods/NAME/binding` or to the `events` or `pods` of
-its namespace: authorized, admitted, checked, written to the audit log by itself, with an id of its own and a note under
-which the batch stands there, and seen by watchers as ever. What they share is the way here, and, as all of them wait
-for the disk together, mostly the commit. The answer is a List with a Status for each item, in their order; that of a
-new pod says which version it is. Whoever posts must be allowed to create such objects everywhere, too.
+    DELETE /api/v1/pods
+    {"kind": "List", "apiVersion": "v1", "items": [{"kind": "DeleteOptions", "metadata": {…}, "preconditions": {…}}, …]}
+
+Each item goes its own way from here on, as if it had come alone to `pods/NAME/binding`, to the `events` or `pods` of
+its namespace, or to the pod that is to go: authorized, admitted, checked, written to the audit log by itself, with an
+id of its own and a note under which the batch stands there, and seen by watchers as ever. What they share is the way
+here, and, as all of them wait for the disk together, mostly the commit. The answer is a List with a Status for each
+item, in their order; that of a new pod says which version it is. Whoever sends one must be allowed to create such
+objects everywhere, too, or to delete collections of them.
 
 Differs: Kubernetes has nothing of the kind, and answers such a request with a 405.
 """
@@ -32,10 +37,16 @@ if TYPE_CHECKING:
     from apiserver.server import Server
 
 # All others wait while the items of one request are looked at; at a pod there is more to look at.
-MOST_ITEMS = {"bindings": 500, "events": 500, "pods": 100}
+MOST_ITEMS = {
+    ("create", "bindings"): 500,
+    ("create", "events"): 500,
+    ("create", "pods"): 100,
+    ("deletecollection", "pods"): 100,
+}
 # The annotation of an item in the audit log.
 BATCH = "batch.audit.wherry.dev/id"
 _DONE = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201}'
+_DELETED = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":200}'
 _MADE = (
     b'{"kind":"Status","apiVersion":"v1","metadata":{"resourceVersion":"%s"},"status":"Success",'
     b'"details":{"name":"%s","kind":"pods","uid":"%s"},"code":201}'
@@ -67,8 +78,9 @@ _read_item = msgspec.json.Decoder(_Item).decode
 async def unpack_batch(server: Server, request: Request, proceed: Proceed) -> Answer:
     """Pass the items of a batch on, each by itself; any other request passes as it is."""
     target = request.target
-    most = MOST_ITEMS.get(target.plural) if target and not target.namespace and not target.group else None
-    if request.verb != "create" or target is None or most is None:
+    is_core = target is not None and not target.namespace and not target.group and not _selects(request)
+    most = MOST_ITEMS.get((request.verb, target.plural)) if target and is_core else None
+    if target is None or most is None:
         return await proceed(server, request)
 
     async def authorized(server: Server, item: Request) -> Answer:
@@ -87,9 +99,14 @@ async def unpack_batch(server: Server, request: Request, proceed: Proceed) -> An
         for item in items:
             item.audit_id, item.annotations[BATCH] = new_audit_id(), request.audit_id
     answers = await asyncio.gather(*(panics_become_500(server, item, audited) for item in items))
-    told = _made if target.plural == "pods" else _done
+    told = _deleted if request.verb != "create" else _made if target.plural == "pods" else _done
     statuses = b",".join(_refusal(answer) or told(answer) for answer in answers)
     return Response(200, _LIST % statuses, headers=warning_headers(request.warnings))
+
+
+def _selects(request: Request) -> bool:
+    """Whether the request says itself which objects it means."""
+    return "labelSelector" in request.query or "fieldSelector" in request.query
 
 
 async def _items_of(request: Request, most: int) -> list[bytes] | None:
@@ -103,7 +120,8 @@ async def _items_of(request: Request, most: int) -> list[bytes] | None:
     if (sent.kind, sent.api_version) != ("List", "v1"):
         return None
     if len(sent.items) > most:
-        raise BadRequest(f"a List of objects to create may have {most} items, this one has {len(sent.items)}")
+        purpose = "create" if request.verb == "create" else "delete"
+        raise BadRequest(f"a List of objects to {purpose} may have {most} items, this one has {len(sent.items)}")
     return [bytes(item) for item in sent.items]
 
 
@@ -118,7 +136,10 @@ def _alone(request: Request, batch: Target, item: bytes) -> Request:
     if batch.plural == "bindings":
         target = target._replace(plural="pods", name=metadata.name, subresource="binding")
         path = f"/api/v1/namespaces/{metadata.namespace}/pods/{metadata.name}/binding"
-    return replace(request, receive=_body(item), path=path, target=target, annotations={})
+    verb = request.verb
+    if verb == "deletecollection":
+        verb, target, path = "delete", target._replace(name=metadata.name), f"{path}/{metadata.name}"
+    return replace(request, receive=_body(item), path=path, verb=verb, target=target, annotations={})
 
 
 def _body(item: bytes) -> Receive:
@@ -134,6 +155,10 @@ def _refusal(answer: Answer) -> bytes:
 
 def _done(_: Answer) -> bytes:
     return _DONE
+
+
+def _deleted(_: Answer) -> bytes:
+    return _DELETED
 
 
 def _made(answer: Answer) -> bytes:

@@ -24,7 +24,8 @@ from wherry.machinery.errors import NotFound
 from wherry.machinery.meta import OwnerReference
 from wherry.machinery.resource import Kind, Resource
 
-WORKERS = 16
+# Of pods that are collected at once many go with one request, and the next ones are judged meanwhile.
+WORKERS = 50
 # An owner that the server has and our watch has not shown yet may be gone before it ever does: then nothing else would
 # make us look again.
 UNSEEN_OWNER_SECONDS = 5.0

@@ -8,7 +8,7 @@ import structlog
 
 from wherry.api.core.pod import Pod
 from wherry.client.act import Act, Desk
-from wherry.client.batches import Batches
+from wherry.client.batches import Batches, Deletions
 from wherry.client.events import EventRecorder
 from wherry.client.fence import Fence
 from wherry.client.http import Client
@@ -25,7 +25,7 @@ class ShellDesk:
     def __init__(self, name: str, client: Client, may_act: Callable[[], bool], *, component: str = "") -> None:
         self.recorder = EventRecorder(client, component or f"{name}-controller")
         self._name = name
-        self._desk = Desk(client, self.recorder, Fence(client, {}), may_act, Batches(client, Pod))
+        self._desk = Desk(client, self.recorder, Fence(client, {}), may_act, Batches(client, Pod), Deletions(client))
 
     async def carry_out(self, planned: Resource, actions: Iterable[Action]) -> float | None:
         """Act on a plan about one object, which is all its world; says when to look again. Raises `ApiError`."""

@@ -184,3 +184,38 @@ async def test_what_is_no_list_of_bindings_is_refused():
 
     assert [answer.status for answer in (*answers, yaml, pods, secrets)] == [405, 405, 405, 400, 405, 400, 405]
     assert orjson.loads(answers[3].body)["message"].startswith("a List of objects to create may have 500 items")
+
+
+def a_deletion(name: str, namespace: str = "default", uid: str = "", version: str = "") -> dict[str, Any]:
+    preconditions = {word: value for word, value in (("uid", uid), ("resourceVersion", version)) if value}
+    metadata = {"name": name, "namespace": namespace}
+    options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
+    return {**options, "metadata": metadata, "preconditions": preconditions}
+
+
+async def test_pods_that_are_to_go_go_together_each_with_its_own_outcome():
+    async with running_api() as api:
+        await with_pods(api, "one", "two", "three", "four")
+        uid = (await api.get(f"{CORE}/pods/one")).json["metadata"]["uid"]
+        wishes = [a_deletion("one", uid=uid), a_deletion("two", uid=uid), a_deletion("three", version="1")]
+        strange = [a_deletion("gone"), a_deletion("four", ""), a_deletion(""), {**a_deletion("four"), "kind": "Pod"}]
+        answer = await api.delete("/api/v1/pods", a_batch(*wishes, *strange))
+
+        assert sorted(await nodes_of(api)) == ["four", "three", "two"]
+    assert [item["code"] for item in answer.json["items"]] == [200, 409, 409, 404, 405, 405, 400]
+    assert answer.json["items"][0] == {**DONE, "code": 200}
+
+
+async def test_a_deletion_that_is_no_list_or_selects_by_itself_is_refused_as_ever():
+    async with running_api() as api:
+        await with_pods(api, "one")
+        answers = [
+            await api.delete("/api/v1/pods"),
+            await api.delete("/api/v1/pods", a_deletion("one")),
+            await api.delete("/api/v1/pods", a_batch(a_deletion("one")), query={"labelSelector": "a=b"}),
+            await api.delete("/api/v1/pods", a_batch(*[{}] * 101)),
+            await api.delete("/api/v1/pods", a_batch(a_deletion("one")), user="eve", groups=()),
+        ]
+
+        assert list(await nodes_of(api)) == ["one"]
+    assert [answer.status for answer in answers] == [405, 405, 405, 400, 403]

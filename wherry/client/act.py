@@ -24,10 +24,10 @@ from typing import Any
 from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.backoff import Backoff
-from wherry.client.batches import Batches, NoBatches, Outcome, parcels
+from wherry.client.batches import Batches, Deletions, NoBatches, Outcome, parcels
 from wherry.client.events import EventRecorder
 from wherry.client.fence import Fence
-from wherry.client.http import Client
+from wherry.client.http import Client, delete_options
 from wherry.client.patches import merged, status_patch
 from wherry.client.plan import Action, CheckAgain, Create, Delete, Event, Evict, Manifest, SetStatus, Update
 from wherry.client.world import World
@@ -49,6 +49,7 @@ class Desk:
     fence: Fence
     may_act: Callable[[], bool]
     pods: Batches
+    deletions: Deletions
 
 
 class Act:
@@ -56,7 +57,7 @@ class Act:
 
     def __init__(self, desk: Desk, key: str, planned: Resource | None, world: World) -> None:
         self._client, self._recorder, self._fence = desk.client, desk.recorder, desk.fence
-        self._pods = desk.pods
+        self._pods, self._deletions = desk.pods, desk.deletions
         self._may_act, self._key, self._planned, self._world = desk.may_act, key, planned, world
         # uid -> the version that this plan's own last write gave the object
         self._versions: dict[str, str] = {}
@@ -277,17 +278,15 @@ class Act:
 
     async def _delete(self, action: Delete) -> None:
         obj, metadata = action.obj, action.obj.metadata
+        version = metadata.resource_version if action.only_as_seen else ""
+        grace, propagation = action.grace_seconds, action.propagation
+        options = delete_options(uid=metadata.uid, version=version, grace_seconds=grace, propagation=propagation)
         self._check_lead()
         try:
-            await self._client.delete(
-                type(obj),
-                metadata.name,
-                metadata.namespace,
-                uid=metadata.uid,
-                version=metadata.resource_version if action.only_as_seen else "",
-                grace_seconds=action.grace_seconds,
-                propagation=action.propagation,
-            )
+            if obj.kind.qualified == "Pod":
+                await self._deletions.delete(obj, options)
+            else:
+                await self._client.request("DELETE", obj.kind.path(metadata.namespace, metadata.name), body=options)
         except NotFound:
             self._fence.deleted(self._key, obj)
             return

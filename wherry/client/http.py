@@ -151,18 +151,11 @@ class Client:
         namespace: str = "",
         *,
         uid: str = "",
-        version: str = "",
         grace_seconds: int | None = None,
         propagation: str = "Background",
     ) -> dict[str, Any]:
-        """Delete an object, if it still has `uid` and, if given, `version`; gives its last state or a `Status`."""
-        options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
-        if uid:
-            options["preconditions"] = {"uid": uid}
-        if version:
-            options["preconditions"] = {**options.get("preconditions", {}), "resourceVersion": version}
-        if grace_seconds is not None:
-            options["gracePeriodSeconds"] = grace_seconds
+        """Delete an object, if it is still the one with `uid`; gives its last state or a `Status`."""
+        options = delete_options(uid=uid, grace_seconds=grace_seconds, propagation=propagation)
         return await self._object("DELETE", kind.kind.path(namespace, name), options)
 
     async def request(
@@ -234,6 +227,19 @@ class Client:
         if (api_version, name) not in self._discovered:
             raise BadRequest(f'no matches for kind "{name}" in version "{api_version}"')
         return self._discovered[api_version, name]
+
+
+def delete_options(
+    *, uid: str = "", version: str = "", grace_seconds: int | None = None, propagation: str = "Background"
+) -> dict[str, Any]:
+    """The body of a DELETE: which object is meant, in which version if that matters, and how it shall go."""
+    options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+    preconditions = {"uid": uid, "resourceVersion": version}
+    if uid or version:
+        options["preconditions"] = {name: value for name, value in preconditions.items() if value}
+    if grace_seconds is not None:
+        options["gracePeriodSeconds"] = grace_seconds
+    return options
 
 
 def _present(query: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from wherry.api.core.pod import Pod
 from wherry.api.meta import Selector
 from wherry.client import clock
 from wherry.client.act import Act, Desk
-from wherry.client.batches import Batches
+from wherry.client.batches import Batches, Deletions
 from wherry.client.controller import Controller, WakeFunction
 from wherry.client.events import EventRecorder
 from wherry.client.fence import Fence
@@ -94,7 +94,7 @@ class _Shift:
         self._outdated: set[str] = set()  # keys whose last plan was made on an old copy
         self._fence = Fence(client, self._informers)
         self._recorder = EventRecorder(client, controller.reporter)
-        self._desk = Desk(client, self._recorder, self._fence, may_act, Batches(client, Pod))
+        self._desk = Desk(client, self._recorder, self._fence, may_act, Batches(client, Pod), Deletions(client))
         self._listen()
 
     @property

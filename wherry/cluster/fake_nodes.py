@@ -13,6 +13,7 @@ import uvloop
 from wherry.api.coordination.node_loss import KUBERNETES
 from wherry.api.core.pod import Pod
 from wherry.api.resource.gpu import fake_gpus
+from wherry.client.batches import Deletions
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer
 from wherry.client.kubeconfig import load_connection
@@ -47,12 +48,12 @@ class FakeNodes:
     def __init__(
         self, client: Client, count: int, lease_seconds: int = KUBERNETES.lease_seconds, gpus: int = 0
     ) -> None:
-        self._pods = Informer(client, Pod)
+        self._pods, deletions = Informer(client, Pod), Deletions(client)
         self._nodes: dict[str, HollowNode] = {}
         for number in range(1, count + 1):
             name = f"fake-{number}"
             machine = HollowMachine(number, gpus=fake_gpus(name, gpus), lease_seconds=lease_seconds)
-            self._nodes[name] = HollowNode(client, name, machine, pods=self._pods)
+            self._nodes[name] = HollowNode(client, name, machine, pods=self._pods, deletions=deletions)
         self._pods.subscribe(self._deliver)
 
     async def run(self) -> None:

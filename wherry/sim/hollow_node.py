@@ -28,8 +28,9 @@ from wherry.api.core.pod import Pod
 from wherry.api.resource.gpu import MEMORY, RESOURCE, Gpu, memory_of
 from wherry.client import clock
 from wherry.client.backoff import Backoff
+from wherry.client.batches import Deletions
 from wherry.client.device_slices import Publisher
-from wherry.client.http import Client
+from wherry.client.http import Client, delete_options
 from wherry.client.informer import Change, Informer
 from wherry.client.workqueue import WorkQueue
 from wherry.machinery.errors import AlreadyExists, ApiError, Conflict, NotFound
@@ -96,7 +97,8 @@ class HollowMachine:
 class HollowNode:
     """See the module. `pods` is an informer of pods that several nodes share; without, it watches its own.
 
-    Whoever shares it tells each node of the changes of its pods (`notice`), also before the node runs.
+    Whoever shares it tells each node of the changes of its pods (`notice`), also before the node runs. Nodes that share
+    `deletions` have pods of all of them deleted with one request.
     """
 
     def __init__(
@@ -107,11 +109,12 @@ class HollowNode:
         *,
         play: Play = usual_fate,
         pods: Informer[Pod] | None = None,
+        deletions: Deletions | None = None,
     ) -> None:
         self.name = name
         self.machine = machine or HollowMachine()
         self._client, self._publisher = client, Publisher(client, name)
-        self._play = play
+        self._play, self._deletions = play, deletions or Deletions(client)
         self._own_informer = Informer(client, Pod, fields=f"spec.nodeName={name}") if pods is None else None
         self._pods: Informer[Pod] = pods or self._own_informer  # type: ignore[assignment]
         self._queue = WorkQueue()
@@ -243,7 +246,7 @@ class HollowNode:
         if pod.metadata.deleted_at is not None:
             if self._is_busy(pod, "stop", self.machine.stop_seconds):
                 return
-            await self._client.delete(Pod, name, namespace, uid=pod.metadata.uid, grace_seconds=0)
+            await self._deletions.delete(pod, delete_options(uid=pod.metadata.uid, grace_seconds=0))
         elif not pod.is_finished:
             fate = self._play(pod)
             is_new = not pod.status.container_statuses
