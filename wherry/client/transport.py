@@ -1,4 +1,6 @@
-"""Transport: how requests travel. The one over aiohttp is used everywhere but in the simulator, which brings its own.
+"""Transport: how requests travel. The one over HTTP/1.1 is used everywhere but in the simulator, which brings its own.
+
+What is answered whole goes over `wires`, what streams over aiohttp.
 
 Kubernetes: client-go `rest` and `transport`. Connections stay open, dead peers are noticed within half a minute by TCP
 keep-alive, and open watches take no place away from other requests.
@@ -9,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -19,11 +20,11 @@ import aiohttp
 import orjson
 
 from wherry.client.kubeconfig import Connection
+from wherry.client.wires.pool import CONNECT_SECONDS, Wires, lasting_socket
 from wherry.machinery.errors import ApiError, Timeout, Unavailable, from_status
 
 # The server gives up on a request after 60 s; it should be the one who says so.
 REQUEST_SECONDS = 65.0
-CONNECT_SECONDS = 10.0
 CONCURRENT_REQUESTS = 64
 TOKEN_SECONDS = 60.0
 
@@ -73,12 +74,14 @@ class HttpTransport:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._tls = tls_context(connection)
+        self._wires = Wires(connection.server, self._tls, connection.server_name)
         self._session: aiohttp.ClientSession | None = None
         self._places = asyncio.Semaphore(CONCURRENT_REQUESTS)
         self._token, self._token_until = "", -1.0
 
     async def close(self) -> None:
         """Hang up."""
+        self._wires.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -87,10 +90,9 @@ class HttpTransport:
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
         """See `Transport`."""
-        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
         with self._no_answer_raises(method, path):
-            async with self._places, self._send(method, path, query, headers, body, timeout) as response:
-                return Answer(response.status, response.headers, await response.read())
+            async with self._places, asyncio.timeout(REQUEST_SECONDS):
+                return Answer(*await self._wires.exchange(method, path, query, self._signed(headers), body))
 
     async def stream(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
@@ -114,15 +116,18 @@ class HttpTransport:
         timeout: aiohttp.ClientTimeout,
     ) -> Any:
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, ssl=self._tls, socket_factory=_socket)
+            connector = aiohttp.TCPConnector(limit=0, ssl=self._tls or True, socket_factory=lasting_socket)
             self._session = aiohttp.ClientSession(connector=connector, auto_decompress=True)
-        token = self._current_token()
-        sent = {**headers, "Authorization": f"Bearer {token}"} if token else dict(headers)
+        sent = self._signed(headers)
         url = self._connection.server + path
         name = self._connection.server_name or None
         return self._session.request(
             method, url, params=query, headers=sent, data=body, timeout=timeout, server_hostname=name
         )
+
+    def _signed(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        token = self._current_token()
+        return {**headers, "Authorization": f"Bearer {token}"} if token else headers
 
     def _current_token(self) -> str:
         now = asyncio.get_running_loop().time()
@@ -155,10 +160,10 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         rest.append(tail)
 
 
-def tls_context(connection: Connection) -> ssl.SSLContext | bool:
-    """TLS as the connection asks for it."""
+def tls_context(connection: Connection) -> ssl.SSLContext | None:
+    """TLS as the connection asks for it; None if it asks for none."""
     if not connection.server.startswith("https:"):
-        return True
+        return None
     context = ssl.create_default_context(cadata=connection.ca_data.decode() if connection.ca_data else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if connection.insecure:
@@ -176,15 +181,3 @@ def _load_certificate(context: ssl.SSLContext, pem: bytes) -> None:
         file.write(pem)
         file.flush()
         context.load_cert_chain(file.name)
-
-
-def _socket(address: Any) -> socket.socket:
-    """A socket that notices within half a minute when the other side is gone without a word."""
-    family, kind, protocol = address[:3]
-    made = socket.socket(family, kind, protocol)
-    made.setblocking(False)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 30_000)):
-        if hasattr(socket, option):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    return made
