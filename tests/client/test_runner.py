@@ -291,6 +291,32 @@ async def test_a_deletion_whose_answer_is_lost_is_looked_up_before_the_next_plan
 
 
 @in_virtual_time
+@pytest.mark.parametrize("is_status", [False, True])
+async def test_a_change_whose_answer_is_lost_is_looked_up_before_the_next_plan(an_api: ApiMaker, is_status: bool):
+    api, seen = an_api(), list[int]()
+
+    def plan(rs: ReplicaSet, world: World) -> Plan:
+        seen.append(rs.status.replicas if is_status else rs.spec.replicas)
+        if seen[-1] == 0:
+            yield SetStatus(rs.with_status(replicas=5)) if is_status else Update(rs, {"spec": {"replicas": 5}})
+
+    async def lose(method: str, path: str, perform: Perform) -> Any:
+        answer = await perform()
+        if method == "PATCH":
+            api.disturb = None
+            raise lost()
+        return answer
+
+    async with running(api, replace(REPLICAS, plan=plan)):
+        await asyncio.sleep(5)
+        api.disturb, api.lag_seconds = lose, 5
+        api.put(a_replicaset("web", replicas=0))
+        await asyncio.sleep(60)
+
+    assert (seen[:2], len(api.writes("PATCH"))) == ([0, 5], 1)
+
+
+@in_virtual_time
 async def test_a_creation_whose_answers_are_all_lost_is_looked_up_before_the_next_plan(an_api: ApiMaker):
     api = an_api()
 

@@ -10,6 +10,8 @@ from wishes import controller_of, image_of
 
 # So long after a loss a manager may still count with the pods that are gone.
 LAG_SECONDS = 5.0
+# So long a watch may stay broken: the server is away, and it is tried again ever more rarely.
+PAUSE_SECONDS = 10.0
 TRACKING = "batch.kubernetes.io/job-tracking"
 
 
@@ -131,7 +133,8 @@ class OfStatefulSet(Promises):
             missing = [
                 key
                 for key in before
-                if ("pods", key) not in self.world.server.objects and write.at - self.gone_at.get(key, -9.0) > 4.0
+                if ("pods", key) not in self.world.server.objects
+                and write.at - self.gone_at.get(key, -99.0) > PAUSE_SECONDS
             ]
             if missing:
                 self.tell(write, f"came before {missing}")

@@ -238,9 +238,7 @@ class Act:
             whole = merged(await self._client.request("GET", path), patch)
             written = await self._client.update(whole, subresource="finalize")
         else:
-            written = await self._client.patch(
-                type(obj), metadata.name, metadata.namespace, patch, subresource=action.subresource
-            )
+            written = await self._patched(obj, patch, action.subresource)
         self.done["update"] += 1
         self._wrote(type(obj), written)
 
@@ -269,12 +267,19 @@ class Act:
         if not patch:
             return
         self._check_lead()
-        name, namespace = obj.metadata.name, obj.metadata.namespace
         subresource = "status" if "status" in obj.kind.subresources else ""
-        body = {"metadata": self._preconditions(obj), **patch}
-        written = await self._client.patch(type(obj), name, namespace, body, subresource=subresource)
+        written = await self._patched(obj, {"metadata": self._preconditions(obj), **patch}, subresource)
         self.done["status"] += 1
         self._wrote(type(obj), written)
+
+    async def _patched(self, obj: Resource, patch: dict[str, Any], subresource: str) -> dict[str, Any]:
+        kind, name, namespace = type(obj), obj.metadata.name, obj.metadata.namespace
+        try:
+            return await self._client.patch(kind, name, namespace, patch, subresource=subresource)
+        except ApiError as error:
+            if error.code >= 500:
+                self._fence.doubts(self._key, kind, namespace, name)
+            raise
 
     async def _delete(self, action: Delete) -> None:
         obj, metadata = action.obj, action.obj.metadata

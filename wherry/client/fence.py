@@ -55,7 +55,7 @@ class Fence:
             self._marks[key].unanswered[obj.metadata.uid] = obj
 
     def doubts(self, key: str, kind: type[Resource], namespace: str, name: str) -> None:
-        """A create got no clear answer: before the next plan, the server must say whether the object is there."""
+        """A create or a change got no clear answer: before the next plan, the server must say what is there now."""
         if kind in self._informers:
             self._marks[key].doubts[kind, namespace, name] = None
 
