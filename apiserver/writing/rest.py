@@ -233,12 +233,10 @@ class Rest:
         wanted = await aside(write.weight, _changed, change, current)
         version = wanted["metadata"].get("resourceVersion", "")
         self._check_version(version, write)
-        if version and version != str(current.revision) and not from_store:
-            # The cache may be a moment behind; only the store can tell a stale caller.
-            current = await self.current(write.namespace, write.name, from_store=True)
-            wanted = await aside(write.weight, _changed, change, current)
-            version = wanted["metadata"].get("resourceVersion", "")
         if version and version != str(current.revision):
+            if not from_store:
+                # The cache may be a moment behind; only the store can tell a stale caller, and is asked no more then.
+                raise StaleWrite(keys.key(self.kind, write.namespace, write.name), current.revision, None)
             raise conflict(self.kind.resource, write.name)
         return await self._replace(wanted, current, write)
 

@@ -55,3 +55,16 @@ async def test_what_was_wrong_with_the_object_as_it_was_may_be_right_with_it_as_
 
     assert (answer.status, wrong.status) == (200, 422)
     assert (await ahead.get(f"{MAPS}/m")).json["data"] == {"a": "3"}
+
+
+async def test_whoever_knows_the_newest_version_may_write_and_whoever_does_not_may_not(servers: tuple[Api, Api]):
+    ahead, behind = servers
+    old = (await ahead.get(f"{MAPS}/m")).json
+    new = (await ahead.patch(f"{MAPS}/m", {"data": {"a": "2"}}, MERGE)).json
+
+    answers = [await behind.put(f"{MAPS}/m", {**whole, "data": {"a": "3"}}) for whole in (old, new, new)]
+    await ahead.delete(f"{MAPS}/m")
+    gone = await behind.put(f"{MAPS}/m", {**old, "data": {"a": "4"}})
+
+    assert [answer.status for answer in answers] == [409, 200, 409]
+    assert (gone.status, gone.json["reason"]) == (404, "NotFound")
