@@ -299,6 +299,7 @@ async def _open_store(options: Options) -> Store:
         return await _open_plain_store(options)
     from apiserver.storage.encryption.config import EncryptionError, load_encryption
     from apiserver.storage.encryption.store import EncryptedStore
+    from apiserver.storage.store import StoreUnavailable
     from wherry.api import kinds
 
     kinds.load()
@@ -306,7 +307,13 @@ async def _open_store(options: Options) -> Store:
         folders = load_encryption(options.encryption_provider_config).by_folder()
     except EncryptionError as error:
         raise click.ClickException(str(error)) from None
-    return EncryptedStore(await _open_plain_store(options), folders)
+    store = EncryptedStore(await _open_plain_store(options), folders)
+    try:
+        await store.begin()
+    except StoreUnavailable as error:
+        await store.close()
+        raise click.ClickException(str(error)) from None
+    return store
 
 
 async def _open_plain_store(options: Options) -> Store:

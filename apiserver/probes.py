@@ -10,6 +10,7 @@ import platform
 from typing import TYPE_CHECKING
 
 from apiserver.request import Request, Response, json_response
+from apiserver.storage.encryption.store import EncryptedStore
 from wherry import __version__
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def _health(server: Server, name: str, only: str, request: Request) -> Response 
     checks: dict[str, bool] = {"ping": True}
     if name != "livez":
         checks |= {step: step not in server.health.pending for step in ("watch-cache", "bootstrap")}
+        if isinstance(server.store, EncryptedStore) and server.store.plugins:
+            checks["kms-providers"] = all(plugin.is_healthy for plugin in server.store.plugins)
         checks["shutdown"] = not server.health.is_draining
     if only:
         if only not in checks:

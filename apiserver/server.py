@@ -223,7 +223,7 @@ class Server:
             tasks.create_task(Registering(self).run())
             tasks.create_task(self.remotes.run())
             if isinstance(self.store, EncryptedStore):
-                tasks.create_task(self.store.rewrite())
+                tasks.create_task(self.store.run())
 
     async def _compact_for_ever(self) -> None:
         while True:

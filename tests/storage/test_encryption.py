@@ -43,7 +43,7 @@ class Shared(MemoryStore):
         """Not yet."""
 
 
-@pytest.mark.parametrize("provider", ["aesgcm", "aescbc"])
+@pytest.mark.parametrize("provider", ["aesgcm", "aescbc", "secretbox"])
 async def test_what_stands_in_the_store_is_unreadable_and_only_for_what_was_asked(tmp_path: Path, provider: str):
     inner = MemoryStore()
     store = encrypted(inner, tmp_path, keys(provider, k1=FIRST), "identity: {}")
@@ -134,11 +134,11 @@ async def test_what_was_written_in_the_clear_is_encrypted_when_that_begins(tmp_p
         ([keys("aesgcm", k="c2hvcnQ=")], "[secrets]", "must have 16, 24 or 32 bytes, has 5"),
         ([keys("aesgcm", k="a-b")], "[secrets]", "must be base64"),
         (
-            [keys("secretbox", k=FIRST)],
+            [keys("rot13", k=FIRST)],
             "[secrets]",
-            "secretbox: there is no such field; expected one of aesgcm, aescbc, identity",
+            "rot13: there is no such field; expected one of aesgcm, aescbc, secretbox, kms, identity",
         ),
-        (["{}"], "[secrets]", "exactly one of aesgcm, aescbc and identity"),
+        (["{}"], "[secrets]", "exactly one of aesgcm, aescbc, secretbox, kms and identity"),
         ([keys("aesgcm", k=FIRST)], "[secrest]", "there is no 'secrest'"),
     ],
 )

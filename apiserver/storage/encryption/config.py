@@ -11,13 +11,17 @@
 The first key writes, all of them read. To change it, put a new one in front and start the server again: what stands
 under another key is written anew, and then the old one can go.
 
-Kubernetes: apiserver.config.k8s.io/v1. Differs: no `secretbox` and no `kms`, and what is stale is rewritten at start.
+`kms` names a plugin that holds the keys instead: when that has a new one, everything is written anew as well.
+
+Kubernetes: apiserver.config.k8s.io/v1. Differs: `kms` is version 2 alone, and what is stale is rewritten.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -26,10 +30,14 @@ from pydantic.alias_generators import to_camel
 
 from apiserver import keys
 from apiserver.file_errors import FileProblem, read_model
-from apiserver.storage.encryption.providers import IDENTITY, Key, key_of
+from apiserver.storage.encryption.kms import Kms
+from apiserver.storage.encryption.kms_plugin import Plugin
+from apiserver.storage.encryption.providers import IDENTITY, MARK, Key, key_of
 from wherry.machinery.resource import all_kinds
+from wherry.machinery.time import parse_go_duration
 
 _OTHERS = 0o077
+_BOX_KEY_BYTES = 32
 
 
 class EncryptionError(ValueError):
@@ -67,32 +75,62 @@ class Keys(_Part):
     keys: tuple[NamedKey, ...] = Field(min_length=1)
 
 
+class KmsPlugin(_Part):
+    """A plugin that holds the keys, and how it is reached."""
+
+    api_version: Literal["v2"]
+    name: str = Field(min_length=1, pattern=r"^[^:]+$")
+    endpoint: str = Field(pattern=r"^unix://(/|@).")
+    timeout: str = "3s"
+
+    @field_validator("timeout")
+    @classmethod
+    def _is_positive(cls, value: str) -> str:
+        if parse_go_duration(value) <= 0:
+            raise ValueError(f"seen {value}, expected more than 0s")
+        return value
+
+    def key(self) -> Key:
+        """What it encrypts with."""
+        plugin = Plugin(self.name, self.endpoint, parse_go_duration(self.timeout) / 1e9)
+        kms = Kms(self.name, plugin)
+        return Key(b"%skms:v2:%s:" % (MARK, self.name.encode()), kms, kms)
+
+
 class Identity(_Part):
     """Nothing is encrypted."""
 
 
 class Provider(_Part):
-    """One of the three."""
+    """One of the five."""
 
     aesgcm: Keys | None = None
     aescbc: Keys | None = None
+    secretbox: Keys | None = None
+    kms: KmsPlugin | None = None
     identity: Identity | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> Provider:
-        given = [name for name in ("aesgcm", "aescbc", "identity") if getattr(self, name) is not None]
+        names = list(type(self).model_fields)
+        given = [name for name in names if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"seen {' and '.join(given) or 'none'}, expected exactly one of aesgcm, aescbc and identity"
-            )
+            allowed = f"{', '.join(names[:-1])} and {names[-1]}"
+            raise ValueError(f"seen {' and '.join(given) or 'none'}, expected exactly one of {allowed}")
+        if self.secretbox is not None and any(len(key.secret) != _BOX_KEY_BYTES for key in self.secretbox.keys):
+            raise ValueError(f"secretbox: every secret must have {_BOX_KEY_BYTES} bytes")
         return self
 
     def listed(self) -> list[Key]:
         """Its keys."""
         if self.identity is not None:
             return [IDENTITY]
-        name, given = ("aesgcm", self.aesgcm) if self.aesgcm is not None else ("aescbc", self.aescbc)
-        return [key_of(name, key.name, key.secret) for key in given.keys] if given else []
+        if self.kms is not None:
+            return [self.kms.key()]
+        if self.secretbox is not None and find_spec("nacl") is None:
+            raise EncryptionError("secretbox needs the package pynacl: pip install wherry[secretbox]")
+        given = {"aesgcm": self.aesgcm, "aescbc": self.aescbc, "secretbox": self.secretbox}
+        return [key_of(name, key.name, key.secret) for name, listed in given.items() if listed for key in listed.keys]
 
 
 class ResourceConfiguration(_Part):
@@ -108,6 +146,14 @@ class EncryptionConfiguration(_Part):
     api_version: Literal["apiserver.config.k8s.io/v1"]
     kind: Literal["EncryptionConfiguration"]
     resources: tuple[ResourceConfiguration, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _plugins_have_names(self) -> EncryptionConfiguration:
+        plugins = [each.kms.name for part in self.resources for each in part.providers if each.kms is not None]
+        twice = sorted(name for name, count in Counter(plugins).items() if count > 1)
+        if twice:
+            raise ValueError(f"kms: the name {twice[0]!r} stands twice: what it writes is known by it")
+        return self
 
     def by_folder(self) -> dict[str, Sequence[Key]]:
         """The keys of each folder of the store, the most special folder first; raises EncryptionError."""

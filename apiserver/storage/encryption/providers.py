@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -74,11 +74,52 @@ class AesCbc:
             raise Undecipherable("it was not encrypted with this key") from None
 
 
+class SecretBox:
+    """XSalsa20-Poly1305 with a random nonce, by libsodium. Kubernetes: `secretbox`; a moved value goes unnoticed."""
+
+    def __init__(self, key: bytes) -> None:
+        from nacl.secret import SecretBox as Box
+
+        self._box = Box(key)
+
+    def encrypt(self, value: bytes, place: bytes) -> bytes:
+        """The nonce comes first."""
+        return bytes(self._box.encrypt(value))
+
+    def decrypt(self, secret: bytes, place: bytes) -> bytes:
+        """Wrong keys and changed values show."""
+        from nacl.exceptions import CryptoError
+
+        try:
+            return self._box.decrypt(secret)
+        except (CryptoError, ValueError):
+            raise Undecipherable("it was not encrypted with this key") from None
+
+
+class Remote(Protocol):
+    """What a way needs whose keys are somewhere else."""
+
+    is_healthy: bool
+
+    async def begin(self) -> None:
+        """Before anything is encrypted; raises StoreUnavailable."""
+
+    async def fetch(self, secret: bytes) -> None:
+        """Before the value is decrypted; raises StoreUnavailable."""
+
+    def is_stale(self, secret: bytes) -> bool:
+        """Whether it stands under an older key."""
+
+    async def follow(self, encrypt_anew: Callable[[], Awaitable[None]]) -> None:
+        """Call `encrypt_anew` for each new key, until cancelled."""
+
+
 class Key(NamedTuple):
     """A way, and the mark that its values begin with: empty where nothing is encrypted."""
 
     mark: bytes
     way: Way | None
+    remote: Remote | None = None
 
     @property
     def name(self) -> str:
@@ -87,7 +128,11 @@ class Key(NamedTuple):
 
 
 IDENTITY = Key(b"", None)
-WAYS: Mapping[str, type[AesGcm] | type[AesCbc]] = {"aesgcm": AesGcm, "aescbc": AesCbc}
+WAYS: Mapping[str, type[AesGcm] | type[AesCbc] | type[SecretBox]] = {
+    "aesgcm": AesGcm,
+    "aescbc": AesCbc,
+    "secretbox": SecretBox,
+}
 
 
 def key_of(provider: str, name: str, secret: bytes) -> Key:
@@ -97,13 +142,14 @@ def key_of(provider: str, name: str, secret: bytes) -> Key:
 
 def mark_of(value: bytes) -> bytes:
     """The mark of the key that an encrypted value was written with."""
-    provider, _, name = value[len(MARK) : len(MARK) + 512].split(b":", 3)[:3]
-    return b"%s%s:v1:%s:" % (MARK, provider, name)
+    parts = value[len(MARK) : len(MARK) + 512].split(b":", 3)[:3]
+    return b"%s%s:" % (MARK, b":".join(parts))
 
 
 def name_of(mark: bytes) -> str:
     """`aesgcm key1`, for messages."""
-    return " ".join(mark.removeprefix(MARK).decode("utf-8", "replace").replace(":v1:", ":").strip(":").split(":"))
+    provider, _, rest = mark.removeprefix(MARK).decode("utf-8", "replace").strip(":").partition(":")
+    return f"{provider} {rest.partition(':')[2]}".strip()
 
 
 def check_clear(key: str, value: bytes) -> None:

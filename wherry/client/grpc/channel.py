@@ -40,7 +40,9 @@ class Answers:
 
 
 class Channel:
-    """One server, at `url`; all waiting is bounded by `seconds`: for a connection, and for the answer to a question."""
+    """One server, at `url`: https, http or unix. All waiting is bounded by `seconds`: for a connection, and for the
+    answer to a question.
+    """
 
     def __init__(self, url: str, tls: ssl.SSLContext | None, *, seconds: float) -> None:
         self._url, self._tls, self._seconds = urlsplit(url), tls, seconds
@@ -84,7 +86,12 @@ class Channel:
             if len(self._blocks) >= _MOST_BLOCKS:
                 self._blocks.clear()
             scheme = "https" if self._tls else "http"
-            fixed = [(":method", "POST"), (":scheme", scheme), (":path", path), (":authority", self._url.netloc)]
+            fixed = [
+                (":method", "POST"),
+                (":scheme", scheme),
+                (":path", path),
+                (":authority", self._url.netloc if self._url.port else "localhost"),
+            ]
             fixed += [("te", "trailers"), ("content-type", "application/grpc"), ("user-agent", "wherry")]
             if is_unary:
                 # The server need not finish what nobody waits for any more.
@@ -110,6 +117,8 @@ class Channel:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._seconds):
+                if self._url.scheme == "unix":
+                    return await self._connect_to_socket()
                 transport, connection = await loop.create_connection(
                     Connection, self._url.hostname or "", self._url.port or 443, ssl=self._tls
                 )
@@ -121,6 +130,12 @@ class Channel:
             raise ConnectionError("the server does not speak HTTP/2")
         self._connection = connection
         return connection
+
+    async def _connect_to_socket(self) -> Connection:
+        # gRPC: `unix:///run/a.sock`, or `unix://@name` for one that is no file.
+        name = self._url.path or "\0" + self._url.netloc.removeprefix("@")
+        _, self._connection = await asyncio.get_running_loop().create_unix_connection(Connection, name)
+        return self._connection
 
     def _is_decided(self, connecting: asyncio.Task[Connection]) -> None:
         self._connecting = None
