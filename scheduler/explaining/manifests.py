@@ -14,7 +14,7 @@ _MAKERS = {
     "Job": "parallelism",
 }
 # What pods name that the plan depends on, and that may come with the same manifest.
-_NAMED = {"ResourceClaim", "ResourceClaimTemplate", "PodGroup", "PersistentVolumeClaim", "ResourceQuota"}
+_NAMED = {"ResourceClaim", "ResourceClaimTemplate", "PodGroup", "PersistentVolumeClaim", "ResourceQuota", "LimitRange"}
 _OF_THE_CLUSTER = {"DeviceClass", "PersistentVolume", "StorageClass", "PriorityClass"}
 _GROUPS = "scheduling.k8s.io/v1beta1"
 # Nobody means it: a number beyond this is taken for a mistake.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +12,10 @@ from scheduler.explaining.forecast import Forecast, forecast
 from scheduler.explaining.manifests import Wanted, brought_by, has_namespace, wanted_by
 from scheduler.explaining.picture import Picture
 from scheduler.framework import Plugin
+from wherry.api.core.limit_range import LimitRange
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
+from wherry.api.core.quota.bounds import complaints_of_pod, set_defaults, told
 from wherry.api.core.quota.resource_quota import ResourceQuota
 from wherry.api.scheduling.pod_group import PodGroup
 from wherry.api.scheduling.priority_class import PriorityClass
@@ -22,7 +25,7 @@ from wherry.cli.daemons import pods_of_daemon
 from wherry.client import clock
 from wherry.client.http import Client
 from wherry.cluster.problem import ClusterProblem
-from wherry.machinery.errors import AlreadyExists, ApiError, Forbidden, NotFound
+from wherry.machinery.errors import AlreadyExists, ApiError, Forbidden, NotFound, forbidden
 from wherry.machinery.resource import Resource
 
 # What a person may not do, as opposed to what nobody may.
@@ -53,6 +56,7 @@ class Trial:
         self._pods, self._owners = list[Pod](), dict[str, str]()
         self._refused, self._why = 0, list[str]()
         self._classes: dict[str, PriorityClass] = {}
+        self._ranges: list[LimitRange] = []
 
     async def held(self, client: Client) -> Tried:
         """What comes of it."""
@@ -63,13 +67,14 @@ class Trial:
                 await self._whole(client, document)
         brought = [found for each in self._brought if (found := await self._thing(client, each)) is not None]
         self._classes = {each.metadata.name: each for each in brought if isinstance(each, PriorityClass)}
+        self._ranges = [each for each in brought if isinstance(each, LimitRange)]
         spaces = {each.manifest["metadata"]["namespace"] for each in self.wanted}
         quotas = [quota for space in sorted(spaces) for quota in (await client.list(ResourceQuota, space)).items]
         for quota in brought:
             if isinstance(quota, ResourceQuota):
                 pods = (await client.list(Pod, quota.metadata.namespace)).items
                 quotas.append(in_force(quota, pods, clock.now()))
-        brought = [each for each in brought if not isinstance(each, (ResourceQuota, PriorityClass))]
+        brought = [each for each in brought if not isinstance(each, (ResourceQuota, PriorityClass, LimitRange))]
         allowances = Allowances(quotas, clock.now())
         for wanted in self.wanted:
             await self._members(client, wanted, allowances)
@@ -96,7 +101,7 @@ class Trial:
         name, place = wanted.manifest["metadata"]["generateName"], wanted.manifest["metadata"]["namespace"]
         owner = wanted.owner or f"Pod {place}/{wanted.name or name}"
         try:
-            answer = await self._create(client, wanted.manifest) if wanted.number else {}
+            answer = await self._in_bounds(client, wanted.manifest) if wanted.number else {}
         except Forbidden as error:
             if _NOT_ALLOWED in error.message:
                 raise
@@ -111,6 +116,19 @@ class Trial:
             self._refused += len(pods) - allowed.number
             self._why.append(f"{owner}: {len(pods) - allowed.number} of {len(pods)} pods refused: {allowed.why}")
 
+    async def _in_bounds(self, client: Client, manifest: dict[str, Any]) -> dict[str, Any]:
+        """The pod as it would be with the limit ranges that come with it; raises Forbidden if it breaks them."""
+        metadata = manifest["metadata"]
+        ranges = [each for each in self._ranges if each.metadata.namespace == metadata["namespace"]]
+        completed = deepcopy(manifest) if ranges else manifest
+        for each in ranges:
+            set_defaults(completed, each)
+        answer = await self._create(client, completed)
+        for each in ranges:
+            if why := told(complaints_of_pod(answer, each)):
+                raise forbidden("pods", metadata["generateName"], why)
+        return answer
+
     def _refuse(self, owner: str, number: int, error: ApiError) -> None:
         self._refused += number
         why = error.message.partition(" is forbidden: ")[2] or error.message
@@ -121,7 +139,7 @@ class Trial:
     async def _thing(self, client: Client, manifest: dict[str, Any]) -> Resource | None:
         """The object as the API server would have it; None if it is there already."""
         kinds: tuple[type[Resource], ...] = (*thought_devices.KINDS, *thought_volumes.KINDS)
-        kinds = (*kinds, PodGroup, ResourceQuota, PriorityClass)
+        kinds = (*kinds, PodGroup, ResourceQuota, PriorityClass, LimitRange)
         kind = next(kind for kind in kinds if kind.kind.name == manifest["kind"])
         try:
             answer = await self._create(client, manifest)

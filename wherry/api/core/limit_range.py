@@ -1,6 +1,6 @@
 """LimitRange: what one pod, container or claim of a namespace asks for at least, at most and by default.
 
-Applied by apiserver/admission/limit_ranger.py.
+What they make of pods: `quota/bounds.py`; applied by apiserver/admission/limit_ranger.py.
 """
 
 from __future__ import annotations
