@@ -224,3 +224,18 @@ def test_a_plan_knows_quotas_priorities_and_volumes_that_come_with_the_manifest(
     assert planned(kind, volume, claim, reader) == "it fits"
     assert "didn't find available persistent volumes to bind" in planned(kind, claim, reader)
     assert planned(kind, volume, db).startswith("default/db-1: 0/2 nodes are available: 2 node(s) didn't find")
+
+
+def test_a_plan_knows_limit_ranges_that_come_with_the_manifest(cluster):
+    item = {"type": "Container", "max": {"cpu": "1000"}, "defaultRequest": {"cpu": "900"}}
+    bounds = an_object("LimitRange", "bounds", spec={"limits": [item]})
+    silent = an_object("Pod", "silent", spec={"containers": [{"name": "app", "image": "app:1"}]})
+    app = {"name": "app", "image": "app:1", "resources": {"limits": {"cpu": "2k"}}}
+    greedy = an_object("Pod", "greedy", spec={"containers": [app]})
+
+    by_default = ask(cluster, "plan", "-f", "-", stdin=f"{bounds}\n---\n{silent}")
+    beyond = ask(cluster, "plan", "-f", "-", stdin=f"{bounds}\n---\n{greedy}")
+
+    assert (by_default[0], beyond[0]) == (2, 2)
+    assert any("2 Insufficient cpu" in line for line in by_default[1])
+    assert "Pod default/greedy: refused: maximum cpu usage per Container is 1k, but limit is 2k" in beyond[1]
