@@ -142,7 +142,7 @@ async def _grpc(action: GrpcAction, target: Target) -> Outcome:
     try:
         state = await health_of(target.pod_ip, action.port, action.service, _AGENT)
     except NoHealth as error:
-        return Outcome(False, f"error: health rpc probe failed: {error}")
+        return Outcome(False, str(error))
     except OSError as error:
         why = os.strerror(error.errno).lower() if error.errno else str(error)
         return Outcome(False, f'error: failed to connect service at "{address}": dial tcp {address}: connect: {why}')

@@ -56,13 +56,18 @@ async def test_the_health_service_is_asked_about_the_service():
         Outcome(False, 'service unhealthy (responded with "NOT_SERVING")'),
         Outcome(False, 'service unhealthy (responded with "UNKNOWN")'),
     ]
-    assert missing == Outcome(False, "error: health rpc probe failed: it tells no state of health")
+    assert missing == Outcome(
+        False, "error: health rpc probe failed: rpc error: code = NotFound desc = no such service"
+    )
     assert late.message.startswith("timeout: failed to connect service")
 
 
 async def test_a_port_that_speaks_grpc_without_a_health_service_is_not_well():
     with health_service("grpc.other.Service") as port:
-        assert not (await probe(port)).is_success
+        outcome = await probe(port)
+
+    why = "this server does not implement the grpc health protocol (grpc.health.v1.Health): Method not found!"
+    assert outcome == Outcome(False, f"error: {why}")
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0\0\0\x04\0\0\0\0\0" * 200])

@@ -44,8 +44,8 @@ class Channel:
     answer to a question.
     """
 
-    def __init__(self, url: str, tls: ssl.SSLContext | None, *, seconds: float) -> None:
-        self._url, self._tls, self._seconds = urlsplit(url), tls, seconds
+    def __init__(self, url: str, tls: ssl.SSLContext | None, *, seconds: float, agent: str = "wherry") -> None:
+        self._url, self._tls, self._seconds, self._agent = urlsplit(url), tls, seconds, agent
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._blocks: dict[tuple[str, Headers, bool], bytes] = {}
@@ -92,7 +92,7 @@ class Channel:
                 (":path", path),
                 (":authority", self._url.netloc if self._url.port else "localhost"),
             ]
-            fixed += [("te", "trailers"), ("content-type", "application/grpc"), ("user-agent", "wherry")]
+            fixed += [("te", "trailers"), ("content-type", "application/grpc"), ("user-agent", self._agent)]
             if is_unary:
                 # The server need not finish what nobody waits for any more.
                 fixed.append(("grpc-timeout", f"{round(1000 * self._seconds)}m"))
