@@ -6,12 +6,14 @@ from typing import ClassVar
 
 from apiserver.admission.base import AdmissionPlugin, Draft
 from apiserver.writing.rest import Write
+from wherry.api.certificates.request import requested
 from wherry.api.core.pod import Pod
 from wherry.api.storage.provisioning import FOLDER_EXISTS
 from wherry.machinery.errors import forbidden
 
 # What the server itself writes with every change.
 _KEPT_BY_SERVER = ("resourceVersion", "managedFields", "generation")
+_OF_NODES = ("kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving")
 _LABELS = "node-restriction.kubernetes.io/"
 
 
@@ -25,6 +27,7 @@ class NodeRestriction(AdmissionPlugin):
         "serviceaccounts",
         "leases.coordination.k8s.io",
         "resourceslices.resource.k8s.io",
+        "certificatesigningrequests.certificates.k8s.io",
     )
     operations: ClassVar[tuple[str, ...]] = ("CREATE", "UPDATE", "DELETE")
     order = 5
@@ -45,6 +48,8 @@ class NodeRestriction(AdmissionPlugin):
             if draft["spec"].get("nodeName") != node:
                 why = "can only create ResourceSlice with the same NodeName as the requesting node"
                 raise forbidden("resourceslices", write.name, why)
+        elif resource == "certificatesigningrequests.certificates.k8s.io":
+            _check_request(draft, node, write)
         elif draft["metadata"].get("name") != node:
             raise forbidden(resource, write.name, f'node "{node}" is not allowed to modify {resource} of another name')
         elif resource == "nodes":
@@ -67,6 +72,20 @@ class NodeRestriction(AdmissionPlugin):
         if stored is None or Pod.read(stored.item).spec.node_name != node:
             why = "node requested token bound to a pod scheduled on a different node"
             raise forbidden("serviceaccounts", write.name, why)
+
+
+def _check_request(draft: Draft, node: str, write: Write) -> None:
+    """Signers trust that a node asks for nobody else's certificate."""
+    spec = draft["spec"]
+    if write.operation != "CREATE" or spec.get("signerName") not in _OF_NODES:
+        return
+    try:
+        name = requested(spec.get("request") or "").common_name
+    except ValueError as error:
+        raise forbidden(write.cls.kind.resource, write.name, f"unable to parse csr: {error}") from None
+    if name != f"system:node:{node}":
+        why = f"can only create a node CSR with CN=system:node:{node}"
+        raise forbidden(write.cls.kind.resource, write.name, why)
 
 
 def _check_node(draft: Draft, old: Draft | None, write: Write) -> None:

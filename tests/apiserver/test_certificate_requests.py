@@ -14,6 +14,7 @@ CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
 CLIENT = "kubernetes.io/kube-apiserver-client"
+AS_N1 = {"user": "system:node:n1", "groups": ("system:nodes",)}
 YES = {"type": "Approved", "status": "True", "reason": "ByHand"}
 CERTIFICATE = b64encode(b"-----BEGIN CERTIFICATE-----").decode()
 ALICE = {"user": "alice", "groups": ()}
@@ -180,3 +181,15 @@ async def test_the_row_tells_how_far_it_is(api: Api):
     assert rows == [[CLIENT, "admin", "60m", "Pending"], [CLIENT, "admin", "60m", "Approved,Issued"]]
     selected = await api.get(CSRS, query={"fieldSelector": f"spec.signerName={CLIENT}"})
     assert len(selected.json["items"]) == 1
+
+
+@pytest.mark.parametrize("signer", ["kube-apiserver-client-kubelet", "kubelet-serving"])
+async def test_a_node_asks_for_its_own_certificates_alone(api: Api, signer: str):
+    usage = "client auth" if "client" in signer else "server auth"
+    wanted = {"signerName": f"kubernetes.io/{signer}", "usages": ["digital signature", usage]}
+
+    own = await api.post(CSRS, a_csr("own", request=a_request("system:node:n1", "system:nodes"), **wanted), **AS_N1)
+    other = await api.post(CSRS, a_csr("other", request=a_request("system:node:n2", "system:nodes"), **wanted), **AS_N1)
+
+    assert (own.status, other.status) == (201, 403)
+    assert other.json["message"].endswith("can only create a node CSR with CN=system:node:n1")

@@ -1,6 +1,8 @@
 """Priority and fairness: whose requests wait for whose, and that no client takes the server from the others."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -114,20 +116,28 @@ async def have_role(api: Api) -> None:
     await api.made(f"{roles}clusterrolebindings", {"metadata": {"name": "maker"}, "roleRef": ref, "subjects": subjects})
 
 
-async def test_a_greedy_client_waits_while_nodes_renew_their_leases():
+@asynccontextmanager
+async def a_stuck_crowd(seats: int, count: int) -> AsyncIterator[Crowd]:
+    """So many requests of one account on a server with so many seats; those that have begun get stuck in the store."""
     store = Stuck()
     async with running_api(store) as api:
         await have_role(api)
-        api.server.sharing = Sharing(api.server.cache, 20)
+        api.server.sharing = Sharing(api.server.cache, seats)
         crowd = Crowd(api, store)
-        crowd.send(100)
+        crowd.send(count)
         await crowd.settle()
+        yield crowd
 
-        stuck = len(store.came)
+
+async def test_a_greedy_client_waits_while_nodes_renew_their_leases():
+    async with a_stuck_crowd(seats=20, count=100) as crowd:
+        stuck = len(crowd.store.came)
         lease = {"metadata": {"name": "n1"}, "spec": {"holderIdentity": "n1", "leaseDurationSeconds": 40}}
-        renewed = await asyncio.wait_for(api.post(LEASES, lease, user="system:node:n1", groups=("system:nodes",)), 5)
+        renewed = await asyncio.wait_for(
+            crowd.api.post(LEASES, lease, user="system:node:n1", groups=("system:nodes",)), 5
+        )
 
-        assert (renewed.status, stuck < 20, api.server.sharing.levels["workload-low"].waiting) == (
+        assert (renewed.status, stuck < 20, crowd.api.server.sharing.levels["workload-low"].waiting) == (
             201,
             True,
             100 - stuck,
@@ -136,65 +146,40 @@ async def test_a_greedy_client_waits_while_nodes_renew_their_leases():
 
 
 async def test_what_exceeds_the_queues_is_told_when_to_come_again():
-    store = Stuck()
-    async with running_api(store) as api:
-        await have_role(api)
-        api.server.sharing = Sharing(api.server.cache, 10)
-        crowd = Crowd(api, store)
-        crowd.send(500)
-        await crowd.settle()
-
+    async with a_stuck_crowd(seats=10, count=500) as crowd:
         answers = await crowd.answers()
 
         refused = [answer for answer in answers if answer.status == 429]
         assert {answer.status for answer in answers} == {201, 429}
         assert {answer.header("retry-after") for answer in refused} == {"1"}
         assert refused[0].error == (429, "TooManyRequests", "Too many requests, please try again later.")
-        assert api.server.sharing.levels["workload-low"].rejected == {"queue-full": len(refused)}
-        assert [level.executing for level in api.server.sharing.levels.values()] == [0] * 8
+        assert crowd.api.server.sharing.levels["workload-low"].rejected == {"queue-full": len(refused)}
+        assert [level.executing for level in crowd.api.server.sharing.levels.values()] == [0] * 8
 
 
 async def test_flows_of_one_level_take_turns():
-    store = Stuck()
-    async with running_api(store) as api:
-        await have_role(api)
-        api.server.sharing = Sharing(api.server.cache, 10)
-        crowd = Crowd(api, store)
-        crowd.send(60)
-        await crowd.settle()
+    async with a_stuck_crowd(seats=10, count=60) as crowd:
         crowd.send(5, user="system:serviceaccount:default:modest", name="modest")
         await crowd.settle()
 
         await crowd.answers()
 
-        modest = [place for place, name in enumerate(store.came) if name.startswith("modest")]
+        modest = [place for place, name in enumerate(crowd.store.came) if name.startswith("modest")]
         assert max(modest) < 55
 
 
 async def test_who_has_nothing_under_way_does_not_wait_behind_who_has():
-    store = Stuck()
-    async with running_api(store) as api:
-        await have_role(api)
-        api.server.sharing = Sharing(api.server.cache, 20)
-        crowd = Crowd(api, store)
-        crowd.send(100)
-        await crowd.settle()
+    async with a_stuck_crowd(seats=20, count=100) as crowd:
         crowd.send(1, user="system:serviceaccount:default:modest", name="modest")
         await crowd.settle()
 
-        assert store.came[-1] == "modest-0"
+        assert crowd.store.came[-1] == "modest-0"
         assert {answer.status for answer in await crowd.answers()} == {201}
 
 
 async def test_a_client_that_leaves_takes_nobodys_turn():
-    store = Stuck()
-    async with running_api(store) as api:
-        await have_role(api)
-        api.server.sharing = Sharing(api.server.cache, 10)
-        crowd = Crowd(api, store)
-        crowd.send(40)
-        await crowd.settle()
-        level = api.server.sharing.levels["workload-low"]
+    async with a_stuck_crowd(seats=10, count=40) as crowd:
+        level = crowd.api.server.sharing.levels["workload-low"]
         before = level.waiting
         for request in crowd.requests[-5:]:
             request.cancel()
