@@ -1,6 +1,7 @@
 """Reporter: tells people how pods fared, in their status and as events, without making the scheduler wait.
 
-Events wait a while for the bindings: a pod's start depends on these, and nothing on what is told of it.
+Events and conditions wait a while for the bindings: a pod's start depends on these, and nothing on what is told of it.
+One writer of conditions waits for nobody, so that they are told however busy the scheduler is.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ WORKERS = 8
 # recorder loses what exceeds its queue of a thousand, so it is given less than that at a time.
 EVENT_WRITERS = 8
 EVENTS_AT_A_TIME = 500
-# How long events wait for bindings, and how many of them do.
+# How long events and conditions wait for bindings, and how many events do.
 PATIENCE_SECONDS, MOST_PATIENT = 3.0, 10_000
 
 
@@ -107,8 +108,8 @@ class Reporter:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(WORKERS):
-                group.create_task(self._work(), name="reporter")
+            for number in range(WORKERS):
+                group.create_task(self._work(waits=number > 0), name="reporter")
             for recorder in self._recorders.values():
                 for _ in range(EVENT_WRITERS):
                     group.create_task(recorder.run(), name="events")
@@ -117,7 +118,8 @@ class Reporter:
     async def _tell(self) -> None:
         while True:
             first = await self._events.get()
-            await self._let_others_pass()
+            if self._events.qsize() < MOST_PATIENT:
+                await self._let_others_pass()
             some = [first, *(self._events.get_nowait() for _ in range(min(self._events.qsize(), EVENTS_AT_A_TIME - 1)))]
             for name, event in some:
                 self._recorders[name].tell(event)
@@ -125,14 +127,16 @@ class Reporter:
                 await self._recorders[name].flushed()
 
     async def _let_others_pass(self) -> None:
-        if self._events.qsize() < MOST_PATIENT:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    await self._others()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._others()
 
-    async def _work(self) -> None:
+    async def _work(self, *, waits: bool) -> None:
         while True:
-            latest = self._latest.pop(await self._waiting.get(), None)
+            uid = await self._waiting.get()
+            if waits:
+                await self._let_others_pass()
+            latest = self._latest.pop(uid, None)
             if latest is not None and self.may_act():
                 await self._write(*latest)
 

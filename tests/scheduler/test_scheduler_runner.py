@@ -331,3 +331,31 @@ async def test_events_come_from_the_profile_that_schedules_the_pod():
 
     reporters = {event.about.name: event.to_wire()["source"]["component"] for event in api.all(Event)}
     assert reporters == {"plain": "default-scheduler", "packed": "packing"}
+
+
+@in_virtual_time
+async def test_conditions_are_written_one_at_a_time_while_pods_are_being_bound():
+    bound, under_way, together = asyncio.Event(), Counter(), Counter()
+
+    async def slow(method, path, perform):
+        if path.endswith("/binding"):
+            await bound.wait()
+        if method == "PATCH":
+            under_way["now"] += 1
+            together[bound.is_set()] = max(together[bound.is_set()], under_way["now"])
+            await asyncio.sleep(0.5)
+            under_way["now"] -= 1
+        return await perform()
+
+    api = BindingApi(disturb=slow)
+    api.put(a_node("n", allocatable={"cpu": "1", "memory": "1Gi", "pods": "10"}))
+    async with scheduling(api):
+        for number in range(30):
+            api.put(a_pod(f"big-{number}", requests={"cpu": "64"}))
+        api.put(a_pod("web"))
+        await asyncio.sleep(2)
+        bound.set()
+        await asyncio.sleep(10)
+
+    assert together == {False: 1, True: 8}
+    assert all(pod.status.conditions for pod in api.all(Pod) if pod.metadata.name != "web")
