@@ -56,6 +56,7 @@ async def _bind(server: Server, draft: Draft, write: Write) -> None:
     if errors:
         raise invalid_object("Binding", write.name, errors)
     annotations = draft["metadata"].get("annotations") or {}
+    write.is_judged = not annotations
     uid = draft["metadata"].get("uid", "")
     now = time_text(server.now())
 

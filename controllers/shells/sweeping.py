@@ -54,7 +54,7 @@ class Sweeping:
     async def sweep_pods(self) -> None:
         """Clear away the pods that nobody else will."""
         shelves = {kind: informer.shelf for kind, informer in self._informers.items()}
-        world = World.over(shelves, clock.whole_seconds(clock.now()))
+        world = World.over(shelves, clock.now_in_seconds)
         for pod in list(pod_gc.doomed(world, self._silence)):
             try:
                 await self._desk.carry_out(pod, pod_gc.cleared(pod, world))

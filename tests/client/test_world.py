@@ -1,5 +1,7 @@
 """What plans see."""
 
+from datetime import timedelta
+
 import pytest
 from make import a_node, a_pod, a_replicaset, a_service
 
@@ -55,7 +57,7 @@ def test_two_objects_of_one_name_are_a_mistake_of_the_test():
 
 
 def test_undeclared_kinds_are_refused():
-    world = World.over({Pod: Shelf(), ReplicaSet: Shelf()}, TEST_NOW)
+    world = World.over({Pod: Shelf(), ReplicaSet: Shelf()}, lambda: TEST_NOW)
 
     with pytest.raises(UndeclaredRead, match="Node is read but not declared; this controller declares Pod, ReplicaSet"):
         world.list(Node)
@@ -121,7 +123,7 @@ def test_a_shelf_forgets_every_trace_of_a_replaced_object():
 def test_objects_are_found_by_their_node_and_a_change_of_any_is_noticed():
     here, there = a_pod("here", node_name="n1"), a_pod("there", node_name="n2")
     shelves = {Pod: Shelf[Pod]()}
-    world = World.over(shelves, TEST_NOW)
+    world = World.over(shelves, lambda: TEST_NOW)
     shelves[Pod].put(here)
     before = world.version(Pod)
     shelves[Pod].put(there)
@@ -131,3 +133,11 @@ def test_objects_are_found_by_their_node_and_a_change_of_any_is_noticed():
 
     shelves[Pod].remove(here.key)
     assert world.on_node(Pod, "n1") == []
+
+
+def test_the_time_of_a_world_is_asked_for_once_and_stands_still():
+    times = iter([TEST_NOW, TEST_NOW + timedelta(seconds=1)])
+
+    world = World.over({}, lambda: next(times))
+
+    assert [world.now, world.now] == [TEST_NOW, TEST_NOW]

@@ -52,6 +52,11 @@ def whole_seconds(at: datetime) -> datetime:
     return at.replace(microsecond=0)
 
 
+def now_in_seconds() -> datetime:
+    """The wall clock with that precision."""
+    return whole_seconds(now())
+
+
 def randomness() -> random.Random:
     """Where jitter and name suffixes come from."""
     chance = getattr(_loop(), "random", _chance)

@@ -196,7 +196,7 @@ class _Shift:
                     add(key)
 
     def _world(self, key: str = "") -> World:
-        return World.over(self._shelves, clock.whole_seconds(clock.now()), self._failures.get(key))
+        return World.over(self._shelves, clock.now_in_seconds, self._failures.get(key))
 
     async def _work(self) -> None:
         while True:

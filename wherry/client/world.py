@@ -120,26 +120,34 @@ def _sorted(objects: Iterable[R]) -> Found[R]:
 
 
 class World:
-    """What a plan sees. `now` is in UTC, whole seconds.
+    """What a plan sees. `now` is in UTC, whole seconds, and stands still.
 
     `failure` is the error that ended the last plan of this object before all was done, None when all went well.
     """
 
     def __init__(self, *objects: Resource, now: datetime = TEST_NOW, failure: ApiError | None = None) -> None:
-        self.now, self.failure = now.replace(microsecond=0), failure
+        self._now: datetime | Callable[[], datetime] = now.replace(microsecond=0)
+        self.failure = failure
         self._shelves: Mapping[type[Resource], Shelf[Any]] = _shelved(objects)
         self._holds_every_kind = True
 
     @classmethod
     def over(
-        cls, shelves: Mapping[type[Resource], Shelf[Any]], now: datetime, failure: ApiError | None = None
+        cls, shelves: Mapping[type[Resource], Shelf[Any]], now: Callable[[], datetime], failure: ApiError | None = None
     ) -> World:
-        """The world that consists of these kinds and no others; `now` is in whole seconds already."""
+        """The world that consists of these kinds and no others; `now` tells the time in whole seconds already."""
         # One for every change that wakes somebody: nothing is made here that is thrown away at once.
         world = cls.__new__(cls)
-        world.now, world.failure = now, failure
+        world._now, world.failure = now, failure
         world._shelves, world._holds_every_kind = shelves, False
         return world
+
+    @property
+    def now(self) -> datetime:
+        """The time of this world: that at which it was first asked for."""
+        if not isinstance(self._now, datetime):
+            self._now = self._now()
+        return self._now
 
     def get(self, kind: type[R], name: str, namespace: str = "") -> R | None:
         """One object, if it is there."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import binascii
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from wherry.machinery.quantity import canonical
@@ -95,7 +96,7 @@ def time(value: Any) -> str:
     >>> time("2026-11-22T18:57:38.9+01:00")
     '2026-11-22T17:57:38Z'
     """
-    return time_text(_instant(value, _SECONDS))
+    return _time_text(_instant(value, _SECONDS))
 
 
 def micro_time(value: Any) -> str:
@@ -107,6 +108,10 @@ def micro_time(value: Any) -> str:
     if isinstance(value, str) and not _SIX_DIGITS.search(value):
         raise _no_time(value, _MICROSECONDS)
     return micro_time_text(_instant(value, _MICROSECONDS))
+
+
+# One object says the same times again with every write.
+_time_text = lru_cache(maxsize=4096)(time_text)
 
 
 def _instant(value: Any, layout: str) -> datetime:
