@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import sys
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -72,6 +73,7 @@ async def _serve(options: Options) -> int:
     from wherry.client.leader import Leader, LostLead
     from wherry.client.serving.access import Access
     from wherry.client.serving.port import serving
+    from wherry.client.serving.requests import of_requests
 
     try:
         connection = load_connection(options.kubeconfig, options.context)
@@ -83,7 +85,9 @@ async def _serve(options: Options) -> int:
         leader = Leader(client, LEASE, identity=identity) if options.leader_elect else None
         controllers = Controllers(client, settings, may_act=leader.holds if leader else lambda: True)
         try:
-            async with serving(options.place, Access(client), controllers.metrics):
+            async with serving(
+                options.place, Access(client), lambda: chain(controllers.metrics(), of_requests(client))
+            ):
                 await (leader.lead(controllers.run) if leader else controllers.run())
         except LostLead as error:
             # What was learned as leader is old: the supervisor starts this process afresh.

@@ -110,7 +110,7 @@ class Kubelet:
 
     async def run(self, tls: Tls | None = None) -> None:
         """Serve and live, until cancelled; the pods stay as they are then."""
-        server = Server(self, Access(self._client))
+        server = Server(self, Access(self._client), self._client)
         await server.start(self.settings.address, self.settings.port, tls)
         self.node.port = server.port
         try:

@@ -25,6 +25,7 @@ from kubelet.serving.port_forward import SpdyForward, open_door, ports_of, serve
 from kubelet.serving.stats import Stats
 from kubelet.serving.streams import serve
 from wherry.client import clock
+from wherry.client.http import Client
 from wherry.client.serving.access import Access, User
 from wherry.client.serving.tls import Tls, certificate_of, context_of
 from wherry.machinery import channels
@@ -66,10 +67,12 @@ def may_all(user: User) -> bool:
 
 
 class Server:
-    """One per kubelet. Who is served what is `access`' to say; without it (tests) everyone is served all."""
+    """One per kubelet; `client` is the one whose requests are told. Who is served what is `access`' to say; without it
+    (tests) everyone is served all.
+    """
 
-    def __init__(self, charges: Charges, access: Access | None = None) -> None:
-        self._charges, self._access = charges, access
+    def __init__(self, charges: Charges, access: Access | None = None, client: Client | None = None) -> None:
+        self._charges, self._access, self._client = charges, access, client
         self._stats = Stats(charges.runtime, charges.charges)
         self._runner: web.AppRunner | None = None
         self.port = 0
@@ -128,7 +131,7 @@ class Server:
     async def _metrics(self, which: str) -> str:
         from kubelet.serving.metrics import Metrics  # its library is loaded when somebody asks for the first time
 
-        text: str = await getattr(Metrics(self._charges, self._stats), which)()
+        text: str = await getattr(Metrics(self._charges, self._stats, self._client), which)()
         return text
 
     @web.middleware

@@ -7,8 +7,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import uvloop
@@ -25,7 +27,11 @@ from wherry.client.leader import Leader, LostLead
 from wherry.client.logs import log_to_stderr
 from wherry.client.serving.access import Access
 from wherry.client.serving.port import NOWHERE, Place, serving, serving_options
+from wherry.client.serving.requests import of_requests
 from wherry.machinery.garbage import look_seldom
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 EXAMPLES = """\b
 Examples:
@@ -105,8 +111,12 @@ async def serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, working.cancel)
+
+        def told() -> Iterable[Metric]:
+            return chain(families(scheduler.queue, scheduler.counts), of_requests(client))
+
         try:
-            async with serving(place, Access(client), lambda: families(scheduler.queue, scheduler.counts)):
+            async with serving(place, Access(client), told):
                 await working
         except asyncio.CancelledError:
             return

@@ -19,7 +19,9 @@ from kubelet.runtime.base import State, Usage
 from kubelet.runtime.cgroups import Traffic
 from kubelet.serving.stats import NODE, Look, Stats, running_containers, started_at
 from wherry import __version__
+from wherry.client.http import Client
 from wherry.client.serving.counting import exposition
+from wherry.client.serving.requests import of_requests
 
 if TYPE_CHECKING:
     from kubelet.server import Charges
@@ -53,8 +55,8 @@ _PLACE = ["container", "namespace", "pod"]
 class Metrics:
     """See the module."""
 
-    def __init__(self, charges: Charges, stats: Stats) -> None:
-        self._charges, self._stats = charges, stats
+    def __init__(self, charges: Charges, stats: Stats, client: Client | None = None) -> None:
+        self._charges, self._stats, self._client = charges, stats, client
 
     async def of_kubelet(self) -> str:
         """`/metrics`: of the process, and how much it has to do."""
@@ -71,7 +73,8 @@ class Metrics:
         desired = GaugeMetricFamily("kubelet_desired_pods", "Pods that should run.", labels=["static"])
         desired.add_metric(["false"], len(self._charges.charges()))
         families = [build, node, GaugeMetricFamily("kubelet_running_pods", "Pods that run.", len(pods)), running]
-        return exposition([*families, desired], of_process=True)
+        requests = of_requests(self._client) if self._client is not None else ()
+        return exposition([*families, desired, *requests], of_process=True)
 
     async def of_probes(self) -> str:
         """`/metrics/probes`: how the probes of running containers turned out, and how long they took."""

@@ -21,6 +21,8 @@ from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.client.http import Client, WatchEvent
 from wherry.client.kubeconfig import Connection
+from wherry.client.serving.counting import exposition
+from wherry.client.serving.requests import of_requests
 from wherry.machinery import errors
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -300,3 +302,25 @@ async def test_a_server_of_another_authority_is_refused(server: Server):
             await client.request("GET", "/api")
     async with server.client(ca_data=None, insecure=True) as client:
         assert await client.request("GET", "/api") == {}
+
+
+async def test_requests_are_counted_by_how_they_were_answered(server: Server):
+    server.answers = [{"metadata": {}}, failing(errors.NotFound("gone"))]
+
+    async with server.client() as client:
+        await client.request("GET", "/a")
+        with pytest.raises(errors.NotFound):
+            await client.request("DELETE", "/a")
+        told = exposition(of_requests(client))
+
+    host = server.url.removeprefix("https://")
+    assert f'rest_client_requests_total{{code="200",host="{host}",method="GET"}} 1.0' in told
+    assert f'rest_client_requests_total{{code="404",host="{host}",method="DELETE"}} 1.0' in told
+
+
+async def test_a_request_without_an_answer_counts_as_an_error():
+    async with Client(Connection("http://127.0.0.1:1"), user_agent="test") as client:
+        with pytest.raises(errors.Unavailable):
+            await client.request("GET", "/a")
+
+        assert client.answered == {("GET", "<error>"): 1}

@@ -98,6 +98,11 @@ class Client:
         if self._own is not None:
             await self._own.close()
 
+    @property
+    def answered(self) -> Mapping[tuple[str, str], int]:
+        """How many requests were answered, by method and status; none over a transport that was handed in."""
+        return self._own.answered if self._own is not None else {}
+
     async def get(self, kind: type[R], name: str, namespace: str = "") -> R:
         """One object; raises `NotFound`."""
         return kind.read(await self._bytes("GET", kind.kind.path(namespace, name)))

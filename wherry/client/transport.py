@@ -13,6 +13,7 @@ import contextlib
 import os
 import ssl
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -27,6 +28,8 @@ from wherry.machinery.errors import ApiError, Timeout, Unavailable, from_status
 REQUEST_SECONDS = 65.0
 CONCURRENT_REQUESTS = 64
 TOKEN_SECONDS = 60.0
+# The status of a request without an answer, where answers are counted.
+NO_ANSWER = "<error>"
 
 
 class Answer(NamedTuple):
@@ -78,6 +81,7 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
         self._places = asyncio.Semaphore(CONCURRENT_REQUESTS)
         self._token, self._token_until = "", -1.0
+        self.answered: Counter[tuple[str, str]] = Counter()  # requests, by method and status
 
     async def close(self) -> None:
         """Hang up."""
@@ -92,7 +96,9 @@ class HttpTransport:
         """See `Transport`."""
         with self._no_answer_raises(method, path):
             async with self._places, asyncio.timeout(REQUEST_SECONDS):
-                return Answer(*await self._wires.exchange(method, path, query, self._signed(headers), body))
+                answer = Answer(*await self._wires.exchange(method, path, query, self._signed(headers), body))
+        self.answered[method, str(answer.status)] += 1
+        return answer
 
     async def stream(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
@@ -101,6 +107,7 @@ class HttpTransport:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         with self._no_answer_raises(method, path):
             async with self._send(method, path, query, headers, body, timeout) as response:
+                self.answered[method, str(response.status)] += 1
                 if response.status >= 400:
                     raise error_from(response.status, response.headers, await response.read())
                 async for line in _lines(response.content):
@@ -139,14 +146,17 @@ class HttpTransport:
     def _no_answer_raises(self, method: str, path: str) -> Any:
         try:
             yield
-        except aiohttp.ServerTimeoutError as error:
-            raise Unavailable(f"{method} {self._connection.server}{path}: no connection in time") from error
-        except TimeoutError as error:
-            raise Timeout(
-                f"{method} {self._connection.server}{path}: no answer within {REQUEST_SECONDS:g} s"
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"{method} {self._connection.server}{path}: {error or type(error).__name__}") from error
+        except (aiohttp.ClientError, OSError) as error:  # a timeout is one as well
+            self.answered[method, NO_ANSWER] += 1
+            raise self._problem(method, path, error) from error
+
+    def _problem(self, method: str, path: str, error: Exception) -> ApiError:
+        what = f"{method} {self._connection.server}{path}"
+        if isinstance(error, aiohttp.ServerTimeoutError):
+            return Unavailable(f"{what}: no connection in time")
+        if isinstance(error, TimeoutError):
+            return Timeout(f"{what}: no answer within {REQUEST_SECONDS:g} s")
+        return Unavailable(f"{what}: {error or type(error).__name__}")
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
