@@ -24,6 +24,7 @@ from kubelet.resources import host_ports
 from kubelet.resources.gpus import Gpus
 from kubelet.resources.machine import read_machine
 from kubelet.runtime.base import ContainerRecord, Runtime, RuntimeFailure
+from kubelet.runtime.counted import Operations
 from kubelet.seen import Failure
 from kubelet.server import Server
 from kubelet.supplies.local_volumes import LocalVolumes
@@ -66,6 +67,8 @@ class Kubelet:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         machine = read_machine(settings.data_dir)
         gpus = gpus or Gpus(())
+        self.operations = Operations()
+        runtime = self.operations.counting(runtime)
         self.settings, self.runtime = settings, runtime
         self._client, self._pod_cidr, self._prepare = client, pod_cidr, prepare
         self._pods = Informer(client, Pod, fields=f"spec.nodeName={settings.node_name}")

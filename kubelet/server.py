@@ -17,6 +17,7 @@ from aiohttp import web
 from kubelet.charge import Charge
 from kubelet.host import Settings
 from kubelet.runtime.base import ExecRequest, Missing, Runtime, RuntimeFailure, Session
+from kubelet.runtime.counted import Operations
 from kubelet.seen import CONTAINER_STATUSES
 from kubelet.serving import about
 from kubelet.serving.logs import flag, limited, log_container_id, log_request, number
@@ -45,6 +46,7 @@ class Charges(Protocol):
     """The pods of this node."""
 
     runtime: Runtime
+    operations: Operations
     settings: Settings
 
     @property

@@ -17,6 +17,7 @@ from kubelet.charge import Charge
 from kubelet.resources.machine import read_machine
 from kubelet.runtime.base import State, Usage
 from kubelet.runtime.cgroups import Traffic
+from kubelet.runtime.counted import Operations
 from kubelet.serving.stats import NODE, Look, Stats, running_containers, started_at
 from wherry import __version__
 from wherry.client.http import Client
@@ -74,7 +75,7 @@ class Metrics:
         desired.add_metric(["false"], len(self._charges.charges()))
         families = [build, node, GaugeMetricFamily("kubelet_running_pods", "Pods that run.", len(pods)), running]
         requests = of_requests(self._client) if self._client is not None else ()
-        return exposition([*families, desired, *requests], of_process=True)
+        return exposition([*families, desired, *_operations(self._charges.operations), *requests], of_process=True)
 
     async def of_probes(self) -> str:
         """`/metrics/probes`: how the probes of running containers turned out, and how long they took."""
@@ -137,6 +138,20 @@ class Metrics:
                 if id in look.used:
                     since = started_at(status).timestamp()
                     yield Container(charge, status["name"], id, status["image"], look.used[id], since)
+
+
+def _operations(operations: Operations) -> Iterator[Metric]:
+    """What the container runtime was asked for, how long it took and how often it failed."""
+    name = "kubelet_runtime_operations"
+    total = CounterMetricFamily(name, "Operations of the runtime.", labels=["operation_type"])
+    errors = CounterMetricFamily(f"{name}_errors", "Those that failed.", labels=["operation_type"])
+    took = HistogramMetricFamily(f"{name}_duration_seconds", "How long they took.", labels=["operation_type"])
+    for operation, seconds in operations.seconds.items():
+        total.add_metric([operation], sum(seconds.counts))
+        seconds.add_to(took, [operation])
+    for operation, count in operations.errors.items():
+        errors.add_metric([operation], count)
+    yield from (total, errors, took)
 
 
 _MEASURES: tuple[tuple[type[Metric], str, Callable[[Usage], float]], ...] = (
