@@ -31,8 +31,10 @@ WORKERS = 8
 # recorder loses what exceeds its queue of a thousand, so it is given less than that at a time.
 EVENT_WRITERS = 8
 EVENTS_AT_A_TIME = 500
-# How long events and conditions wait for bindings, and how many events do.
+# How long events wait for bindings, and how many of them do.
 PATIENCE_SECONDS, MOST_PATIENT = 3.0, 10_000
+# How long after a binding the next one is expected: until then one condition is written at a time.
+QUIET_SECONDS = 1.0
 
 
 class Reporter:
@@ -53,6 +55,7 @@ class Reporter:
         self._recorders = {name: EventRecorder(client, name) for name in names}
         self._events: asyncio.Queue[tuple[str, Event]] = asyncio.Queue()
         self._reasons: dict[str, Record | Decision] = {}
+        self._assigned_at = -QUIET_SECONDS
         self._latest: dict[str, tuple[Pod, News]] = {}
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
 
@@ -85,6 +88,7 @@ class Reporter:
 
     def assigned(self, pod: Pod, node: str) -> None:
         """Tell that a pod has its node, and why this one."""
+        self._assigned_at = asyncio.get_running_loop().time()
         self._latest.pop(pod.metadata.uid, None)
         why = self._reasons.pop(pod.metadata.uid, None)
         record = record_of(why) if isinstance(why, Decision) else why
@@ -131,11 +135,17 @@ class Reporter:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._others()
 
+    async def _quiet(self) -> None:
+        await self._let_others_pass()
+        left = self._assigned_at + QUIET_SECONDS - asyncio.get_running_loop().time()
+        if left > 0:
+            await asyncio.sleep(left)
+
     async def _work(self, *, waits: bool) -> None:
         while True:
             uid = await self._waiting.get()
             if waits:
-                await self._let_others_pass()
+                await self._quiet()
             latest = self._latest.pop(uid, None)
             if latest is not None and self.may_act():
                 await self._write(*latest)
