@@ -7,9 +7,12 @@ SEEDS ?= 2000
 FIRST ?= 0
 MINUTES ?= 60
 OPERATIONS ?= 100000
+INPUTS ?= 1000000
+SEED ?= 1
+REPLAY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down test check soak conformance bench transcripts
+.PHONY: help install up down test check soak fuzz conformance bench transcripts
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +43,9 @@ soak: install ## Live through thousands of simulated lives (SEEDS, FIRST, MINUTE
 	@WHERRY_STEPS=500 WHERRY_INJECTIONS=1000 $(BIN)/pytest -q -n 2 --show-capture=no -o timeout=1200 \
 		tests/properties/test_walk_of_desired_states.py tests/properties/test_mutated_children.py
 	@WHERRY_OPERATIONS=$(OPERATIONS) $(BIN)/pytest -q -rP tests/faults/test_linearisable_objects.py
+
+fuzz: install ## Give hostile inputs to every parser (INPUTS, SEED), or one again that broke it (REPLAY=.fuzz/FILE)
+	@$(BIN)/python -m tests.fuzz $(if $(REPLAY),--replay $(REPLAY),--inputs $(INPUTS) --seed $(SEED)) $(ARGS)
 
 conformance: install ## Build Kubernetes' own conformance tests and run them (root, Debian); ARGS=sig-apps runs some
 	@scripts/conformance/build.sh .conformance
