@@ -82,6 +82,8 @@ class HttpProtocol(HttpToolsProtocol):
     _together: Together
     _extensions: dict[str, Any]
     _header_bytes = 0
+    # Whose answer is under way: uvicorn's `cycle` is the last request that was read, and several may have come at once.
+    _answering: RequestResponseCycle | None = None
     # Since when headers are awaited; None while they are not.
     _awaited_since: float | None = None
     _patience: asyncio.TimerHandle | None = None
@@ -114,8 +116,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
         super().connection_lost(exc)
+        if self._answering is not None and self._answering is not self.cycle:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         # Without this it would be a part of itself, and wait for the collector with all its buffers.
-        self.scope = self.cycle = None  # type: ignore[assignment]
+        self.scope = self.cycle = self._answering = None  # type: ignore[assignment]
         self._extensions = {}
         self._held = b""
 
@@ -177,6 +182,10 @@ class HttpProtocol(HttpToolsProtocol):
         """What has come is answered."""
         self._begin_held()
         super().shutdown()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_headers_complete(self) -> None:
         """The request has said what it wants."""

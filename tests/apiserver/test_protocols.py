@@ -204,6 +204,25 @@ async def test_who_has_asked_may_be_silent(served: Served, monkeypatch: pytest.M
     writer.close()
 
 
+async def test_whose_client_leaves_is_told_though_more_requests_wait_behind(served: Served, monkeypatch):
+    told: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+    begun = asyncio.Event()
+
+    async def until_left(self: Echo, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await receive()
+        begun.set()
+        told.set_result(await receive())
+
+    monkeypatch.setattr(Echo, "__call__", until_left)
+    _, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=served.keys.client_context(""))
+    writer.write(b"GET /watch HTTP/1.1\r\nhost: a\r\n\r\nGET /more HTTP/1.1\r\nhost: a\r\n\r\n")
+    await begun.wait()
+
+    writer.transport.abort()
+
+    assert await asyncio.wait_for(told, 5) == {"type": "http.disconnect"}
+
+
 CLOSING = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
 
 
