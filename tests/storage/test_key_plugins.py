@@ -109,6 +109,34 @@ async def test_when_the_plugin_has_a_new_key_everything_is_written_anew(plugin, 
     await store.close()
 
 
+async def test_encrypting_anew_keeps_no_look_waiting_and_is_tried_again(plugin, tmp_path, monkeypatch):
+    monkeypatch.setattr(kms, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(kms, "LOOK_AGAIN_SECONDS", 0.01)
+    store = await opened(MemoryStore(), tmp_path, provider(plugin))
+    tries, is_long = [], asyncio.Event()
+
+    async def encrypt_anew():
+        tries.append(plugin.key_id)
+        if len(tries) == 1:
+            raise StoreUnavailable("no leader")
+        is_long.set()
+        await asyncio.Event().wait()
+
+    following = asyncio.ensure_future(store.plugins[0].follow(encrypt_anew))
+    plugin.key_id = "second"
+    await is_long.wait()
+    looks = plugin.calls.count("Status")
+    for _ in range(1000):
+        if (later := plugin.calls.count("Status")) >= looks + 2:
+            break
+        await asyncio.sleep(0.01)
+    following.cancel()
+
+    assert tries == ["second"] * 2
+    assert later >= looks + 2
+    await store.close()
+
+
 async def test_while_the_plugin_is_silent_what_is_known_is_read_and_written_for_a_while(plugin, tmp_path, monkeypatch):
     store = await opened(MemoryStore(), tmp_path, provider(plugin, timeout="100ms"))
     written = await store.put(SECRET, b"{}", expected=0)

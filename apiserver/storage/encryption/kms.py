@@ -72,6 +72,7 @@ class Kms:
         self.name = name
         self.is_healthy = False
         self._plugin = plugin
+        self._has_new_key = asyncio.Event()
         self._current: _Current | None = None
         # By what the plugin has encrypted: one for each start of a server under each key.
         self._ciphers: dict[bytes, AesGcm | SeededGcm] = {}
@@ -91,13 +92,27 @@ class Kms:
 
     async def follow(self, encrypt_anew: Callable[[], Awaitable[None]]) -> None:
         """Look after the plugin until cancelled; when it has another key, have everything encrypted anew."""
+        async with asyncio.TaskGroup() as tasks:
+            # Beside the looks: without these nothing can be written any more when it takes minutes.
+            tasks.create_task(self._encrypt_anew(encrypt_anew))
+            while True:
+                await asyncio.sleep(LOOK_SECONDS if self.is_healthy else LOOK_AGAIN_SECONDS)
+                try:
+                    if await self.look():
+                        self._has_new_key.set()
+                except StoreError as error:
+                    log.warning("the key management plugin failed", error=str(error))
+
+    async def _encrypt_anew(self, encrypt_anew: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS if self.is_healthy else LOOK_AGAIN_SECONDS)
+            await self._has_new_key.wait()
+            self._has_new_key.clear()
             try:
-                if await self.look():
-                    await encrypt_anew()
+                await encrypt_anew()
             except StoreError as error:
-                log.warning("the key management plugin failed", error=str(error))
+                log.warning("not everything was encrypted anew", kms=self.name, error=str(error))
+                self._has_new_key.set()
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def look(self) -> bool:
         """Ask the plugin how it is; whether it has a key now that it had not before. Raises StoreUnavailable."""

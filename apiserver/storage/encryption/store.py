@@ -91,8 +91,8 @@ class EncryptedStore:
 
     async def run(self) -> None:
         """Encrypt anew what is stale, now and whenever a plugin has a new key, until cancelled."""
-        await self.rewrite()
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.rewrite())
             for plugin in self.plugins:
                 tasks.create_task(plugin.follow(partial(self._encrypt_anew, plugin)))
 
