@@ -8,8 +8,8 @@ from little_server import Object, Written
 from little_world import NODES, LittleWorld, is_strange
 from wishes import controller_of, image_of
 
-# So long after a loss a manager may still count with the pods that are gone.
-LAG_SECONDS = 5.0
+# So long it may take until the manager has heard that pods are ready: from them, and then from their ReplicaSet.
+HEARD_SECONDS = 2.0
 # So long a watch may stay broken: the server is away, and it is tried again ever more rarely.
 PAUSE_SECONDS = 10.0
 TRACKING = "batch.kubernetes.io/job-tracking"
@@ -60,17 +60,21 @@ class Promises:
 
 class OfDeployment(Promises):
     """ReplicaSets together never want more than replicas and surge; none has more pods than it wants. Once all were
-    ready, never fewer are than allowed, until the user wants another size or takes pods away.
+    ready, and the manager could hear of it, never fewer are than allowed, until the user wants another size or takes
+    pods away.
     """
 
-    least, lost_at = 0, -LAG_SECONDS
+    # `soon` are as many as `least` will be, if nothing gets in the way, after a while from `since` on.
+    least, soon, since = 0, 0, 0.0
 
     def written(self, write: Written) -> None:
+        if self.soon and write.at - self.since > HEARD_SECONDS:
+            self.least = self.soon
         obj = write.after or write.before or {}
         if write.plural == "pods":
             self._are_enough(write)
         elif write.plural == "deployments" and not write.actor and _size(write.before) != _size(write.after):
-            self.least = 0
+            self.least = self.soon = 0
         if write.plural == "deployments":
             spec = obj["spec"]
             self.limit(write, spec["replicas"] + spec["strategy"]["rollingUpdate"]["maxSurge"] if write.after else 0)
@@ -89,15 +93,16 @@ class OfDeployment(Promises):
     def _are_enough(self, write: Written) -> None:
         deployment = self.world.server.objects.get(("deployments", self.world.key))
         if deployment is None or (not write.actor and _is_told_to_end(write)):
-            self.least, self.lost_at = 0, write.at
+            self.least, self.soon, self.since = 0, 0, write.at
             return
-        ready = sum(map(is_ready, self.world.pods()))
+        ready, spec = sum(map(is_ready, self.world.pods())), deployment["spec"]
         if ready < self.least:
             self.tell(write, f"{ready} pods are ready, of at least {self.least}")
-        is_known = write.at - self.lost_at > LAG_SECONDS
-        if is_known and ready >= deployment["spec"]["replicas"] and self._is_done():
-            unavailable = deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"]
-            self.least = deployment["spec"]["replicas"] - unavailable
+        soon = spec["replicas"] - spec["strategy"]["rollingUpdate"]["maxUnavailable"]
+        if ready < spec["replicas"] or not self._is_done():
+            self.soon = 0
+        elif soon != self.soon:
+            self.soon, self.since = soon, write.at
 
     def _is_done(self) -> bool:
         """Whether every ReplicaSet has its pods: those that one was told to give up go, whatever is wanted since."""
