@@ -20,7 +20,7 @@ from kubelet.host import Host, Settings
 from kubelet.images import Images
 from kubelet.node import NodeReporter, allocatable
 from kubelet.reporting.devices import DeviceReporter
-from kubelet.resources import host_ports
+from kubelet.resources import host_ports, room
 from kubelet.resources.gpus import Gpus
 from kubelet.resources.machine import read_machine
 from kubelet.runtime.base import ContainerRecord, Runtime, RuntimeFailure
@@ -172,13 +172,15 @@ class Kubelet:
             self._spawn(self._let_go(worker))
 
     def _admit(self, worker: Worker) -> None:
-        """Reject a pod that asks for what another one has; who bound it here did not ask the scheduler."""
+        """Reject a pod that asks for what others have; who bound it here did not ask the scheduler, or another one."""
         pod = worker.charge.pod
         if pod.status.start_time is not None:
             return  # an earlier kubelet took it
-        if host_ports.are_taken(pod, (other for other in self._pods.list() if self._is_here(other))):
-            worker.charge.failure = Failure("NodePorts", f"Pod was rejected: {_NO_FREE_PORTS}")
-            worker.charge.tell("NodePorts", _NO_FREE_PORTS, "Warning")
+        others = [other for other in self._pods.list() if self._is_here(other)]
+        if lack := room.shortage(pod, others, self._host.allocatable):
+            _reject(worker, lack.reason, str(lack))
+        elif host_ports.are_taken(pod, others):
+            _reject(worker, "NodePorts", _NO_FREE_PORTS)
 
     def _is_here(self, pod: Pod) -> bool:
         """Whether a pod runs, or is going to; before its worker is there, by what an earlier kubelet reported."""
@@ -298,3 +300,8 @@ class Kubelet:
             work.close()
             raise RuntimeError("the kubelet does not run yet")
         return self._tasks.create_task(work)
+
+
+def _reject(worker: Worker, reason: str, why: str) -> None:
+    worker.charge.failure = Failure(reason, f"Pod was rejected: {why}")
+    worker.charge.tell(reason, why, "Warning")
