@@ -11,6 +11,8 @@ _PATH = "/grpc.health.v1.Health/Check"
 _SERVICE = tag(1, BYTES)
 # Longer than anybody who limits the time waits.
 _SECONDS = 86_400.0
+# Whoever is probed must not fill the node's memory. Kubernetes: what gRPC receives unless told otherwise.
+_LONGEST = 4 * 1024 * 1024
 
 SERVING = "SERVING"
 _STATES = {0: "UNKNOWN", 1: SERVING, 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
@@ -44,7 +46,7 @@ class NoHealth(Exception):
 async def health_of(host: str, port: int, service: str, agent: str) -> str:
     """The state of a service, `SERVING` if it is well; raises OSError or NoHealth. The caller limits the time."""
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    channel = Channel(f"http://{address}", None, seconds=_SECONDS, agent=agent)
+    channel = Channel(f"http://{address}", None, seconds=_SECONDS, agent=agent, longest=_LONGEST)
     name = service.encode()
     try:
         return _state_in(await channel.ask(_PATH, delimited(_SERVICE, name) if name else b""))

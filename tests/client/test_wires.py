@@ -105,6 +105,34 @@ async def test_only_what_can_be_repeated_is_asked_again_on_a_connection_that_had
     assert server.asked[1:] == [f"{method} /base/again HTTP/1.1"] * (2 if method == "GET" else 1)
 
 
+@pytest.mark.parametrize("head", ["Content-Type: a/b\r\nDate: now\r\n", "Content-Encoding: gzip\r\n\r\nhalf"])
+async def test_half_a_head_and_half_of_what_is_packed_are_no_answer(head):
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n" + head.encode())
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        wires = Wires(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", None)
+        with pytest.raises(Broken):
+            await asyncio.wait_for(get(wires, method="POST"), 5)
+
+
+async def test_what_is_under_way_when_the_client_closes_is_not_asked_again():
+    async with wires_to([WHOLE, b"HTTP/1.1 100 Continue\r\n\r\n"], [WHOLE]) as (wires, server):
+        await get(wires)
+        server.heard.clear()
+        second = asyncio.ensure_future(get(wires, "/again"))
+        await asyncio.sleep(0)
+        wires.close()
+
+        with pytest.raises(ConnectionError, match="the client was closed"):
+            await second
+
+    assert len(server.tasks) == 1
+
+
 async def test_who_waits_no_longer_leaves_no_answer_to_the_next():
     async with wires_to([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"], [WHOLE]) as (wires, server):
         first = asyncio.ensure_future(get(wires, "/slow"))

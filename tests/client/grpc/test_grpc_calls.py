@@ -121,6 +121,20 @@ async def test_a_server_has_no_more_calls_at_once_than_it_wants() -> None:
         await channel.close()
 
 
+async def test_waiting_for_a_turn_ends_in_time_and_answers_have_a_limit() -> None:
+    async with grpc_server({SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as heard:
+        channel = Channel(heard.url, None, seconds=0.3, longest=1_000)
+
+        assert await channel.ask("/echo", b"x" * 1_000) == b"x" * 1_000
+        with pytest.raises(NoAnswer, match="the answer is longer than 1000 bytes"):
+            await channel.ask("/echo", b"x" * 1_001)
+        forever = await channel.listen("/never", b"")
+        assert await reason(channel, "/echo") == "the server took no further call within 0.3 s"
+        forever.close()
+        assert await channel.ask("/echo", b"at last") == b"at last"
+        await channel.close()
+
+
 async def test_a_server_that_keeps_a_table_of_headers_is_understood_all_the_same(heard: Heard) -> None:
     heard.keeps_table = True
     channel = Channel(heard.url, None, seconds=2.0)

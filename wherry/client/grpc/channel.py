@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from wherry.client.grpc import frames
 from wherry.client.grpc.connection import Connection
-from wherry.client.grpc.stream import NoAnswer, Stream
+from wherry.client.grpc.stream import LONGEST, NoAnswer, Stream
 
 Headers = tuple[tuple[str, str], ...]
 _MOST_BLOCKS = 64
@@ -40,12 +40,15 @@ class Answers:
 
 
 class Channel:
-    """One server, at `url`: https, http or unix. All waiting is bounded by `seconds`: for a connection, and for the
-    answer to a question.
+    """One server, at `url`: https, http or unix. All waiting is bounded by `seconds`: for a connection, for the turn
+    to ask, and for the answer to a question, which has `longest` bytes at most.
     """
 
-    def __init__(self, url: str, tls: ssl.SSLContext | None, *, seconds: float, agent: str = "wherry") -> None:
+    def __init__(
+        self, url: str, tls: ssl.SSLContext | None, *, seconds: float, agent: str = "wherry", longest: int = LONGEST
+    ) -> None:
         self._url, self._tls, self._seconds, self._agent = urlsplit(url), tls, seconds, agent
+        self._longest = longest
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._blocks: dict[tuple[str, Headers, bool], bytes] = {}
@@ -53,7 +56,9 @@ class Channel:
     async def ask(self, path: str, message: bytes, headers: Headers = ()) -> bytes:
         """The one answer to a question. Raises CallError."""
         connection = await self._connected()
-        stream = await connection.open(self._block(path, headers, is_unary=True), message, is_unary=True)
+        block = self._block(path, headers, is_unary=True)
+        stream = await connection.open(block, message, is_unary=True, seconds=self._seconds)
+        stream.longest = self._longest
         timer = asyncio.get_running_loop().call_later(self._seconds, self._late, stream)
         try:
             while (answer := stream.message()) is None:
@@ -66,7 +71,8 @@ class Channel:
     async def listen(self, path: str, message: bytes, headers: Headers = ()) -> Answers:
         """Ask what has many answers. The caller closes the result. Raises NoAnswer."""
         connection = await self._connected()
-        stream = await connection.open(self._block(path, headers, is_unary=False), message, is_unary=False)
+        block = self._block(path, headers, is_unary=False)
+        stream = await connection.open(block, message, is_unary=False, seconds=self._seconds)
         return Answers(connection, stream)
 
     async def close(self) -> None:

@@ -68,10 +68,15 @@ class Connection(asyncio.Protocol):
         """Whether new calls may begin here."""
         return not self._is_leaving and not self.lost.done()
 
-    async def open(self, block: bytes, message: bytes, *, is_unary: bool) -> Stream:
-        """Begin a call: its headers and its one message. Raises NoAnswer."""
-        while len(self._streams) >= self._most_streams and self.is_usable:
-            await self._turn()
+    async def open(self, block: bytes, message: bytes, *, is_unary: bool, seconds: float) -> Stream:
+        """Begin a call: its headers and its one message. Raises NoAnswer, also if its turn does not come in time."""
+        if self._is_full:
+            try:
+                async with asyncio.timeout(seconds):
+                    while self._is_full:
+                        await self._turn()
+            except TimeoutError:
+                raise NoAnswer(f"the server took no further call within {seconds:g} s") from None
         if not self.is_usable:
             raise NoAnswer(self._ended_why)
         number = self._next_stream
@@ -82,6 +87,10 @@ class Connection(asyncio.Protocol):
         stream.unsent = memoryview(b"\0" + len(message).to_bytes(4, "big") + message)
         self._push(stream)
         return stream
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._streams) >= self._most_streams and self.is_usable
 
     async def _turn(self) -> None:
         """Wait until a call is over: the server does not want more of them at once."""

@@ -11,6 +11,8 @@ import asyncio
 from urllib.parse import unquote
 
 _HEAD_BYTES = 5  # of a message: whether it is compressed, and how long it is
+# What an answer may have where nobody says less.
+LONGEST = 2**31 - 1
 
 
 class CallError(Exception):
@@ -33,12 +35,16 @@ class CallFailed(CallError):
 class Stream:
     """The client's side of a call; `window` is what it may send still, `owed` what it has received unacknowledged."""
 
-    __slots__ = ("_body", "_error", "_news", "headers", "is_over", "is_unary", "number", "owed", "unsent", "window")
+    __slots__ = (
+        *("_body", "_error", "_news", "headers", "is_over", "is_unary"),
+        *("longest", "number", "owed", "unsent", "window"),
+    )
 
     def __init__(self, number: int, window: int, *, is_unary: bool) -> None:
         self.number, self.window, self.is_unary = number, window, is_unary
         self.unsent = memoryview(b"")
         self.owed = 0
+        self.longest = LONGEST
         self.headers: dict[str, str] = {}
         self.is_over = False
         self._body = bytearray()
@@ -54,7 +60,10 @@ class Stream:
         """More of the answer."""
         self._body += data
         # Half an answer is nothing to somebody who waits for one.
-        if not self.is_unary:
+        if self.is_unary and len(self._body) > self.longest + _HEAD_BYTES:
+            self._body.clear()
+            self.fail(f"the answer is longer than {self.longest} bytes")
+        elif not self.is_unary:
             self._wake()
 
     def fail(self, why: str) -> None:

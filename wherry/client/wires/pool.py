@@ -41,6 +41,7 @@ class Wires:
         # Those that nobody uses and since when, the one used last at the end; and all.
         self._idle: list[tuple[float, Wire]] = []
         self._all: set[Wire] = set()
+        self._is_closed = False
 
     async def exchange(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
@@ -57,7 +58,8 @@ class Wires:
         return await self._ask(await self._connect(), request)
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up, for good."""
+        self._is_closed = True
         for wire in self._all:
             wire.abort()
         self._all.clear()
@@ -95,6 +97,7 @@ class Wires:
         wire.abort()
 
     async def _connect(self) -> Wire:
+        self._check_open()
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -114,7 +117,16 @@ class Wires:
         except OSError as error:
             raise ConnectionError(f"no connection to {self._host}:{self._port}: {error}") from error
         self._all.add(wire)
+        try:
+            self._check_open()
+        except ConnectionError:
+            self._drop(wire)
+            raise
         return wire
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ConnectionError("the client was closed")
 
     def _request(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None

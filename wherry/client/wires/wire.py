@@ -37,6 +37,7 @@ class Wire(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
         self._is_silent = self._is_kept = True
+        self._has_head = False
 
     @property
     def is_usable(self) -> bool:
@@ -80,7 +81,10 @@ class Wire(asyncio.Protocol):
         if self._answer is None:
             return
         if error is None and self._ends_with_connection():
-            self._finish()
+            try:
+                self._finish()
+            except zlib.error as broken:
+                self._fail(Broken(f"the answer is not HTTP/1.1: {broken}"))
         else:
             why = f": {error}" if error else ""
             self._fail(Broken(f"the connection ended before the answer{why}", is_silent=self._is_silent))
@@ -88,6 +92,10 @@ class Wire(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header of the answer."""
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """All of them."""
+        self._has_head = self._parser.get_status_code() >= 200
 
     def on_body(self, piece: bytes) -> None:
         """A piece of its body."""
@@ -102,12 +110,11 @@ class Wire(asyncio.Protocol):
         self._finish()
 
     def _ends_with_connection(self) -> bool:
-        length = self._headers.keys() & {"content-length", "transfer-encoding"}
-        return bool(self._headers) and not length
+        return self._has_head and not self._headers.keys() & {"content-length", "transfer-encoding"}
 
     def _finish(self) -> None:
         headers, pieces = self._headers, self._body
-        self._headers, self._body = {}, []
+        self._headers, self._body, self._has_head = {}, [], False
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if headers.get("content-encoding") == "gzip":
             body = zlib.decompress(body, wbits=GZIP)
