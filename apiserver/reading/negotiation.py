@@ -17,6 +17,10 @@ JSON_TYPES = (JSON, "application/*", "*/*")
 _FORM_VERSIONS = ("v1", "v1beta1")
 
 
+# As much of an Accept header is read: it may be a megabyte long, and what was read is remembered.
+LONGEST_ACCEPT = 4096
+
+
 class Representation(NamedTuple):
     """`form` is "", "Table", "PartialObjectMetadata" or "PartialObjectMetadataList"; `version` v1 or v1beta1 of
     meta.k8s.io.
@@ -61,7 +65,6 @@ def _clauses(accept: str) -> list[_Clause]:
     return sorted(clauses, key=lambda clause: -clause.quality)
 
 
-@lru_cache(maxsize=1024)
 def negotiate(accept: str, *, forms: bool = True, offered: tuple[str, ...] = (JSON, YAML, PROTOBUF)) -> Representation:
     """The first clause of an Accept header that can be served; raises `NotAcceptable`.
 
@@ -73,6 +76,11 @@ def negotiate(accept: str, *, forms: bool = True, offered: tuple[str, ...] = (JS
     >>> negotiate("application/vnd.kubernetes.protobuf,application/json").is_protobuf
     True
     """
+    return _negotiated(accept[:LONGEST_ACCEPT], forms, offered)
+
+
+@lru_cache(maxsize=1024)
+def _negotiated(accept: str, forms: bool, offered: tuple[str, ...]) -> Representation:
     for media_type, parameters, quality in _clauses(accept or "*/*"):
         form, version = parameters.get("as", ""), parameters.get("v", "v1")
         media_type = JSON if media_type in JSON_TYPES else media_type
@@ -89,9 +97,13 @@ def negotiate(accept: str, *, forms: bool = True, offered: tuple[str, ...] = (JS
     raise NotAcceptable(f"only the following media types are accepted: {', '.join(offered)}")
 
 
-@lru_cache(maxsize=256)
 def aggregated_discovery(accept: str) -> tuple[str, str] | None:
     """The version of aggregated discovery asked for before the legacy form, and the media type; None if none is."""
+    return _discovery_asked_for(accept[:LONGEST_ACCEPT])
+
+
+@lru_cache(maxsize=256)
+def _discovery_asked_for(accept: str) -> tuple[str, str] | None:
     for media_type, parameters, _ in _clauses(accept or "*/*"):
         if media_type not in (*JSON_TYPES, PROTOBUF):
             continue

@@ -10,6 +10,7 @@ inputs.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -36,7 +37,8 @@ def main() -> int:
     if options.replay:
         return replay(options.replay)
     fuzzing = Fuzzing([TARGETS[name] for name in options.targets], options.seed, options.folder)
-    fuzzing.run(options.inputs, show=lambda text: print(text, file=sys.stderr, flush=True))
+    with contextlib.suppress(KeyboardInterrupt):  # what was learned until then is told
+        fuzzing.run(options.inputs, show=lambda text: print(text, file=sys.stderr, flush=True))
     print(fuzzing.report())
     return 1 if fuzzing.failures else 0
 
