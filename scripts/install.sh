@@ -57,7 +57,7 @@ if ! [ -x .venv/bin/python ]; then
 fi
 
 echo "installing Wherry and what it is built with and tested by: some 80 packages, a minute or two"
-wanted=".[etcd,explain,dev]"
+wanted=".[explain,dev]"
 if [ -z "$uv" ] || ! "$uv" pip install -q --compile-bytecode --python .venv/bin/python -e "$wanted"; then
   .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip -q
   .venv/bin/python -m pip install -q --disable-pip-version-check -e "$wanted"

@@ -20,7 +20,7 @@ from wherry.machinery.errors import ApiError, Timeout, Unavailable
 
 T = TypeVar("T")
 
-ELSEWHERE = "one that was started with --data-dir is found with the same option"
+ELSEWHERE = "one that was started with --name or --data-dir is found with the same options"
 
 
 def admin_kubeconfig(name: str, data_dir: Path | None) -> Path:

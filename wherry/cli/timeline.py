@@ -12,7 +12,7 @@ from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.events.event import Event
 from wherry.cli.asking import admin_kubeconfig, asked
-from wherry.cli.options import data_dir_option, name_option, says_problems
+from wherry.cli.options import data_dir_option, kubeconfig_option, name_option, says_problems
 from wherry.client.http import Client
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.timeline import Story, node_timeline, pod_timeline, table
@@ -27,10 +27,11 @@ _PODS, _NODES = ("pod", "pods", "po"), ("node", "nodes", "no")
 @click.command()
 @click.argument("what", metavar="pod/NAME|node/NAME")
 @click.option("-n", "--namespace", default="default", show_default=True, help="Of the pod.")
+@kubeconfig_option
 @name_option
 @data_dir_option
 @says_problems
-def command(what: str, namespace: str, name: str, data_dir: Path | None) -> None:
+def command(what: str, namespace: str, kubeconfig: Path | None, name: str, data_dir: Path | None) -> None:
     """Show what happened to a pod or a node, in order, and which timer fired when.
 
     It reads events, conditions, taints and deletion times. Lines by `timer` are those where nothing but time was the
@@ -43,7 +44,7 @@ def command(what: str, namespace: str, name: str, data_dir: Path | None) -> None
     async def ask(client: Client) -> list[str]:
         return await _lines(client, kind in _PODS, named, namespace)
 
-    click.echo("\n".join(asked(admin_kubeconfig(name, data_dir), ask, about=what)))
+    click.echo("\n".join(asked(kubeconfig or admin_kubeconfig(name, data_dir), ask, about=what)))
 
 
 async def _lines(client: Client, is_pod: bool, name: str, namespace: str) -> list[str]:

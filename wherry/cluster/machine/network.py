@@ -3,6 +3,9 @@
 Clusters side by side must not share addresses: pods take 10.244.0.0/16, 10.245.0.0/16, …, services 10.96.0.0/16,
 10.97.0.0/16, …, each the first that neither Docker nor the machine's routes use. The network's labels say what was
 chosen, so clusters see each other. A cluster that was stopped takes the addresses it had: its services still have them.
+
+Limit: Docker may lose count of what is on a network when very many containers come and go at once. It then holds on to
+the network until it is restarted, and `wherry down --purge` says so.
 """
 
 from __future__ import annotations
