@@ -83,7 +83,7 @@ class OfDeployment(Promises):
             uid = controller_of(obj)
             sets = [rs for rs in self.world.server.of("replicasets") if controller_of(rs) == uid]
             total, most = sum(rs["spec"]["replicas"] for rs in sets), self.limits[uid].at(write.at)
-            if write.after and total > most:
+            if _has_grown(write) and total > most:
                 self.tell(write, f"its Deployment has {total} replicas, allowed are {most}")
         elif write.plural == "pods" and write.before is None:
             count, most = len(self.siblings(obj)), self.limits[controller_of(obj)].at(write.at)
@@ -114,6 +114,12 @@ class OfDeployment(Promises):
 def _is_told_to_end(write: Written) -> bool:
     ends = ["deletionTimestamp" in obj["metadata"] for obj in (write.before, write.after) if obj is not None]
     return ends == [False, True] or (ends == [False] and write.after is None)
+
+
+def _has_grown(write: Written) -> bool:
+    """Whether a ReplicaSet wants more than before: while nobody works, what was wanted once is wanted still."""
+    before = write.before["spec"]["replicas"] if write.before else 0
+    return write.after is not None and write.after["spec"]["replicas"] > before
 
 
 def _size(deployment: Object | None) -> object:

@@ -18,8 +18,8 @@ from wherry.sim.virtual_time import run
 LIVES, IN_A_TEST = 2000, 50
 NAMES = ("web", "db", "agent", "work")
 WISHES = 3
-# The longest pause of a Job whose pods fail is six minutes.
-GRANTED_SECONDS, SILENT_SECONDS = 1500, 30
+# The longest pause of a Job whose pods fail is ten minutes, and they may fail again and again.
+GRANTED_SECONDS, SILENT_SECONDS = 4000, 30
 # In a long life, so long until something happens again.
 LONGEST_REST_SECONDS = 900
 # Who has failed again and again tries again after half a minute, and may then tell what nobody waited for.
