@@ -1,5 +1,6 @@
 """Secrets at rest: what stands in the store, who can read it, and how keys change."""
 
+import asyncio
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import pytest
 
 from apiserver.storage.encryption.config import EncryptionError, load_encryption
-from apiserver.storage.encryption.store import EncryptedStore
+from apiserver.storage.encryption.store import AGAIN_SECONDS, EncryptedStore
 from apiserver.storage.memory import MemoryStore
-from apiserver.storage.store import StoreError
+from apiserver.storage.store import Entry, StoreError, StoreUnavailable
 from tests.apiserver.local_api import CORE, running_api
 from wherry.api import kinds
+from wherry.sim.virtual_time import in_virtual_time
 
 SECRET, MAP = "/registry/secrets/default/s", "/registry/configmaps/default/m"
 FIRST, SECOND = b64encode(bytes(32)).decode(), b64encode(bytes(range(32))).decode()
@@ -126,6 +128,40 @@ async def test_what_was_written_in_the_clear_is_encrypted_when_that_begins(tmp_p
 
     raw = [entry.value for entry in (await inner.list("/registry/")).entries]
     assert all(value.startswith(b"k8s:enc:aesgcm:v1:k1:") for value in raw)
+
+
+class Failing(MemoryStore):
+    """A store that takes nothing under some keys for a while."""
+
+    refused: tuple[str, ...] = ()
+
+    async def put(self, key: str, value: bytes, *, expected: int) -> Entry:
+        """See the class."""
+        if key in self.refused:
+            raise StoreUnavailable(f"{key}: the disk is full")
+        return await super().put(key, value, expected=expected)
+
+
+@in_virtual_time
+async def test_what_could_not_be_encrypted_keeps_nothing_waiting_and_is_tried_again(tmp_path: Path):
+    inner = Failing()
+    others = [SECRET + suffix for suffix in ("-1", "-2")]
+    for key in (SECRET, *others):
+        await inner.put(key, b"{}", expected=0)
+    inner.refused = (SECRET,)
+    store = encrypted(inner, tmp_path, keys("aesgcm", k1=FIRST), "identity: {}")
+    await store.list("/registry/")
+
+    running = asyncio.ensure_future(store.run())
+    await asyncio.sleep(AGAIN_SECONDS / 2)
+    in_the_clear = [entry.key for entry in (await inner.list("/registry/")).entries if entry.value == b"{}"]
+    assert (in_the_clear, store.stale) == ([SECRET], {SECRET})
+
+    inner.refused = ()
+    await running
+    raw = await inner.get(SECRET)
+    assert raw is not None
+    assert (raw.value.startswith(b"k8s:enc:aesgcm:v1:k1:"), store.stale) == (True, set())
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from apiserver.storage.store import Change, Conflict, Entry, Page, Store, StoreE
 log = structlog.get_logger()
 
 _PAGE = 500
+# After a value could not be encrypted anew.
+AGAIN_SECONDS = 10.0
 
 
 class EncryptedStore:
@@ -92,7 +94,7 @@ class EncryptedStore:
     async def run(self) -> None:
         """Encrypt anew what is stale, now and whenever a plugin has a new key, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.rewrite())
+            tasks.create_task(self._rewrite_in_the_end())
             for plugin in self.plugins:
                 tasks.create_task(plugin.follow(partial(self._encrypt_anew, plugin)))
 
@@ -103,22 +105,44 @@ class EncryptedStore:
                 after = page.entries[-1].key
         await self.rewrite()
 
+    async def _rewrite_in_the_end(self) -> None:
+        while True:
+            try:
+                return await self.rewrite()
+            except StoreError as error:
+                log.warning("not everything was encrypted anew; trying again later", error=str(error))
+                await asyncio.sleep(AGAIN_SECONDS)
+
     async def rewrite(self) -> None:
-        """Write anew what was seen under another key than the first; clients see a change of version alone."""
-        count = 0
+        """Write anew what was seen under another key than the first; clients see a change of version alone.
+
+        What fails stays in `stale` and keeps nothing from the others; the last failure is raised after them.
+        """
+        count, failure = 0, None
         for key in sorted(self.stale):
             try:
-                entry = await self.get(key)
-                if entry is not None and key in self.stale:
-                    await self.put(key, entry.value, expected=entry.revision)
-                    count += 1
-            except Conflict:
-                continue  # somebody has just written it, with the first key
+                count += await self._written_anew(key)
             except StoreError as error:
-                log.warning("a value was not encrypted anew", key=key, error=str(error))
-            self.stale.discard(key)
+                self.stale.add(key)
+                failure = error
         if count:
             log.info("values were encrypted anew with the first key", count=count)
+        if failure is not None:
+            raise failure
+
+    async def _written_anew(self, key: str) -> bool:
+        self.stale.discard(key)
+        entry = await self.get(key)  # notes it again if it is
+        if entry is None or key not in self.stale:
+            return False
+        self.stale.discard(key)
+        try:
+            await self.put(key, entry.value, expected=entry.revision)
+        except Conflict:
+            if key in self.stale:
+                raise  # who has just written it does not know the first key
+            return False
+        return True
 
     def _first(self, key: str) -> Key:
         return next((listed[0] for folder, listed in self._folders.items() if key.startswith(folder)), IDENTITY)
