@@ -25,7 +25,8 @@ class ShellDesk:
     def __init__(self, name: str, client: Client, may_act: Callable[[], bool], *, component: str = "") -> None:
         self.recorder = EventRecorder(client, component or f"{name}-controller")
         self._name = name
-        self._desk = Desk(client, self.recorder, Fence(client, {}), may_act, Batches(client, Pod), Deletions(client))
+        pods, deletions = Batches(client, Pod, may_act=may_act), Deletions(client, may_act)
+        self._desk = Desk(client, self.recorder, Fence(client, {}), may_act, pods, deletions)
 
     async def carry_out(self, planned: Resource, actions: Iterable[Action]) -> float | None:
         """Act on a plan about one object, which is all its world; says when to look again. Raises `ApiError`."""

@@ -92,3 +92,25 @@ async def test_whoever_is_carried_hears_that_the_carrier_was_stopped():
 
     assert type(heard) is Unavailable
     assert len(await wishes(deletions, *map(str, range(DELETED_TOGETHER + 1)))) == DELETED_TOGETHER + 1
+
+
+@in_virtual_time
+async def test_who_has_lost_the_lead_while_waiting_for_a_turn_writes_nothing():
+    leads, answer = [True], asyncio.Event()
+
+    async def disturb(method: str, path: str, perform: Perform) -> Any:
+        await answer.wait()
+        return {"items": [{"status": "Success"}] * 2}
+
+    api = FakeApi(disturb=disturb)
+    deletions = Deletions(api.client(), lambda: leads[0])
+    asked = []
+    for first, second in ("ab", "cd", "ef"):
+        asked.append(asyncio.ensure_future(wishes(deletions, first, second)))
+        await asyncio.sleep(1)
+    leads[0] = False
+    answer.set()
+
+    heard = [[type(error) for error in await wished] for wished in asked]
+    assert heard == [[type(None)] * 2] * 2 + [[Conflict] * 2]
+    assert api.requests == ["DELETE /api/v1/pods"] * 2

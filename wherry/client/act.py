@@ -24,7 +24,7 @@ from typing import Any
 from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.backoff import Backoff
-from wherry.client.batches import Batches, Deletions, NoBatches, Outcome, parcels
+from wherry.client.batches import Batches, Deletions, NoBatches, Outcome, check_lead, parcels
 from wherry.client.events import EventRecorder
 from wherry.client.fence import Fence
 from wherry.client.http import Client, delete_options
@@ -334,8 +334,7 @@ class Act:
             self._fence.wrote(self._key, kind, int(metadata["resourceVersion"]))
 
     def _check_lead(self) -> None:
-        if not self._may_act():
-            raise Conflict("this process no longer leads")
+        check_lead(self._may_act)
 
     def _tell(self, kind: type[Resource] | None, manifest: Manifest, *event: str) -> None:
         owners = manifest["metadata"].get("ownerReferences") or ()

@@ -10,7 +10,7 @@ minutes later: rights may have come back, or another server. Meanwhile, as alway
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,6 +19,7 @@ from wherry.api.core.pod import Pod
 from wherry.client.http import Client
 from wherry.machinery.errors import (
     ApiError,
+    Conflict,
     Forbidden,
     InternalError,
     MethodNotAllowed,
@@ -41,6 +42,12 @@ class NoBatches(Exception):
     """The server takes objects one by one only, at least from us; nothing was created."""
 
 
+def check_lead(may_act: Callable[[], bool]) -> None:
+    """Raise Conflict where another process leads by now."""
+    if not may_act():
+        raise Conflict("this process no longer leads")
+
+
 class Outcome(NamedTuple):
     """What became of one object: why not, or its revision where the server tells it (of pods)."""
 
@@ -49,10 +56,15 @@ class Outcome(NamedTuple):
 
 
 class Batches:
-    """See the module: of one kind. `method` is what is done with them."""
+    """See the module: of one kind. `method` is what is done with them.
 
-    def __init__(self, client: Client, kind: type[Resource], method: str = "POST") -> None:
-        self._client, self._path, self._method = client, kind.kind.path(""), method
+    `may_act` is asked once more when the turn has come, which may be a minute after the caller looked.
+    """
+
+    def __init__(
+        self, client: Client, kind: type[Resource], method: str = "POST", may_act: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._client, self._path, self._method, self._may_act = client, kind.kind.path(""), method, may_act
         self._refused_until = 0.0
         self._turns = asyncio.Semaphore(AT_ONCE)
 
@@ -70,6 +82,7 @@ class Batches:
         body = {"kind": "List", "apiVersion": "v1", "items": manifests}
         try:
             async with self._turns:
+                check_lead(self._may_act)
                 answer = await self._client.request(self._method, self._path, body=body)
         except (MethodNotAllowed, NotFound, Forbidden) as error:
             self._refused_until = asyncio.get_running_loop().time() + REFUSED_SECONDS
@@ -115,11 +128,12 @@ class Deletions:
     """Pods that are to go in one turn of the loop go with one request.
 
     The first to ask in a turn carries the others. Who is alone, or meets a server that takes no batches, deletes as
-    anybody does.
+    anybody does. `may_act` as of `Batches`.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client, self._batches = client, Batches(client, Pod, "DELETE")
+    def __init__(self, client: Client, may_act: Callable[[], bool] = lambda: True) -> None:
+        self._client, self._batches = client, Batches(client, Pod, "DELETE", may_act)
+        self._may_act = may_act
         self._open: list[_Wish] = []
 
     async def delete(self, pod: Resource, options: dict[str, Any]) -> None:
@@ -134,6 +148,7 @@ class Deletions:
             await self._carry(self._open)
         outcome = await wish.outcome
         if outcome is None:
+            check_lead(self._may_act)
             await self._client.request("DELETE", pod.kind.path(metadata.namespace, metadata.name), body=options)
         elif outcome.error is not None:
             raise outcome.error
