@@ -114,3 +114,14 @@ async def test_who_has_lost_the_lead_while_waiting_for_a_turn_writes_nothing():
     heard = [[type(error) for error in await wished] for wished in asked]
     assert heard == [[type(None)] * 2] * 2 + [[Conflict] * 2]
     assert api.requests == ["DELETE /api/v1/pods"] * 2
+
+
+@in_virtual_time
+async def test_each_of_a_batch_that_failed_has_an_error_of_its_own():
+    async def disturb(method: str, path: str, perform: Perform) -> Any:
+        raise Unavailable("not now", {"retryAfterSeconds": 3})
+
+    heard = await wishes(Deletions(FakeApi(disturb=disturb).client()), *"abc")
+
+    assert [(str(error), error.retry_after_seconds) for error in heard] == [("not now", 3)] * 3
+    assert len({id(error) for error in heard}) == 3

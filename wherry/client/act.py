@@ -24,7 +24,7 @@ from typing import Any
 from wherry.api.core.pod import Pod
 from wherry.client import clock
 from wherry.client.backoff import Backoff
-from wherry.client.batches import Batches, Deletions, NoBatches, Outcome, check_lead, parcels
+from wherry.client.batches import Batches, Deletions, NoBatches, Outcome, alike, check_lead, parcels
 from wherry.client.events import EventRecorder
 from wherry.client.fence import Fence
 from wherry.client.http import Client, delete_options
@@ -139,7 +139,7 @@ class Act:
         except (NoBatches, TooLarge):
             return [None] * len(named)
         except ApiError as error:
-            return [Outcome(error)] * len(named)
+            return alike(error, len(named))
 
     async def _settled(self, manifest: Manifest, named: Manifest, outcome: Outcome | None) -> ApiError | None:
         """Who was not asked for, has no clear answer or got a name that is taken goes on alone, by that name."""

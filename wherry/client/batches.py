@@ -96,6 +96,11 @@ class Batches:
         return [_outcome(status) for status in statuses]
 
 
+def alike(error: ApiError, count: int) -> list[Outcome]:
+    """The same for so many, each with an error of its own: one that is raised in many places names none of them."""
+    return [Outcome(type(error)(error.message, error.details)) for _ in range(count)]
+
+
 def _outcome(status: dict[str, Any]) -> Outcome:
     if status.get("status") != "Success":
         return Outcome(from_status(status))
@@ -155,7 +160,7 @@ class Deletions:
 
     async def _carry(self, wishes: list[_Wish]) -> None:
         """Ask for what is wished for by the end of this turn; nobody is left without an outcome."""
-        given_up = Outcome(Unavailable("who carried this deletion to the server was stopped"))
+        given_up = Unavailable("who carried this deletion to the server was stopped")
         outcomes: Sequence[Outcome | None] | None = None
         try:
             await asyncio.sleep(0)
@@ -163,7 +168,7 @@ class Deletions:
             outcomes = await self._outcomes(wishes)
         finally:
             self._close(wishes)
-            for wish, outcome in zip(wishes, outcomes or [given_up] * len(wishes), strict=True):
+            for wish, outcome in zip(wishes, outcomes or alike(given_up, len(wishes)), strict=True):
                 if not wish.outcome.done():
                     wish.outcome.set_result(outcome)
 
@@ -179,4 +184,4 @@ class Deletions:
         except (NoBatches, TooLarge):
             return [None] * len(wishes)
         except ApiError as error:
-            return [Outcome(error)] * len(wishes)
+            return alike(error, len(wishes))
