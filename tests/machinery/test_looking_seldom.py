@@ -1,6 +1,7 @@
-"""What stays is looked through for garbage once."""
+"""What stays is seldom looked through for garbage again."""
 
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -30,3 +31,25 @@ def test_what_is_there_and_what_a_look_at_everything_has_left_is_not_looked_at_a
     assert after_a_small_look <= before
     assert gc.get_freeze_count() >= before + len(kept)
     assert gc.get_threshold() == (1_000_000, 10, 100)
+
+
+class Knot:
+    """Something that refers to itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_cycles_that_end_after_they_had_stayed_are_freed_in_the_end():
+    garbage.look_seldom(1_000_000, 10)
+    knot = Knot()
+    gc.collect()
+    ended = weakref.ref(knot)
+    del knot
+
+    left = []
+    for _ in range(garbage.WHOLE_EVERY - 1):
+        gc.collect()
+        left.append(ended() is not None)
+
+    assert left == [True] * (garbage.WHOLE_EVERY - 2) + [False]
