@@ -318,6 +318,15 @@ async def test_requests_are_counted_by_how_they_were_answered(server: Server):
     assert f'rest_client_requests_total{{code="404",host="{host}",method="DELETE"}} 1.0' in told
 
 
+def test_a_password_in_the_servers_url_is_not_told_with_the_counts():
+    client = Client(Connection("https://user:secret@api.example:6443"), user_agent="test")
+    client.answered["GET", "200"] += 1
+
+    [total] = of_requests(client)
+
+    assert [sample.labels["host"] for sample in total.samples] == ["api.example:6443"]
+
+
 async def test_a_request_without_an_answer_counts_as_an_error():
     async with Client(Connection("http://127.0.0.1:1"), user_agent="test") as client:
         with pytest.raises(errors.Unavailable):

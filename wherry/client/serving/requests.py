@@ -17,7 +17,7 @@ def of_requests(client: Client) -> Iterator[Metric]:
     from prometheus_client.core import CounterMetricFamily  # loaded when somebody asks for the first time
 
     total = CounterMetricFamily("rest_client_requests", "Requests sent.", labels=["code", "host", "method"])
-    host = urlsplit(client.connection.server).netloc
+    host = urlsplit(client.connection.server).netloc.rpartition("@")[2]  # without a password
     for (method, code), count in client.answered.items():
         total.add_metric([code, host, method], count)
     yield total
