@@ -21,7 +21,7 @@ import aiohttp
 import orjson
 
 from wherry.client.kubeconfig import Connection
-from wherry.client.wires.pool import CONNECT_SECONDS, Wires, lasting_socket
+from wherry.client.wires.pool import CONNECT_SECONDS, Wires, header_lines, lasting_socket
 from wherry.machinery.errors import ApiError, Timeout, Unavailable, from_status
 
 # The server gives up on a request after 60 s; it should be the one who says so.
@@ -126,6 +126,7 @@ class HttpTransport:
             connector = aiohttp.TCPConnector(limit=0, ssl=self._tls or True, socket_factory=lasting_socket)
             self._session = aiohttp.ClientSession(connector=connector, auto_decompress=True)
         sent = self._signed(headers)
+        header_lines(method, path, sent)  # aiohttp raises ValueError
         url = self._connection.server + path
         name = self._connection.server_name or None
         return self._session.request(

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import aiohappyeyeballs
 
 from wherry.client.wires.wire import Answered, Broken, Wire
+from wherry.machinery.errors import BadRequest
 
 CONNECT_SECONDS = 10.0
 # An unused connection is kept for so long: less than servers do, since a request may cross with their farewell.
@@ -46,8 +47,11 @@ class Wires:
     async def exchange(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
     ) -> Answered:
-        """Send a request and wait for all of its answer; raises OSError if none comes."""
-        request = self._request(method, path, query, headers, body)
+        """Send a request and wait for all of its answer; raises OSError if none comes, BadRequest if it cannot go."""
+        try:
+            request = self._request(method, path, query, headers, body)
+        except UnicodeEncodeError as error:
+            raise BadRequest(f"{method} {path!a} is no text: {error.reason}") from error
         kept = self._kept()
         if kept is not None:
             try:
@@ -134,12 +138,18 @@ class Wires:
         target = quote(self._prefix + path, safe=PLAIN)
         if query:
             target += ("&" if "?" in path else "?") + urlencode(query)
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        if lines.count("\r") + lines.count("\n") != 2 * len(headers):
-            raise ValueError(f"a header of {method} {path} has a line break in it")
+        lines = header_lines(method, path, headers)
         if body is not None or method in ("POST", "PUT", "PATCH"):
             lines += f"Content-Length: {len(body or b'')}\r\n"
-        return f"{method} {target}{self._head}{lines}\r\n".encode("latin-1") + (body or b"")
+        return f"{method} {target}{self._head}{lines}\r\n".encode() + (body or b"")
+
+
+def header_lines(method: str, path: str, headers: Mapping[str, str]) -> str:
+    """The headers as they are sent; raises BadRequest where one would smuggle in another."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\r") + lines.count("\n") != 2 * len(headers):
+        raise BadRequest(f"a header of {method} {path} has a line break in it")
+    return lines
 
 
 def lasting_socket(address: Any) -> socket.socket:
