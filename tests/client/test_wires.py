@@ -94,8 +94,8 @@ async def test_an_answer_without_a_length_ends_with_its_connection():
     assert found == (200, {"server": "old"}, b"abc")
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_only_what_can_be_repeated_is_asked_again_on_a_connection_that_had_ended(method):
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+async def test_only_what_reads_is_asked_again_on_a_connection_that_had_ended(method):
     async with wires_to([WHOLE, b""], [WHOLE]) as (wires, server):
         await get(wires)
         second = asyncio.ensure_future(get(wires, "/again", method))

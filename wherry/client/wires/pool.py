@@ -23,8 +23,6 @@ IDLE_SECONDS = 60.0
 # When another address of the server is tried beside the first.
 NEXT_ADDRESS_SECONDS = 0.25
 
-# What can be asked again if a kept connection turns out to have ended: it does no more the second time.
-REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 # What is left as it is in a path: it may bring a query, and characters that are escaped already.
 PLAIN = "/:@!$&'()*+,;=~%?"
 
@@ -57,7 +55,8 @@ class Wires:
             try:
                 return await self._ask(kept, request)
             except Broken as end:
-                if not (end.is_silent and method in REPEATABLE):
+                # The second of two equal writes may be answered otherwise: callers know what to do when in doubt.
+                if not (end.is_silent and method == "GET"):
                     raise
         return await self._ask(await self._connect(), request)
 
