@@ -135,6 +135,23 @@ async def test_waiting_for_a_turn_ends_in_time_and_answers_have_a_limit() -> Non
         await channel.close()
 
 
+async def test_who_waits_for_a_turn_hears_that_the_server_is_going_away() -> None:
+    async with grpc_server({SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as heard:
+        channel = Channel(heard.url, None, seconds=5.0)
+        await channel.ask("/echo", b"")
+        forever = await channel.listen("/never", b"")
+        waiting = [asyncio.create_task(reason(channel, "/echo")) for _ in range(3)]
+        await asyncio.sleep(0)
+
+        [connection] = heard.connections
+        connection.h2.close_connection(0, last_stream_id=3)
+        connection.flush()
+
+        assert await asyncio.wait_for(asyncio.gather(*waiting), 3) == ["the server is going away"] * 3
+        forever.close()
+        await channel.close()
+
+
 async def test_a_server_that_keeps_a_table_of_headers_is_understood_all_the_same(heard: Heard) -> None:
     heard.keeps_table = True
     channel = Channel(heard.url, None, seconds=20.0)

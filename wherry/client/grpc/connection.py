@@ -26,7 +26,7 @@ QUIET_SECONDS, PING_SECONDS = 6.0, 2.0
 _LONGEST_HEADERS = 65_536
 _MOST_BLOCKS = 64
 _TABLE_SIZE_UPDATE = 0x20
-_CLOSED = "the connection was closed"
+_CLOSED, _LEAVING = "the connection was closed", "the server is going away"
 
 _HELLO = (
     frames.PREFACE
@@ -234,11 +234,12 @@ class Connection(asyncio.Protocol):
             self._obey(payload)
             self._send(frames.frame(frames.SETTINGS, frames.ACK, 0))
         elif kind == frames.GOAWAY:
-            self._is_leaving = True
+            self._is_leaving, self._ended_why = True, _LEAVING
             last, why = _number(payload), payload[8:].decode(errors="replace")
             for stream in [stream for number, stream in self._streams.items() if number > last]:
-                stream.fail(why or "the server is going away")
+                stream.fail(why or _LEAVING)
                 self._finish(stream)
+            self._let_all_begin()  # to be told so
             self._close_if_left()
 
     def _obey(self, payload: bytes) -> None:
@@ -275,6 +276,10 @@ class Connection(asyncio.Protocol):
                 break
         self._close_if_left()
 
+    def _let_all_begin(self) -> None:
+        while self._waiting:
+            self._let_next_begin()
+
     def _close_if_left(self) -> None:
         if self._is_leaving and not self._streams and not self.lost.done():
             self.close()
@@ -287,8 +292,7 @@ class Connection(asyncio.Protocol):
         for stream in list(self._streams.values()):
             stream.fail(why)
             self._finish(stream)
-        while self._waiting:
-            self._let_next_begin()
+        self._let_all_begin()
 
     # What goes
 
