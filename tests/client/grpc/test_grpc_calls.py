@@ -217,3 +217,15 @@ async def test_nobody_there_and_nobody_who_answers_are_told_apart() -> None:
         await silent.close()
 
     assert "failed to connect" in await reason(Channel(url, None, seconds=0.5), "/echo")
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+async def test_who_waits_for_a_connection_hears_that_the_channel_was_closed(turns: int) -> None:
+    async with dumb_server() as url:
+        channel = Channel(url, None, seconds=5.0)
+        waiting = [asyncio.create_task(reason(channel, "/echo")) for _ in range(2)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await channel.close()
+
+        assert await asyncio.gather(*waiting) == ["failed to connect: the channel was closed"] * 2

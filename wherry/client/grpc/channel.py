@@ -15,6 +15,7 @@ from wherry.client.grpc.stream import LONGEST, NoAnswer, Stream
 
 Headers = tuple[tuple[str, str], ...]
 _MOST_BLOCKS = 64
+_CLOSED = "the channel was closed"
 
 
 class Answers:
@@ -112,8 +113,15 @@ class Channel:
         if self._connecting is None:
             self._connecting = asyncio.ensure_future(self._connect())
             self._connecting.add_done_callback(self._is_decided)
+        connecting = self._connecting
         try:
-            return await asyncio.shield(self._connecting)
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            asker = asyncio.current_task()
+            if not connecting.cancelled() or (asker is not None and asker.cancelling()):
+                raise
+            # By `close`, before it could begin.
+            raise NoAnswer(f"failed to connect: {_CLOSED}") from None
         except TimeoutError:
             raise NoAnswer(f"failed to connect within {self._seconds:g} s") from None
         except OSError as error:
@@ -130,7 +138,7 @@ class Channel:
                 )
         except asyncio.CancelledError:
             # By `close`: those who wait are not cancelled themselves.
-            raise ConnectionError("the channel was closed") from None
+            raise ConnectionError(_CLOSED) from None
         if self._tls and transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
             connection.close()
             raise ConnectionError("the server does not speak HTTP/2")
