@@ -19,6 +19,8 @@ def look_seldom(newest: int = NEWEST, older: int = OLDER) -> None:
     """For the rest of this process. What has been made until now is taken to stay."""
     gc.set_threshold(newest, older, 100)
     gc.freeze()
+    # One at a time: a process that was forked has its parent's, too.
+    gc.callbacks[:] = [each for each in gc.callbacks if not isinstance(each, _KeepWhatStayed)]
     gc.callbacks.append(_KeepWhatStayed())
 
 
