@@ -76,6 +76,7 @@ class Answers:
             self._seed += 1
             answer = Answer(pod, self._snapshot.columns, panel, self._seed)
         elif changes:
+            answer.stand_for(pod)
             _catch_up(answer, panel, key[0], changes)
         self._near.keep(key, self._snapshot.mark, answer)
         return answer

@@ -91,10 +91,17 @@ class Answer:
         self._merge(look, ALL_ROWS)
         self._compare()
 
+    def stand_for(self, pod: PodView) -> None:
+        """Answer for this pod from now on: it looks like the one before, but what is around may concern it less."""
+        self._pod = pod
+
     def refresh(self, rows: set[int]) -> None:
         """Ask again about the rows that changed."""
         window = np.fromiter(rows, dtype=np.int64, count=len(rows))
         look = self._panel.look(self._pod, self._nodes.at(window))
+        for name in look.scores.keys() - self._scores.keys():
+            # A plugin that had nothing to say begins to, for what was placed meanwhile: before, that was zero.
+            self._scores[name] = np.zeros(len(self._nodes))
         compared = [plugin.name for plugin in self._panel.comparing if plugin.name in look.scores]
         stays = not any((self._scores[name][window] != look.scores[name]).any() for name in compared)
         if (self._feasible[window] != look.feasible).any():
