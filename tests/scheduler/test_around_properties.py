@@ -1,6 +1,6 @@
 """Whatever the cluster: pods that look at each other are placed where the slow oracle allows, and scored as it says."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from make import to_json
 from oracle import fits
@@ -139,8 +139,16 @@ def happen(what, snapshot, placed, cluster, step):
             snapshot.place(a_view(name, deleted=True, **spec), node)
 
 
+# The last one looks like the first, which what was placed between them concerns, and which it does not.
+_PLAIN = {"labels": {}, "affinity": {}, "topologySpreadConstraints": [], "nodeSelector": {}, "requests": {"cpu": "1"}}
+_PREFERRED = {"weight": 3, "podAffinityTerm": {"topologyKey": "zone", "labelSelector": {}}}
+_FRIENDLY = {**_PLAIN, "affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [_PREFERRED]}}}
+_THREE = [{"namespace": "default", **_PLAIN}, {"namespace": "default", **_FRIENDLY}, {"namespace": "other", **_PLAIN}]
+
+
 @settings(max_examples=100, deadline=None)
 @given(nodes(), WORKLOADS)
+@example([a_node("n0", labels={"zone": "a"})], (_THREE, [(0, "place"), (1, "place"), (2, "place")]))
 def test_pods_go_where_the_oracle_allows_by_kept_answers_as_by_fresh_ones(cluster, workload):
     templates, story = workload
     snapshot, placed = a_cluster(cluster), {}
