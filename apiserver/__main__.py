@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
+from wherry.client.logs import log_to_stdout
 from wherry.machinery.garbage import look_seldom
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def main(**values: object) -> None:
     import uvloop
 
     options = Options(**values)  # type: ignore[arg-type]
+    log_to_stdout()
     # Cyclic garbage is rare here and the cache is large: all of it is looked at seldom, and a little at a time, so that
     # no request waits long for it.
     look_seldom(10_000, 250)

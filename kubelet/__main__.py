@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
+from wherry.client.logs import log_to_stdout
+
 if TYPE_CHECKING:
     from kubelet.host import Settings
 
@@ -91,7 +93,7 @@ def main(**options: Any) -> None:
     from kubelet.host import Settings  # heavy imports wait until --help has answered
 
     level = logging.getLevelName(options.pop("log_level").upper())
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+    log_to_stdout(level)
     fields = {name: options.pop(name) for name in _SETTINGS}
     settings = Settings(data_dir=options.pop("data_dir").resolve(), labels=options.pop("node_labels"), **fields)
     if options.pop("remove_all"):

@@ -31,6 +31,7 @@ from kubeproxy.rules import Target
 from kubeproxy.runner import Proxy, ProxySettings
 from wherry.client.http import Client
 from wherry.client.kubeconfig import KubeconfigError, load_connection
+from wherry.client.logs import log_to_stdout
 
 _log = structlog.get_logger()
 
@@ -125,6 +126,7 @@ def main(**options: Any) -> None:
     chosen = Options(**options)
     if not chosen.cleanup and not (chosen.kubeconfig and chosen.node_name):
         raise click.UsageError("--kubeconfig and --node-name are needed, unless it is for --cleanup")
+    log_to_stdout()
     try:
         asyncio.run(_clean_up(chosen) if chosen.cleanup else _serve(chosen))
     except (BackendError, KubeconfigError) as error:

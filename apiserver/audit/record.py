@@ -1,4 +1,8 @@
-"""What is written of one request, stage by stage. Kubernetes: audit.k8s.io/v1 Event."""
+"""What is written of one request, stage by stage.
+
+Kubernetes: audit.k8s.io/v1 Event. Differs: below level Request, refusals about Secrets are told without their words,
+which may cite what a Secret holds.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,8 @@ RECEIVED, STARTED, COMPLETE, PANIC = "RequestReceived", "ResponseStarted", "Resp
 PATCH = "patch.webhook.admission.k8s.io"
 # Longer bodies are left out: the log is to be read.
 MAX_BODY_BYTES = 3 * 1024 * 1024
+# The parts of a refusal that may cite what was sent, or what stands there.
+CITING = ("message", "details")
 
 
 class Audit:
@@ -122,7 +128,7 @@ class Record:
         event["userAgent"] = request.header(b"user-agent")
         event |= self._about()
         if status:
-            event["responseStatus"] = _status_of(status, body)
+            event["responseStatus"] = self._status_of(status, body)
         if stage != RECEIVED:
             event |= self._bodies(stage, body)
         event["requestReceivedTimestamp"] = self._received
@@ -130,6 +136,14 @@ class Record:
         if stage != RECEIVED and (annotations := self._annotations()):
             event["annotations"] = annotations
         self._log.write(event)
+
+    def _status_of(self, code: int, body: bytes) -> Json:
+        """The status of an answer: a failure's with its words, if objects may be told or it is not about a Secret."""
+        target = self._request.target
+        is_secret = target is not None and (target.group, target.plural) == ("", "secrets")
+        told = _status_of(code, body)
+        hidden = CITING if is_secret and self._told.level < REQUEST else ()
+        return {key: each for key, each in told.items() if key not in hidden}
 
     def _annotations(self) -> dict[str, str]:
         """What was noted on the way; a webhook's patch holds parts of the object."""

@@ -98,6 +98,18 @@ async def test_of_secrets_only_metadata_is_told(scene: Any):
     assert not {"requestObject", "responseObject"} & {key for event in found for key in event}
 
 
+async def test_words_that_cite_a_secret_are_not_told(scene: Any):
+    api, told = scene
+    await api.made(f"{CORE}/secrets", {"metadata": {"name": "s"}, "data": {"k": "c2VjcmV0"}})
+    copied = [{"op": "copy", "from": "/data/k", "path": "/type"}]
+
+    answer = await api.patch(f"{CORE}/secrets/s", copied, "application/json-patch+json")
+
+    assert "c2VjcmV0" in answer.json["message"]
+    status = {"metadata": {}, "code": 422, "status": "Failure", "reason": "Invalid"}
+    assert told()[-1]["responseStatus"] == status
+
+
 @pytest.mark.parametrize(("resource", "is_told"), [("secrets", False), ("pods/exec", True)])
 async def test_what_a_webhook_changed_is_told_only_where_objects_are(scene: Any, resource: str, is_told: bool):
     api, told = scene
