@@ -194,9 +194,25 @@ def json_response(value: Any, status: int = 200, headers: tuple[tuple[bytes, byt
     return Response(status, orjson.dumps(value), headers=headers)
 
 
+# The bounds of all warnings together and, where they break it, of each. Kubernetes: filters.WithWarningRecorder.
+_WARNING_CHARACTERS, _LONG_WARNING_CHARACTERS = 4096, 256
+# Python's own HTTP client refuses an answer with more than a hundred headers.
+_MOST_WARNINGS = 64
+
+
 def warning_headers(warnings: Iterable[str]) -> tuple[tuple[bytes, bytes], ...]:
-    """Warnings as kubectl prints them. Kubernetes: net.NewWarningHeader."""
-    return tuple((b"warning", _warning(text)) for text in warnings)
+    """Warnings as kubectl prints them, each once, and not too many. Kubernetes: net.NewWarningHeader."""
+    texts = list(dict.fromkeys(filter(None, warnings)))[:_MOST_WARNINGS]
+    if sum(map(len, texts)) > _WARNING_CHARACTERS:
+        texts = [text[:_LONG_WARNING_CHARACTERS] for text in texts]
+    room = _WARNING_CHARACTERS
+    fitting = []
+    for text in texts:
+        if room <= 0:
+            break
+        fitting.append((b"warning", _warning(text)))
+        room -= len(text)
+    return tuple(fitting)
 
 
 def _warning(text: str) -> bytes:

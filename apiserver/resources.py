@@ -350,6 +350,8 @@ async def serve(server: Server, request: Request, cls: type[Resource]) -> Answer
     operation = _OPERATIONS.get(request.verb)
     known = operation is not None and request.verb in cls.kind.verbs
     across = cls.kind.namespaced and not target.namespace
+    if across and target.name:
+        raise NotFound("the server could not find the requested resource", {})
     misplaced = bool(target.name) == (request.verb in _ON_COLLECTIONS)
     if operation is None or not known or misplaced or (across and request.verb not in ("list", "watch")):
         raise method_not_allowed()

@@ -128,6 +128,7 @@ async def test_an_unknown_path_is_plain_text(api: Api, path: str):
         "/apis/apps/v1/namespaces/default/nosuch/x",
         "/api/v1/namespaces/default/nodes",
         "/api/v1/namespaces/default/nodes/n",
+        "/api/v1/pods/p",
         "/api/v1/namespaces/default/pods/p/nosuch",
     ],
 )

@@ -30,6 +30,15 @@ async def test_warn_drops_the_fields_and_says_so_in_headers(api: Api, query: dic
     assert sorted(answer.all("warning")) == sorted(expected)
 
 
+@pytest.mark.parametrize(("letters", "count"), [(1, 64), (60, 54), (300, 16)])
+async def test_there_are_no_more_warnings_than_clients_can_read(api: Api, letters: int, count: int):
+    answer = await api.post(MAPS, a_map() | {f"{number:03}".ljust(letters, "x"): 1 for number in range(200)})
+
+    texts = answer.all("warning")
+    assert (answer.status, len(texts)) == (201, count)
+    assert sum(len(text) for text in texts) < 4096 + 12 * count + 256
+
+
 async def test_ignore_is_silent(api: Api):
     answer = await api.post(MAPS, TWICE, query={"fieldValidation": "Ignore"})
 

@@ -46,7 +46,7 @@ async def test_a_body_without_kind_is_taken_at_the_words_of_the_url(api: Api):
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (a_map(resourceVersion="5"), (500, "InternalError")),
+        (a_map(resourceVersion="5"), (400, "BadRequest")),
         (a_map(namespace="other"), (400, "BadRequest")),
         ({"kind": "Secret", "metadata": {"name": "a"}}, (400, "BadRequest")),
         ({"apiVersion": "v2", "metadata": {"name": "a"}}, (400, "BadRequest")),
