@@ -7,6 +7,7 @@ and network; a container's `id` does not tell its cgroup driver.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,7 @@ from kubelet.resources.machine import read_machine
 from kubelet.runtime.base import State, Usage
 from kubelet.runtime.cgroups import Traffic
 from kubelet.runtime.counted import Operations
+from kubelet.serving.disks import disks_of, of_claims
 from kubelet.serving.stats import NODE, Look, Stats, running_containers, started_at
 from wherry import __version__
 from wherry.client.http import Client
@@ -75,7 +77,10 @@ class Metrics:
         desired.add_metric(["false"], len(self._charges.charges()))
         families = [build, node, GaugeMetricFamily("kubelet_running_pods", "Pods that run.", len(pods)), running]
         requests = of_requests(self._client) if self._client is not None else ()
-        return exposition([*families, desired, *_operations(self._charges.operations), *requests], of_process=True)
+        charges = self._charges.charges()
+        disks = await asyncio.to_thread(lambda: [disk for charge in charges for disk in disks_of(charge)])
+        own = (*families, desired, *_operations(self._charges.operations), *of_claims(disks))
+        return exposition([*own, *requests], of_process=True)
 
     async def of_probes(self) -> str:
         """`/metrics/probes`: how the probes of running containers turned out, and how long they took."""

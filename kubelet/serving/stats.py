@@ -3,8 +3,8 @@
 Nobody looks while nobody asks. Whoever asks first waits for a second, because a rate needs two looks; after that the
 look of an earlier question serves, if it is not older than a minute.
 
-Kubernetes: the kubelet's `/stats/summary`, the parts about cpu, memory, the pods' networks and the node's disk.
-Differs: the rate is taken when somebody asks, not every ten seconds.
+Kubernetes: the kubelet's `/stats/summary`, the parts about cpu, memory, the pods' networks and volumes, and the node's
+disk. Differs: the rate is taken when somebody asks, not every ten seconds.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from kubelet.resources.machine import read_usage
 from kubelet.runtime.base import Runtime, Usage
 from kubelet.runtime.cgroups import Cgroups, Traffic
 from kubelet.seen import CONTAINER_STATUSES
+from kubelet.serving.disks import Disk, disks_of
 from wherry.client import clock
 from wherry.machinery.time import parse_time, time_text
 
@@ -84,7 +85,12 @@ class Stats:
         """The answer to `/stats/summary`; the node's disk is that of the folder."""
         earlier, later = await self._two_looks()
         found, time = rates(earlier, later), time_text(later.time)
-        pods = [_pod(charge, found, later.traffic, time) for charge in self._charges()]
+        charges = self._charges()
+        disks = await asyncio.to_thread(lambda: [disks_of(charge) for charge in charges])
+        pods = [
+            _pod(charge, found, later.traffic, time) | _volumes(volumes, time)
+            for charge, volumes in zip(charges, disks, strict=True)
+        ]
         head = {"nodeName": node, **(_measured(found[NODE], time) if NODE in found else {}), "fs": _disk(folder, time)}
         return {"node": head, "pods": [pod for pod in pods if pod["containers"]]}
 
@@ -148,6 +154,10 @@ def _pod(charge: Charge, found: dict[str, Rate], traffic: dict[str, dict[str, Tr
     if interfaces:
         answer["network"] = {"time": time, **interfaces[0], "interfaces": interfaces}
     return answer
+
+
+def _volumes(disks: list[Disk], time: str) -> Json:
+    return {"volume": [disk.shown(time) for disk in disks]} if disks else {}
 
 
 def _together(parts: list[Rate]) -> Rate:

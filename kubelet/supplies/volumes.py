@@ -46,6 +46,10 @@ class PodVolumes:
         """Where a mounted volume is on the machine."""
         return self._sources[name]
 
+    def mounted(self) -> dict[str, Path]:
+        """Where each volume is that is mounted by now."""
+        return dict(self._sources)
+
     def uses(self, claim: str, path: Path) -> bool:
         """Whether the claim's volume at this path is mounted, or may be, while not all that is mounted is known."""
         pod = self._pod()

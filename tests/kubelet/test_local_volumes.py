@@ -1,10 +1,12 @@
 """Volumes that are folders of the node: made for the first pod that mounts them, removed with their object."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
+from kubelet.serving.disks import disks_of, of_claims
 from kubelet.supplies.local_volumes import LocalVolumes
 from tests.kubelet.nodes import a_manifest, a_node
 from wherry.api.core.node import Node
@@ -155,6 +157,23 @@ async def test_a_folder_stays_while_a_pod_uses_it_even_if_the_object_is_let_go(t
         await node.admin.delete(Pod, "web", "default", grace_seconds=0)
         await asyncio.sleep(90)
         assert not path.exists()
+
+
+@in_virtual_time
+async def test_a_node_tells_how_full_the_disk_of_a_claim_is(tmp_path: Path):
+    async with a_node(tmp_path) as node:
+        path = await mounted(node)
+        disks = [disk for charge in node.kubelet.charges() for disk in disks_of(charge)]
+        size = os.statvfs(path)
+
+    capacity = size.f_blocks * size.f_frsize
+    told = {sample.name: (sample.labels, sample.value) for family in of_claims(disks) for sample in family.samples}
+    claim = {"namespace": "default", "persistentvolumeclaim": "data"}
+    assert told["kubelet_volume_stats_capacity_bytes"] == (claim, capacity)
+    assert told["kubelet_volume_stats_inodes"] == (claim, size.f_files)
+    [shown] = [disk.shown("now") for disk in disks]
+    assert (shown["name"], shown["pvcRef"]) == ("d", {"name": "data", "namespace": "default"})
+    assert 0 < shown["usedBytes"] <= capacity - shown["availableBytes"]
 
 
 @in_virtual_time

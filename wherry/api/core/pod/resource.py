@@ -111,15 +111,20 @@ class Pod(Resource, version="v1", short=("po",), categories=("all",), subresourc
 
     @property
     def claim_names(self) -> tuple[str, ...]:
-        """The claims that its volumes are on; an ephemeral volume has one that is named after the pod."""
-        names = []
+        """The claims that its volumes are on."""
+        return tuple(self.claims.values())
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """The claim of each volume that is on one; an ephemeral volume has one that is named after the pod."""
+        names = {}
         for volume in self.spec.volumes:
             kind, source = volume.source
             if kind == "persistentVolumeClaim":
-                names.append(str(source.get("claimName", "")))
+                names[volume.name] = str(source.get("claimName", ""))
             elif kind == "ephemeral":
-                names.append(f"{self.metadata.name}-{volume.name}")
-        return tuple(names)
+                names[volume.name] = f"{self.metadata.name}-{volume.name}"
+        return names
 
 
 class PodTemplate(Verbatim):
