@@ -123,6 +123,7 @@ async def _gather(charge: Charge, step: Start) -> Ingredients:
         *await asyncio.to_thread(_volume_mounts, charge, container, env),
         *_own_mounts(charge, container, message_file),
     )
+    claimed = await claimed_devices(host.client, host.gpus, pod, container)
     counted = (*host.gpus.allocate(pod, container, host.recorded()), *host.gpus.share(pod, container))
     return Ingredients(
         env=env,
@@ -130,7 +131,8 @@ async def _gather(charge: Charge, step: Start) -> Ingredients:
         image=image,
         memory_bytes=host.memory_bytes,
         message_file=message_file,
-        gpu_ids=(*counted, *await claimed_devices(host.client, host.gpus, pod, container)),
+        gpu_ids=(*counted, *claimed.own),
+        watched_gpu_ids=claimed.watched,
         seccomp=await asyncio.to_thread(_seccomp, charge, container),
         target_id=_target_id(container, inventory),
     )

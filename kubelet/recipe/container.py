@@ -35,6 +35,8 @@ class Ingredients:
     memory_bytes: int
     message_file: str = ""
     gpu_ids: tuple[str, ...] = ()
+    # Cards that it may look at, whoever has them.
+    watched_gpu_ids: tuple[str, ...] = ()
     seccomp: str = ""
     # The container whose processes this one is to see.
     target_id: str = ""
@@ -72,7 +74,8 @@ def sandbox_spec(
 def container_spec(pod: Pod, step: Start, found: Ingredients) -> ContainerSpec:
     """Everything a runtime must know; ConfigError if the pod asks for what cannot be."""
     container = step.container
-    env = {**found.env, "NVIDIA_VISIBLE_DEVICES": ",".join(found.gpu_ids) or _NO_GPU}
+    visible = ",".join((*found.gpu_ids, *found.watched_gpu_ids))
+    env = {**found.env, "NVIDIA_VISIBLE_DEVICES": visible or _NO_GPU}
     if share := memory_asked(container):
         env[GPU_MEMORY] = str(share)
     lifecycle = container.lifecycle
@@ -96,6 +99,7 @@ def container_spec(pod: Pod, step: Start, found: Ingredients) -> ContainerSpec:
         stdin_once=container.stdin_once,
         stop_signal=lifecycle.stop_signal if lifecycle else "",
         gpu_ids=found.gpu_ids,
+        watched_gpu_ids=found.watched_gpu_ids,
         spec_hash=spec_hash(container),
         restart_delay_seconds=step.delay_seconds,
         message_file=found.message_file,

@@ -140,6 +140,8 @@ class ContainerSpec:
     stdin_once: bool = False
     stop_signal: str = ""
     gpu_ids: tuple[str, ...] = ()
+    # Cards that it sees too, and that stay whose they are.
+    watched_gpu_ids: tuple[str, ...] = ()
     spec_hash: str = ""
     restart_delay_seconds: int = 0
     message_file: str = ""

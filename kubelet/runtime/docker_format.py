@@ -142,8 +142,8 @@ def _container_host(spec: ContainerSpec) -> Json:
         host["PidMode"] = modes.get(spec.pid_namespace, f"container:{spec.pid_namespace}")
     options = [] if security.may_gain_privileges else ["no-new-privileges"]
     host["SecurityOpt"] = options + ([f"seccomp={security.seccomp}"] if security.seccomp else [])
-    if spec.gpu_ids:
-        host["DeviceRequests"] = [{"Driver": "nvidia", "DeviceIDs": list(spec.gpu_ids), "Capabilities": [["gpu"]]}]
+    if cards := [*spec.gpu_ids, *spec.watched_gpu_ids]:
+        host["DeviceRequests"] = [{"Driver": "nvidia", "DeviceIDs": cards, "Capabilities": [["gpu"]]}]
     return host
 
 

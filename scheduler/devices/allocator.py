@@ -3,7 +3,8 @@
 All claims of a pod are looked at together: a device that one takes is lost for the others. Requests are met in their
 order, alternatives in theirs, and a choice that leads nowhere is taken back. Kubernetes: the structured allocator.
 
-Limit: after 20,000 choices the search is given up, and the claims count as not to be met there.
+Limit: after 20,000 choices the search is given up, and the claims count as not to be met there. A device has one claim
+at a time, also where it would allow several: a capacity that is asked for is one that it must have.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from scheduler.devices.inventory import Device, DeviceId
+from scheduler.devices.counters import Counters
+from scheduler.devices.inventory import Device, DeviceId, Inventory
 from scheduler.devices.selectors import SelectorProblem, fits, tolerates
 from wherry.api.resource.device_claim import DeviceConstraint, ExactDeviceRequest
 from wherry.api.resource.device_class import DeviceClass
@@ -54,6 +56,17 @@ class Given(NamedTuple):
 
     request: str
     device: Device
+    exact: ExactDeviceRequest
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether it is only looked at, whoever has it."""
+        return self.exact.admin_access
+
+    @property
+    def is_card(self) -> bool:
+        """Whether there is one card less for others."""
+        return self.device.is_gpu and not self.is_admin
 
 
 def ask_of(claim: ResourceClaim, classes: Classes) -> Ask:
@@ -65,13 +78,11 @@ def ask_of(claim: ResourceClaim, classes: Classes) -> Ask:
             if request.exactly is not None
             else [(f"{request.name}/{sub.name}", sub) for sub in request.first_available]
         )
-        requests.append(tuple(_wanted(claim, name, exact, classes) for name, exact in ways))
+        requests.append(tuple(_wanted(name, exact, classes) for name, exact in ways))
     return Ask(claim, tuple(requests))
 
 
-def _wanted(claim: ResourceClaim, name: str, exact: ExactDeviceRequest, classes: Classes) -> Wanted:
-    if exact.admin_access:
-        raise SelectorProblem(f"claim {claim.metadata.key}, request {name}: admin access is not served")
+def _wanted(name: str, exact: ExactDeviceRequest, classes: Classes) -> Wanted:
     found = classes(exact.device_class_name)
     if found is None:
         raise SelectorProblem(f"request {name}: device class {exact.device_class_name} does not exist")
@@ -79,10 +90,10 @@ def _wanted(claim: ResourceClaim, name: str, exact: ExactDeviceRequest, classes:
 
 
 def allocate(
-    asks: Sequence[Ask], devices: Sequence[Device], is_free: Callable[[Device], bool]
+    asks: Sequence[Ask], devices: Sequence[Device], is_free: Callable[[Device], bool], inventory: Inventory
 ) -> list[list[Given]] | None:
     """The devices for each claim, in the claims' order; None if they cannot all be met. Raises SelectorProblem."""
-    search = _Search(asks, devices, is_free)
+    search = _Search(asks, devices, is_free, Counters(inventory, is_free))
     return search.given if search.meets(0, 0) else None
 
 
@@ -91,6 +102,7 @@ class _Search:
     asks: Sequence[Ask]
     devices: Sequence[Device]
     is_free: Callable[[Device], bool]
+    counters: Counters
     given: list[list[Given]] = field(default_factory=list)
     taken: set[DeviceId] = field(default_factory=set)
     choices: int = 0
@@ -115,12 +127,14 @@ class _Search:
     def _meets_by(self, claim: int, request: int, wanted: Wanted) -> bool:
         fitting = [device for device in self.devices if self._fits(device, wanted, self.asks[claim].key)]
         if wanted.exact.allocation_mode != "All":
-            return self._takes(claim, request, wanted, [each for each in fitting if self.is_free(each)], 0)
+            return self._takes(
+                claim, request, wanted, [each for each in fitting if self._is_to_be_had(each, wanted)], 0
+            )
         if not fitting:
             return False
         before = len(self.given[claim])
         for device in fitting:
-            if not self.is_free(device) or not self._take(claim, wanted, device):
+            if not self._is_to_be_had(device, wanted) or not self._take(claim, wanted, device):
                 self._give_back(claim, before)
                 return False
         if self.meets(claim, request + 1):
@@ -143,27 +157,36 @@ class _Search:
             self._give_back(claim, before)
         return False
 
+    def _is_to_be_had(self, device: Device, wanted: Wanted) -> bool:
+        return wanted.exact.admin_access or self.is_free(device)
+
     def _fits(self, device: Device, wanted: Wanted, claim: str) -> bool:
         return (
             fits(device, wanted.of_class.spec.selectors, f"class {wanted.of_class.metadata.name}")
             and fits(device, wanted.exact.selectors, f"claim {claim}, request {wanted.name}")
             and tolerates(wanted.exact.tolerations, device.taints)
+            and all(device.amount(name) >= least for name, least in wanted.exact.capacity.requests.items())
         )
 
     def _take(self, claim: int, wanted: Wanted, device: Device) -> bool:
         self.choices += 1
-        if device.id in self.taken:
+        given, own = Given(wanted.name, device, wanted.exact), self.given[claim]
+        if (device.id in self.taken and not given.is_admin) or any(each.device is device for each in own):
             return False
-        given = Given(wanted.name, device)
-        if not all(_holds(constraint, [*self.given[claim], given]) for constraint in self.asks[claim].constraints):
+        if not all(_holds(constraint, [*own, given]) for constraint in self.asks[claim].constraints):
             return False
-        self.given[claim].append(given)
-        self.taken.add(device.id)
+        if not given.is_admin:
+            if not self.counters.take(device):
+                return False
+            self.taken.add(device.id)
+        own.append(given)
         return True
 
     def _give_back(self, claim: int, until: int) -> None:
         for given in self.given[claim][until:]:
-            self.taken.discard(given.device.id)
+            if not given.is_admin:
+                self.taken.discard(given.device.id)
+                self.counters.give_back(given.device)
         del self.given[claim][until:]
 
 

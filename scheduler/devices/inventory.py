@@ -7,7 +7,7 @@ Kubernetes: GatherPools of the structured allocator.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,6 +29,8 @@ class DeviceId(NamedTuple):
 
 
 PoolId = tuple[str, str]
+CounterId = tuple[str, str]
+"""A set of counters of a pool, and one counter of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,10 @@ class Device:
     selector: NodeSelector | None = None
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     capacity: Mapping[str, str] = field(default_factory=dict)
+    # Those that keep somebody off.
     taints: tuple[DeviceTaint, ...] = ()
+    # What it uses up of what the devices of its pool have in common.
+    consumes: Mapping[CounterId, Quantity] = field(default_factory=dict)
     # What selectors have said of it, by expression: it never changes.
     said: dict[str, Any] = field(default_factory=dict)
 
@@ -63,7 +68,7 @@ class Device:
     @property
     def memory_bytes(self) -> int:
         """How much memory the card has; 0 if it does not say."""
-        return Quantity.parse(self.capacity.get("memory", "0")).value
+        return self.amount("memory").value
 
     def text(self, name: str) -> str:
         """An attribute of the driver's own that is a text."""
@@ -75,6 +80,13 @@ class Device:
         if found is None and qualified.startswith(f"{self.id.driver}/"):
             found = self.attributes.get(qualified.partition("/")[2])
         return next(iter(found.items()), None) if found else None
+
+    def amount(self, qualified: str) -> Quantity:
+        """How much it has of a capacity, `domain/name` or the driver's own `name`; none if it has no such capacity."""
+        found = self.capacity.get(qualified)
+        if found is None:
+            found = self.capacity.get(qualified.removeprefix(f"{self.id.driver}/"), "0")
+        return Quantity.parse(found)
 
     def can_be_used_at(self, node: Node) -> bool:
         """Whether pods on the node reach it."""
@@ -89,6 +101,7 @@ class Inventory:
     def __init__(self) -> None:
         self._slices: dict[PoolId, dict[str, ResourceSlice]] = {}
         self._pools: dict[PoolId, tuple[Device, ...]] = {}
+        self._counters: dict[PoolId, Mapping[CounterId, Quantity]] = {}
         self._at: dict[str, dict[DeviceId, Device]] = {}
         self._wide: dict[DeviceId, Device] = {}
 
@@ -106,7 +119,9 @@ class Inventory:
         for device in self._pools.pop(pool, ()):
             self._wide.pop(device.id, None)
             self._at.get(device.node, {}).pop(device.id, None)
-        self._pools[pool] = tuple(_devices_of(slices.values()))
+        current = _current(slices.values())
+        self._pools[pool] = tuple(_devices_of(current))
+        self._counters[pool] = dict(_counters_of(current))
         for device in self._pools[pool]:
             home = self._at.setdefault(device.node, {}) if device.node else self._wide
             home[device.id] = device
@@ -121,6 +136,14 @@ class Inventory:
         wide = [device for device in self._wide.values() if device.can_be_used_at(node)]
         return [*self.local(node.metadata.name), *wide]
 
+    def devices(self, pool: PoolId) -> tuple[Device, ...]:
+        """All devices of a pool, wherever they are."""
+        return self._pools.get(pool, ())
+
+    def counters(self, pool: PoolId) -> Mapping[CounterId, Quantity]:
+        """What the devices of a pool have in common, as if nobody had any of them."""
+        return self._counters.get(pool, {})
+
     @property
     def has_wide(self) -> bool:
         """Whether some devices are not in one place."""
@@ -132,14 +155,22 @@ class Inventory:
         return [name for name, devices in self._at.items() if devices]
 
 
-def _devices_of(slices: Any) -> Iterator[Device]:
+def _current(slices: Collection[ResourceSlice]) -> list[ResourceSlice]:
+    """The newest slices of a pool, if all of them are there."""
     newest = max((each.spec.pool.generation for each in slices), default=0)
     current = [each for each in slices if each.spec.pool.generation == newest]
-    if not current or len(current) != current[0].spec.pool.resource_slice_count:
-        return
-    for each in sorted(current, key=lambda one: one.metadata.name):
-        for view in each.spec.devices:
-            yield _device(each, view)
+    is_whole = bool(current) and len(current) == current[0].spec.pool.resource_slice_count
+    return sorted(current, key=lambda one: one.metadata.name) if is_whole else []
+
+
+def _devices_of(slices: Iterable[ResourceSlice]) -> Iterator[Device]:
+    return (_device(each, view) for each in slices for view in each.spec.devices)
+
+
+def _counters_of(slices: Iterable[ResourceSlice]) -> Iterator[tuple[CounterId, Quantity]]:
+    for each in slices:
+        for shared in each.spec.shared_counters:
+            yield from (((shared.name, name), counter.value) for name, counter in shared.counters.items())
 
 
 def _device(of: ResourceSlice, view: DeviceView) -> Device:
@@ -152,5 +183,10 @@ def _device(of: ResourceSlice, view: DeviceView) -> Device:
         place.node_selector,
         {name: value.raw for name, value in view.attributes.items()},
         {name: str(value.raw.get("value", "0")) for name, value in view.capacity.items()},
-        view.taints,
+        tuple(taint for taint in view.taints if taint.effect != "None"),
+        {
+            (of.counter_set, name): counter.value
+            for of in view.consumes_counters
+            for name, counter in of.counters.items()
+        },
     )

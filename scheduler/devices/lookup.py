@@ -1,7 +1,7 @@
 """Lookup: what a pod's claims on devices ask of a node, as claims, classes and slices are now. Pure.
 
-Kubernetes: the DynamicResources plugin's PreFilter and Filter. Differs: adminAccess is refused, and a device class does
-not serve extended resources.
+Kubernetes: the DynamicResources plugin's PreFilter and Filter. Differs: a device class does not serve extended
+resources.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Lookup:
         except Missing:
             return {}
         return {
-            uid: sum(1 for each in allocation.devices.results if each.driver == DRIVER)
+            uid: sum(1 for each in allocation.devices.held if each.driver == DRIVER)
             for uid, allocation in found
             if allocation
         }
@@ -154,7 +154,7 @@ class Lookup:
 
     def given(self, asks: list[Ask], node: Node) -> list[list[Given]] | None:
         """The devices of each claim on a node; None if they cannot all be had there."""
-        return allocate(asks, self._inventory.usable_at(node), self._ledger.is_free)
+        return allocate(asks, self._inventory.usable_at(node), self._ledger.is_free, self._inventory)
 
     def _nodes_for(self, asks: list[Ask]) -> Iterator[tuple[str, int]]:
         """The nodes where all of this can be had, and how many cards it would be there."""
@@ -164,4 +164,7 @@ class Lookup:
         for node in nodes:
             given = self.given(asks, node) if node is not None else None
             if node is not None and given is not None:
-                yield node.metadata.name, sum(each.device.is_gpu for some in given for each in some)
+                yield (
+                    node.metadata.name,
+                    sum(each.is_card for some in given for each in some),
+                )

@@ -302,8 +302,8 @@ class Devices:
         if allocation is None:
             self.ledger.drop_claim(uid)
         else:
-            results = allocation.devices.results
-            self.ledger.hold_claim(uid, [DeviceId(each.driver, each.pool, each.device) for each in results])
+            held = allocation.devices.held
+            self.ledger.hold_claim(uid, [DeviceId(each.driver, each.pool, each.device) for each in held])
         for node in {each.pool for each in (*before, *self.ledger.devices_of(uid)) if each.driver == DRIVER}:
             self._charge(node)
 

@@ -39,15 +39,7 @@ def fits(device: Device, selectors: Iterable[DeviceSelector], whose: str) -> boo
 def tolerates(tolerations: Iterable[DeviceToleration], taints: Iterable[DeviceTaint]) -> bool:
     """Whether somebody with these tolerations may have a device with these taints."""
     tolerations = tuple(tolerations)
-    return all(any(_covers(toleration, taint) for toleration in tolerations) for taint in taints)
-
-
-def _covers(toleration: DeviceToleration, taint: DeviceTaint) -> bool:
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    return toleration.operator == "Exists" or toleration.value == taint.value
+    return all(any(each.covers(taint.key, taint.value, taint.effect) for each in tolerations) for taint in taints)
 
 
 def _ask(device: Device, expression: str) -> Any:

@@ -26,11 +26,7 @@ class ClaimPatch(NamedTuple):
 
 def allocation_of(ask: Ask, given: Sequence[Given], node: str) -> Json:
     """The allocation, as JSON. Devices that are not everywhere pin it to the node they were chosen for."""
-    results = [
-        {"request": each.request, "driver": id.driver, "pool": id.pool, "device": id.device}
-        for each in given
-        for id in (each.device.id,)
-    ]
+    results = [_result(each) for each in given]
     devices: Json = {"results": results}
     if config := list(configurations(ask, given)):
         devices["config"] = config
@@ -38,6 +34,16 @@ def allocation_of(ask: Ask, given: Sequence[Given], node: str) -> Json:
         return {"devices": devices}
     place = {"key": "metadata.name", "operator": "In", "values": [node]}
     return {"devices": devices, "nodeSelector": {"nodeSelectorTerms": [{"matchFields": [place]}]}}
+
+
+def _result(given: Given) -> Json:
+    id = given.device.id
+    result: Json = {"request": given.request, "driver": id.driver, "pool": id.pool, "device": id.device}
+    if given.is_admin:
+        result["adminAccess"] = True
+    if given.exact.tolerations:
+        result["tolerations"] = [toleration.to_wire() for toleration in given.exact.tolerations]
+    return result
 
 
 def next_write(claim: ResourceClaim, pod: Pod, allocation: Json | None) -> ClaimPatch | None:
@@ -84,8 +90,8 @@ def _has(claim: ResourceClaim, allocation: Json) -> bool:
     if claim.status.allocation is None:
         return False
     wire = [result.to_wire() for result in claim.status.allocation.devices.results]
-    names = ("request", "driver", "pool", "device")
-    seen: list[Json] = [{name: each.get(name) for name in names} for each in wire]
+    names = ("request", "driver", "pool", "device", "adminAccess")
+    seen: list[Json] = [{name: each[name] for name in names if name in each} for each in wire]
     wanted: list[Json] = allocation["devices"]["results"]
     return seen == wanted
 

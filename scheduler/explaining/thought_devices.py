@@ -135,7 +135,7 @@ class ThoughtDevices:
         busy = [device for device in devices if not self._ledger.is_free(device)]
         for device in sorted(busy, key=lambda device: device.id):
             allowed.add(device.id)
-            given = allocate(asks, devices, lambda one: one.id in allowed or self._ledger.is_free(one))
+            given = allocate(asks, devices, lambda one: one.id in allowed or self._ledger.is_free(one), self._inventory)
             if given is not None:
                 used = {each.device.id: each.device for some in given for each in some}
                 return [self._holders(one) for id, one in sorted(used.items()) if id in allowed]
@@ -179,8 +179,8 @@ class ThoughtDevices:
 
     def _hold(self, claim: str, allocation: AllocationResult | None) -> None:
         if allocation is not None:
-            results = allocation.devices.results
-            self._ledger.hold_claim(claim, [DeviceId(each.driver, each.pool, each.device) for each in results])
+            held = allocation.devices.held
+            self._ledger.hold_claim(claim, [DeviceId(each.driver, each.pool, each.device) for each in held])
 
     def _charge(self, node: str) -> None:
         self._snapshot.charge(node, RESOURCE, charge_of(self._inventory.local(node), self._ledger))

@@ -85,8 +85,8 @@ def cards_by_claim(claims: Iterable[ResourceClaim]) -> dict[str, dict[str, int]]
     """How many cards each claim of a pod has, by the uids of pod and claim."""
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for claim in claims:
-        results = claim.status.allocation.devices.results if claim.status.allocation else ()
-        cards = sum(1 for each in results if each.driver == DRIVER)
+        held = claim.status.allocation.devices.held if claim.status.allocation else ()
+        cards = sum(1 for each in held if each.driver == DRIVER)
         for user in claim.status.reserved_for if cards else ():
             found[user.uid][claim.metadata.uid] = cards
     return found
@@ -99,9 +99,9 @@ def _known(ids: Iterable[DeviceId], devices: Mapping[DeviceId, Device]) -> list[
 def _claimed(claims: Iterable[ResourceClaim]) -> Mapping[str, list[DeviceId]]:
     found: defaultdict[str, list[DeviceId]] = defaultdict(list)
     for claim in claims:
-        results = claim.status.allocation.devices.results if claim.status.allocation else ()
+        held = claim.status.allocation.devices.held if claim.status.allocation else ()
         for user in claim.status.reserved_for:
-            found[user.uid] += [DeviceId(each.driver, each.pool, each.device) for each in results]
+            found[user.uid] += [DeviceId(each.driver, each.pool, each.device) for each in held]
     return found
 
 

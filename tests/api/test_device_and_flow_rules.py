@@ -82,6 +82,21 @@ FAULTS = [
     ),
     (slice_of({"name": "a"}, {"name": "a"}), 'spec.devices[1].name: Duplicate value: "a"'),
     (
+        slice_of({"name": "a"}, sharedCounters=[{"name": "card", "counters": {"memory": {"value": "1"}}}]),
+        'spec: Invalid value: "": only one of `sharedCounters` or `devices` is allowed',
+    ),
+    (slice_of(sharedCounters=[{"name": "card"}]), "spec.sharedCounters[0].counters: Required value"),
+    (
+        slice_of({"name": "a", "consumesCounters": [{"counterSet": "A", "counters": {"b": {"value": "1"}}}]}),
+        'spec.devices[0].consumesCounters[0].counterSet: Invalid value: "A": a lowercase RFC 1123 label must consist '
+        "of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. "
+        "'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+    ),
+    (
+        slice_of(*({"name": f"d{n}", "taints": [{"key": "k", "effect": "None"}]} for n in range(65))),
+        "spec.devices: Too many: 65: must have at most 64 items",
+    ),
+    (
         schema(matchingPrecedence=1),
         "spec.matchingPrecedence: Invalid value: 1: only the schema named 'exempt' may have matchingPrecedence 1",
     ),

@@ -242,6 +242,14 @@ def test_docker_is_told_which_devices_and_without_a_request_none():
     assert "NVIDIA_VISIBLE_DEVICES=void" in without["Env"]
 
 
+def test_cards_that_are_only_watched_are_seen_and_stay_whose_they_are():
+    body = a_body(a_pod("web"), gpu_ids=("GPU-a",), watched_gpu_ids=("GPU-b",))
+
+    assert body["HostConfig"]["DeviceRequests"][0]["DeviceIDs"] == ["GPU-a", "GPU-b"]
+    assert "NVIDIA_VISIBLE_DEVICES=GPU-a,GPU-b" in body["Env"]
+    assert body["Labels"]["io.wherry.gpus"] == "GPU-a"
+
+
 def test_a_container_with_a_part_of_a_card_is_told_how_much_of_its_memory_it_may_use():
     container = a_container(resources={"limits": {"wherry.dev/gpu-memory": "10Gi"}})
     body = a_body(a_pod("web", containers=[container]), gpu_ids=("GPU-a",))

@@ -27,9 +27,9 @@ def an_inventory(*slices):
     return inventory
 
 
-def a_slice(node, *devices, generation=1, count=1, name=""):
+def a_slice(node, *devices, generation=1, count=1, name="", shared=()):
     pool = {"name": node, "generation": generation, "resourceSliceCount": count}
-    spec = {"driver": DRIVER, "nodeName": node, "pool": pool, "devices": list(devices)}
+    spec = {"driver": DRIVER, "nodeName": node, "pool": pool, "devices": list(devices), "sharedCounters": list(shared)}
     return an_object("ResourceSlice", name or node, api_version=GROUP, spec=spec)
 
 
@@ -57,9 +57,9 @@ def a_claim(*requests, constraints=(), name="claim"):
     return an_object("ResourceClaim", name, api_version=GROUP, spec={"devices": devices})
 
 
-def given_to(claims, devices, is_free=lambda _: True, classes=None):
+def given_to(claims, devices, is_free=lambda _: True, classes=None, inventory=None):
     known = {each.metadata.name: each for each in ([a_class()] if classes is None else classes)}
-    found = allocate([ask_of(claim, known.get) for claim in claims], devices, is_free)
+    found = allocate([ask_of(claim, known.get) for claim in claims], devices, is_free, inventory or Inventory())
     return found and [[(each.request, each.device.id.device) for each in of_claim] for of_claim in found]
 
 
@@ -136,11 +136,55 @@ def test_a_selector_that_cannot_be_asked_is_explained(expression, message):
         given_to([a_claim(a_request("cards", expression))], cards("n", 1))
 
 
-def test_a_missing_class_and_admin_access_are_explained():
+def test_a_missing_class_is_explained():
     with pytest.raises(SelectorProblem, match="request cards: device class gpu does not exist"):
         given_to([a_claim(a_request())], [], classes=())
-    with pytest.raises(SelectorProblem, match="admin access is not served"):
-        given_to([a_claim(a_request(adminAccess=True))], [])
+
+
+def test_admin_access_reaches_devices_that_others_have_and_takes_none_away():
+    devices = cards("n", 2)
+    admin = a_request("look", mode="All", adminAccess=True)
+
+    assert given_to([a_claim(admin)], devices, lambda _: False) == [[("look", "gpu-0"), ("look", "gpu-1")]]
+    assert given_to([a_claim(admin), a_claim(a_request(count=2))], devices) is not None
+    assert given_to([a_claim(admin, a_request())], devices) is None  # one claim names a device once
+
+
+def a_partitioned_card(node, memory, **sizes):
+    """A pool of two slices: what the devices have in common, and the devices with what each uses of it."""
+    shared = {"name": "card", "counters": {"memory": {"value": str(memory)}}}
+    pool = {"name": node, "generation": 1, "resourceSliceCount": 2}
+    common = {"driver": "parts.example", "nodeName": node, "pool": pool}
+    devices = [
+        {"name": name, "consumesCounters": [{"counterSet": "card", "counters": {"memory": {"value": str(size)}}}]}
+        for name, size in sizes.items()
+    ]
+    counters = an_object("ResourceSlice", "counters", api_version=GROUP, spec={**common, "sharedCounters": [shared]})
+    return an_inventory(
+        counters, an_object("ResourceSlice", "devices", api_version=GROUP, spec={**common, "devices": devices})
+    )
+
+
+def test_who_has_a_slice_of_a_card_leaves_too_little_for_the_whole():
+    inventory = a_partitioned_card("n", "8Gi", whole="8Gi", left="4Gi", right="4Gi")
+    devices, anything = inventory.local("n"), [a_class(expression="true")]
+
+    def names_for(count, *busy):
+        found = given_to(
+            [a_claim(a_request(count=count))], devices, lambda one: one.id.device not in busy, anything, inventory
+        )
+        return found and {name for _, name in found[0]}
+
+    assert names_for(2) == {"left", "right"}
+    assert names_for(1, "left") == {"right"}
+    assert (names_for(3), names_for(1, "whole"), names_for(2, "left")) == (None, None, None)
+
+
+def test_a_device_that_uses_counters_nobody_told_of_is_nobodys():
+    stray = {"name": "d", "consumesCounters": [{"counterSet": "none", "counters": {"memory": {"value": "1"}}}]}
+    inventory = an_inventory(a_slice("n", stray))
+
+    assert given_to([a_claim(a_request())], inventory.local("n"), inventory=inventory) is None
 
 
 def test_all_means_every_fitting_one_or_none():
@@ -160,6 +204,23 @@ def test_the_first_alternative_that_can_be_met_is_taken():
     assert {request for request, _ in given_to([claim], cards("n", 3))[0]} == {"cards/two"}
 
 
+def test_a_capacity_that_is_asked_for_is_one_the_device_must_have():
+    small, large = (
+        {"name": name, "capacity": {"memory": {"value": size}}} for name, size in (("s", "8Gi"), ("l", "20Gi"))
+    )
+    devices = an_inventory(a_slice("n", small, large)).local("n")
+
+    for name in ("memory", f"{DRIVER}/memory"):
+        assert given_to([a_claim(a_request(capacity={"requests": {name: "10Gi"}}))], devices) == [[("cards", "l")]]
+    assert given_to([a_claim(a_request(capacity={"requests": {"cores": "1"}}))], devices) is None
+
+
+def test_a_taint_without_effect_keeps_nobody_off():
+    devices = an_inventory(a_slice("n", {"name": "gpu-0", "taints": [{"key": "old", "effect": "None"}]})).local("n")
+
+    assert given_to([a_claim(a_request())], devices) == [[("cards", "gpu-0")]]
+
+
 def test_a_taint_keeps_everybody_off_who_does_not_tolerate_it():
     taint = {"key": f"{DRIVER}/unhealthy", "value": "true", "effect": "NoSchedule"}
     devices = an_inventory(a_slice("n", {"name": "gpu-0", "taints": [taint]})).local("n")
@@ -176,14 +237,20 @@ def puzzles(draw):
             "model": {"string": draw(st.sampled_from("ab"))},
             **({"root": {"int": draw(st.integers(0, 1))}} if draw(st.booleans()) else {}),
         }
-        return {"name": f"d{index}", "attributes": attributes}
+        memory = {"counterSet": "card", "counters": {"memory": {"value": str(draw(st.integers(1, 3)))}}}
+        uses = {"consumesCounters": [memory]} if draw(st.booleans()) else {}
+        return {"name": f"d{index}", "attributes": attributes, **uses}
 
-    devices = an_inventory(a_slice("n", *map(device, range(draw(st.integers(0, 5)))))).local("n")
+    shared = {"name": "card", "counters": {"memory": {"value": str(draw(st.integers(0, 6)))}}}
+    counters = a_slice("n", count=2, name="counters", shared=[shared])
+    inventory = an_inventory(a_slice("n", *map(device, range(draw(st.integers(0, 5)))), count=2), counters)
+    devices = inventory.local("n")
     model = st.sampled_from([[], [f'device.attributes["{DRIVER}"].model == "a"']])
     mode = st.sampled_from(["ExactCount", "ExactCount", "All"])
 
     def request(index):
-        return a_request(f"r{index}", *draw(model), count=draw(st.integers(1, 3)), mode=draw(mode))
+        looks = {"adminAccess": True} if draw(st.integers(0, 3)) == 0 else {}
+        return a_request(f"r{index}", *draw(model), count=draw(st.integers(1, 3)), mode=draw(mode), **looks)
 
     def claim(number):
         kind = draw(st.sampled_from(["matchAttribute", "distinctAttribute"]))
@@ -193,28 +260,41 @@ def puzzles(draw):
         return a_claim(*requests, constraints=constraints, name=f"c{number}")
 
     busy = {device.id for device in devices if draw(st.integers(0, 4)) == 0}
-    return [claim(number) for number in range(draw(st.integers(1, 2)))], devices, busy
+    return [claim(number) for number in range(draw(st.integers(1, 2)))], inventory, busy
 
 
-def can_be_met(claims, devices, busy):
+def can_be_met(claims, inventory, busy):
     """Every way to give sets of devices to all requests, tried one after the other."""
     requests = [(claim, request.exactly) for claim in claims for request in claim.spec.devices.requests]
+    devices = inventory.local("n")
+
+    def memory_of(those):
+        return sum(amount.value for device in those for amount in device.consumes.values())
+
+    shared = inventory.counters((DRIVER, "n"))
+    left = sum(amount.value for amount in shared.values()) - memory_of(each for each in devices if each.id in busy)
 
     def sets_for(exact):
         wants_a = bool(exact.selectors)
         fitting = [each for each in devices if not wants_a or each.text("model") == "a"]
+        had = set() if exact.admin_access else busy
         if exact.allocation_mode == "All":
-            return [tuple(fitting)] if fitting and not any(each.id in busy for each in fitting) else []
-        return list(combinations([each for each in fitting if each.id not in busy], exact.count))
+            return [tuple(fitting)] if fitting and not any(each.id in had for each in fitting) else []
+        return list(combinations([each for each in fitting if each.id not in had], exact.count))
 
     def is_allowed(way):
-        chosen = [device.id for devices_of in way for device in devices_of]
-        if len(set(chosen)) < len(chosen):
+        taken = [
+            device for (_, how), those in zip(requests, way, strict=True) if not how.admin_access for device in those
+        ]
+        wants_memory = any(device.consumes for device in taken)
+        if len({device.id for device in taken}) < len(taken) or (wants_memory and memory_of(taken) > left):
             return False
         for claim in claims:
             own = [
                 device for (whose, _), found in zip(requests, way, strict=True) if whose is claim for device in found
             ]
+            if len({device.id for device in own}) < len(own):
+                return False
             for constraint in claim.spec.devices.constraints:
                 values = [
                     device.attribute(constraint.match_attribute or constraint.distinct_attribute) for device in own
@@ -230,11 +310,11 @@ def can_be_met(claims, devices, busy):
 @settings(max_examples=300, deadline=None)
 @given(puzzles())
 def test_claims_are_met_exactly_when_some_way_meets_them(puzzle):
-    claims, devices, busy = puzzle
+    claims, inventory, busy = puzzle
 
-    found = given_to(claims, devices, lambda device: device.id not in busy)
+    found = given_to(claims, inventory.local("n"), lambda device: device.id not in busy, inventory=inventory)
 
-    assert (found is not None) == can_be_met(claims, devices, busy)
+    assert (found is not None) == can_be_met(claims, inventory, busy)
 
 
 def a_gpu_view(count, **more):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from wherry.api.core.node import Node
 from wherry.api.resource.gpu import Gpu, slice_manifest, slice_name
-from wherry.api.resource.resource_slice import ResourceSlice
+from wherry.api.resource.resource_slice import Device, ResourceSlice
 from wherry.client.http import Client
 from wherry.machinery.errors import NotFound
 
@@ -40,7 +40,13 @@ class Publisher:
             return
         wanted = slice_manifest(self._node, node.metadata.uid, gpus, found.spec.pool.generation + 1)
         owners = [owner.uid for owner in found.metadata.owner_references]
-        if (ResourceSlice.read(wanted).spec.devices, [node.metadata.uid]) == (found.spec.devices, owners):
+        if (list(_timeless(ResourceSlice.read(wanted))), [node.metadata.uid]) == (list(_timeless(found)), owners):
             return
         wanted["metadata"]["resourceVersion"] = found.metadata.resource_version
         await self._client.update(wanted)
+
+
+def _timeless(slice: ResourceSlice) -> Iterator[Device]:
+    """The devices without the times of their taints, which the server knows better."""
+    for device in slice.spec.devices:
+        yield device.replace(taints=tuple(taint.replace(time_added=None) for taint in device.taints))

@@ -11,11 +11,14 @@ from typing import Any
 from wherry.api.core.pod.validation.volumes import check_driver_name
 from wherry.machinery import names
 from wherry.machinery.field_errors import FieldError, duplicate, invalid, not_supported, required, too_long, too_many
+from wherry.machinery.quantity import Quantity
 from wherry.machinery.schema import defaults
 from wherry.machinery.validation import each, required_name, under
 from wherry.machinery.view import View
 
 GROUP = "resource.k8s.io"
+ADMIN_ACCESS = "resource.kubernetes.io/admin-access"
+"""The label of namespaces whose claims may reach devices that others have."""
 DEFINITIONS = "io.k8s.api.resource.v1."
 ALLOCATION_MODES = ("All", "ExactCount")
 TAINT_EFFECTS = ("NoExecute", "NoSchedule")
@@ -58,6 +61,19 @@ class DeviceToleration(View):
     operator: str = ""
     value: str = ""
     effect: str = ""
+    toleration_seconds: int | None = None
+
+    def covers(self, key: str, value: str, effect: str) -> bool:
+        """Whether it is about such a taint."""
+        if self.effect not in ("", effect) or self.key not in ("", key):
+            return False
+        return self.operator == "Exists" or self.value == value
+
+
+class CapacityRequirements(View):
+    """How much of something a device must have, by the name of the capacity."""
+
+    requests: dict[str, Quantity] = {}
 
 
 class ExactDeviceRequest(View):
@@ -69,6 +85,7 @@ class ExactDeviceRequest(View):
     count: int = 0
     admin_access: bool = False
     tolerations: tuple[DeviceToleration, ...] = ()
+    capacity: CapacityRequirements = CapacityRequirements()
 
 
 class DeviceSubRequest(ExactDeviceRequest):

@@ -9,6 +9,7 @@ from wherry.api.core.pod.validation.scheduling import check_node_selector
 from wherry.api.core.pod.validation.volumes import check_driver_name
 from wherry.api.resource.device_claim import (
     GROUP,
+    DeviceToleration,
     RequestNames,
     ResourceClaimSpec,
     at_most,
@@ -34,12 +35,20 @@ class DeviceRequestAllocationResult(View):
     driver: str = ""
     pool: str = ""
     device: str = ""
+    # Whether the claim only looks at a device that somebody else has, or may get.
+    admin_access: bool = False
+    tolerations: tuple[DeviceToleration, ...] = ()
 
 
 class DeviceAllocationResult(View):
     """The devices that were given."""
 
     results: tuple[DeviceRequestAllocationResult, ...] = ()
+
+    @property
+    def held(self) -> tuple[DeviceRequestAllocationResult, ...]:
+        """Those that nobody else gets meanwhile."""
+        return tuple(result for result in self.results if not result.admin_access)
 
 
 class AllocationResult(View):

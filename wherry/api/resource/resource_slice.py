@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from wherry.api.core.pod.spec import NodeSelector
 from wherry.api.core.pod.validation.scheduling import check_node_selector
 from wherry.api.core.pod.validation.volumes import check_driver_name
-from wherry.api.resource.device_claim import GROUP, TAINT_EFFECTS, at_most, distinct
+from wherry.api.resource.device_claim import GROUP, at_most, distinct
 from wherry.machinery import names
-from wherry.machinery.field_errors import FieldError, invalid, not_supported, required, too_long
+from wherry.machinery.field_errors import FieldError, invalid, not_supported, required, too_long, too_many
+from wherry.machinery.quantity import Quantity
 from wherry.machinery.resource import Column, Resource
 from wherry.machinery.table_cells import AGE
 from wherry.machinery.validation import each, required_name, unchanged, under
 from wherry.machinery.view import Verbatim, View
 
 MAX_DEVICES, MAX_POOL_NAME = 128, 253
+MAX_SPECIAL_DEVICES = 64
+"""How many devices a slice may have where some have taints or use counters."""
+MAX_COUNTER_SETS, MAX_COUNTERS, MAX_CONSUMPTIONS = 8, 32, 2
+_EFFECTS = ("NoExecute", "NoSchedule", "None")
 _PLACES = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
 
 
@@ -34,6 +40,27 @@ class DeviceTaint(View):
     key: str = ""
     value: str = ""
     effect: str = ""
+    time_added: datetime | None = None
+
+
+class Counter(View):
+    """An amount of something that devices have in common."""
+
+    value: Quantity = Quantity()
+
+
+class CounterSet(View):
+    """What some devices of a pool have in common, such as the memory of one card."""
+
+    name: str = ""
+    counters: dict[str, Counter] = {}
+
+
+class DeviceCounterConsumption(View):
+    """What a device uses up of a set of counters."""
+
+    counter_set: str = ""
+    counters: dict[str, Counter] = {}
 
 
 class Device(View):
@@ -43,6 +70,7 @@ class Device(View):
     attributes: dict[str, Verbatim] = {}
     capacity: dict[str, Verbatim] = {}
     taints: tuple[DeviceTaint, ...] = ()
+    consumes_counters: tuple[DeviceCounterConsumption, ...] = ()
     node_name: str | None = None
     all_nodes: bool | None = None
     node_selector: NodeSelector | None = None
@@ -58,6 +86,7 @@ class ResourceSliceSpec(View):
     all_nodes: bool | None = None
     per_device_node_selection: bool | None = None
     devices: tuple[Device, ...] = ()
+    shared_counters: tuple[CounterSet, ...] = ()
 
 
 class ResourceSlice(Resource, group=GROUP, version="v1", scope="Cluster"):
@@ -104,9 +133,15 @@ def _check_spec(spec: ResourceSliceSpec) -> Iterator[FieldError]:
         yield from required_name("nodeName", spec.node_name, names.dns1123_subdomain)
     if spec.node_selector is not None:
         yield from under("nodeSelector", check_node_selector(spec.node_selector))
-    yield from at_most("devices", spec.devices, MAX_DEVICES)
+    if spec.shared_counters and spec.devices:
+        yield invalid("", "", "only one of `sharedCounters` or `devices` is allowed")
+    is_special = any(device.taints or device.consumes_counters for device in spec.devices)
+    yield from at_most("devices", spec.devices, MAX_SPECIAL_DEVICES if is_special else MAX_DEVICES)
     yield from each("devices", spec.devices, _check_device)
     yield from distinct("devices", "name", (device.name for device in spec.devices))
+    yield from at_most("sharedCounters", spec.shared_counters, MAX_COUNTER_SETS)
+    yield from each("sharedCounters", spec.shared_counters, _check_counter_set)
+    yield from distinct("sharedCounters", "name", (shared.name for shared in spec.shared_counters))
 
 
 def _check_pool(pool: ResourcePool) -> Iterator[FieldError]:
@@ -129,8 +164,31 @@ def _check_device(device: Device) -> Iterator[FieldError]:
             yield from _check_qualified(f"{field}[{key}]", key)
     for index, taint in enumerate(device.taints):
         yield from required_name(f"taints[{index}].key", taint.key, names.qualified_name)
-        if taint.effect not in TAINT_EFFECTS:
-            yield not_supported(f"taints[{index}].effect", taint.effect, TAINT_EFFECTS)
+        if taint.effect not in _EFFECTS:
+            yield not_supported(f"taints[{index}].effect", taint.effect, _EFFECTS)
+    used = device.consumes_counters
+    yield from at_most("consumesCounters", used, MAX_CONSUMPTIONS)
+    yield from each("consumesCounters", used, _check_consumption)
+    yield from distinct("consumesCounters", "counterSet", (one.counter_set for one in used))
+
+
+def _check_counter_set(shared: CounterSet) -> Iterator[FieldError]:
+    yield from required_name("name", shared.name, names.dns1123_label)
+    yield from _check_counters(shared.counters)
+
+
+def _check_consumption(used: DeviceCounterConsumption) -> Iterator[FieldError]:
+    yield from required_name("counterSet", used.counter_set, names.dns1123_label)
+    yield from _check_counters(used.counters)
+
+
+def _check_counters(counters: Mapping[str, Counter]) -> Iterator[FieldError]:
+    if not counters:
+        yield required("counters")
+    if len(counters) > MAX_COUNTERS:
+        yield too_many("counters", len(counters), MAX_COUNTERS)
+    for name in counters:
+        yield from required_name(f"counters[{name}]", name, names.dns1123_label)
 
 
 def _check_qualified(field: str, name: str) -> Iterator[FieldError]:
