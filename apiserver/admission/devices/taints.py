@@ -1,6 +1,6 @@
 """DeviceTaints: the taint of a device says since when it is there, as tolerations for some seconds count from then.
 
-Kubernetes: the defaults of DeviceTaint. Differs: who writes a slice anew without the times does not change them.
+Who writes a slice anew without the times does not change them. Kubernetes: the defaults of DeviceTaint.
 """
 
 from __future__ import annotations
