@@ -254,7 +254,7 @@ class Rest:
             error = FieldError(
                 "metadata.resourceVersion", "FieldValueInvalid", "Invalid value: 0: must be specified for an update"
             )
-            raise invalid_object(self.kind.qualified, write.name, [error])
+            raise invalid_object(self.kind.resource, write.name, [error])
 
     async def _replace(self, wanted: Draft, current: Current, write: Write) -> bytes:
         old = current.draft

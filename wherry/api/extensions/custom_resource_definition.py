@@ -49,6 +49,7 @@ class CustomResourceDefinition(
     status: DefinitionStatus = DefinitionStatus()
 
     counts_generations = True
+    unconditional_update = False
     columns = (CREATED_AT,)
     kept_by_status_writes = ("labels", "annotations", "finalizers", "ownerReferences")
 

@@ -40,6 +40,7 @@ class RuntimeClass(Resource, group="node.k8s.io", version="v1", scope="Cluster")
     scheduling: Scheduling | None = None
 
     unconditional_update = False
+    create_on_update = True
     columns = (Column("Handler", lambda runtime: runtime.handler), AGE)
 
     def validate(self, old: RuntimeClass | None) -> Iterator[FieldError]:
