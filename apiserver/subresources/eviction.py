@@ -14,7 +14,7 @@ from apiserver.writing.rest import Write
 from wherry.api.core.pod import Pod
 from wherry.api.policy.disruption_budget import PodDisruptionBudget
 from wherry.api.policy.eviction import Eviction
-from wherry.machinery.errors import ApiError, InternalError, TooManyRequests
+from wherry.machinery.errors import ApiError, BadRequest, InternalError, TooManyRequests
 from wherry.machinery.resource import Resource
 from wherry.machinery.time import time_text
 
@@ -30,6 +30,8 @@ async def eviction(server: Server, request: Request, cls: type[Resource]) -> Ans
     """POST: evict, or 429 when a budget has nothing left."""
     write = resources.write_of(request, cls, "DELETE")
     draft = await resources.read_draft(request, Eviction)
+    if draft["metadata"].get("name", write.name) != write.name:
+        raise BadRequest("name in URL does not match name in Eviction object")
     options = DeleteOptions.read(draft.get("deleteOptions") or {})
     write.dry_run = write.dry_run or options.dry_run
     stored = await server.rest(cls).get(write.namespace, write.name)

@@ -14,13 +14,14 @@ from apiserver.subresources.base import subresource
 from apiserver.subresources.spdy_streams import Join, joined_exec, joined_port_forward
 from wherry.api.core.pod import Pod
 from wherry.machinery.errors import BadRequest, Invalid, invalid_object
-from wherry.machinery.field_errors import FieldError, forbidden
+from wherry.machinery.field_errors import FieldError, forbidden, not_supported
 from wherry.machinery.resource import Resource
 
 if TYPE_CHECKING:
     from apiserver.server import Server
 
 _LOG_PARAMETERS = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream")
+_LOG_STREAMS = ("All", "Stderr", "Stdout")
 
 
 @subresource("pods/log", verbs=("get",))
@@ -51,12 +52,17 @@ def _check_log_options(request: Request, name: str) -> None:
         if text and int(text) < least:
             detail = f"Invalid value: {text}: must be greater than " + ("or equal to 0" if not least else "0")
             errors.append(FieldError(field, "FieldValueInvalid", detail))
+    stream = request.first("stream")
+    if stream and stream not in _LOG_STREAMS:
+        errors.append(not_supported("stream", stream, _LOG_STREAMS))
+    if stream and stream != "All" and request.first("tailLines"):
+        errors.append(forbidden("", "`tailLines` and specific `stream` are mutually exclusive for now"))
     if errors:
         raise invalid_object("PodLogOptions", name, errors)
 
 
 def container_of(pod: Pod, wanted: str) -> str:
-    """The container that is meant: the one named, or the only one there is."""
+    """The container that is meant: the one named, or the only one but for those of the beginning and of debuggers."""
     spec = pod.spec
     names = [each.name for each in (*spec.init_containers, *spec.containers, *spec.ephemeral_containers)]
     name = pod.metadata.name
@@ -67,8 +73,8 @@ def container_of(pod: Pod, wanted: str) -> str:
     default = pod.metadata.annotations.get("kubectl.kubernetes.io/default-container", "")
     if default in names:
         return default
-    if len(names) == 1:
-        return names[0]
+    if len(spec.containers) == 1:
+        return spec.containers[0].name
     inits = " ".join(each.name for each in spec.init_containers)
     choices = " ".join(each.name for each in spec.containers)
     text = f"a container name must be specified for pod {name}, choose one of: [{choices}]"

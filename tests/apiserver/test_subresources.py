@@ -171,6 +171,14 @@ async def test_a_dry_eviction_evicts_nothing_and_spends_nothing(api: Api):
     assert (await api.get(f"{BUDGETS}/b")).json["status"]["disruptionsAllowed"] == 1
 
 
+async def test_an_eviction_of_another_pod_is_a_400(api: Api):
+    await api.made(PODS, a_pod())
+
+    answer = await api.post(f"{PODS}/p/eviction", {"metadata": {"name": "q"}})
+
+    assert answer.error == (400, "BadRequest", "name in URL does not match name in Eviction object")
+
+
 async def test_an_eviction_of_a_missing_pod_is_a_404(api: Api):
     assert (await api.post(f"{PODS}/p/eviction", {})).error == (404, "NotFound", 'pods "p" not found')
 
@@ -251,6 +259,15 @@ async def test_streams_need_a_container_and_a_node(api: Api, path: str, error: t
     assert (answer.status, answer.json["message"]) == error
 
 
+async def test_the_only_container_needs_no_name_whatever_runs_beside_it(api: Api):
+    pod = a_pod(containers=[{"name": "c", "image": "i"}], initContainers=[{"name": "i", "image": "i"}])
+    await api.made(PODS, pod)
+    late = {"spec": {"ephemeralContainers": [{"name": "e", "image": "i"}]}}
+    await api.patch(f"{PODS}/p/ephemeralcontainers", late, STRATEGIC)
+
+    assert (await api.get(f"{PODS}/p/log")).status == 204
+
+
 async def test_the_log_of_an_unscheduled_pod_is_empty(api: Api):
     await api.made(PODS, a_pod())
 
@@ -267,7 +284,13 @@ async def test_exec_without_an_upgrade_is_refused(api: Api):
     assert answer.error == (400, "BadRequest", "Upgrade request required")
 
 
-@pytest.mark.parametrize("query", [{"tailLines": "-1"}, {"tailLines": "x"}, {"sinceSeconds": "0"}, {"limitBytes": "0"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *({"tailLines": "-1"}, {"tailLines": "x"}, {"sinceSeconds": "0"}, {"limitBytes": "0"}),
+        *({"stream": "Stdin"}, {"stream": "Stdout", "tailLines": "1"}),
+    ],
+)
 async def test_bad_log_options_are_refused(api: Api, query: dict):
     await api.made(PODS, a_pod())
 
