@@ -67,7 +67,7 @@ class Binder:
         record: Callable[[PodView], Mapping[str, str]] = lambda _: {},
     ) -> None:
         self._client, self._report, self._may_act, self._record = client, report, may_act, record
-        self._batches = Batches(client, Binding)
+        self._batches = Batches(client, Binding, may_act=may_act)
         self._group: asyncio.TaskGroup | None = None
         self._waiting: deque[Place] = deque()
         self._under_way = 0
@@ -153,7 +153,8 @@ class Binder:
             except NoBatches as refusal:
                 log.info("bindings go one by one", why=str(refusal))
             except ApiError as error:
-                return [error] * len(places)
+                # Who lost the lead while he waited for his turn has sent nothing, and has no say in what becomes of it.
+                return [error if self._may_act() else _UNKNOWN] * len(places)
         if len(places) == 1:
             return [await self._ask_alone(places[0])]
         return await asyncio.gather(*map(self._ask_alone, places))
