@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from apiserver.request import Request, Target
+from apiserver.request import Answer, Request, Response, Target, Upgrade
 from apiserver.storage.request_times import TIMES
 from wherry.client.serving.counting import Histogram
 
@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 
 # Kubernetes: the buckets of apiserver_request_duration_seconds, the coarser half of them.
 BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2, 4, 6, 10, 20, 60)
+# Kubernetes: the buckets of apiserver_response_sizes.
+SIZES = tuple(10.0**power for power in range(3, 10))
 # Only so many sets of labels are kept apart: names of custom kinds, of subresources and of verbs are others' to choose.
 MOST_LABELS = 5000
 
 
+# Requests to these are connections, whatever their method.
+_CONNECTIONS = ("exec", "attach", "portforward", "proxy")
+
+
 class Labels(NamedTuple):
-    """What requests are counted by; the last two say whether the path names an object and a namespace."""
+    """What requests are counted by; two say whether the path names an object and a namespace."""
 
     verb: str
     group: str
@@ -34,45 +40,69 @@ class Labels(NamedTuple):
     subresource: str
     has_name: bool
     has_namespace: bool
+    is_dry: bool
     code: int
 
     def shown(self) -> list[str]:
         """As Kubernetes writes them, the code last."""
         verb = {"create": "POST", "update": "PUT"}.get(self.verb, self.verb.upper())
-        scope = "resource" if self.has_name else "namespace" if self.has_namespace else "cluster"
-        what = [self.group, self.version, self.resource, self.subresource]
-        return [verb, *what, scope if self.resource else "", str(self.code)]
+        verb = "CONNECT" if self.subresource in _CONNECTIONS else verb
+        scope = (
+            "resource" if self.has_name or self.verb == "create" else "namespace" if self.has_namespace else "cluster"
+        )
+        what = [self.group, self.version, self.resource, self.subresource, scope if self.resource else ""]
+        return [verb, *what, "apiserver", "All" if self.is_dry else "", str(self.code)]
+
+
+class Tally:
+    """How long the answers to requests that are alike took, and how long they were themselves."""
+
+    __slots__ = ("seconds", "sizes")
+
+    def __init__(self) -> None:
+        self.seconds, self.sizes = Histogram(BUCKETS), Histogram(SIZES)
 
 
 class Counts:
-    """The counts of one server: how long answers took, for each set of labels."""
+    """The counts of one server, for each set of labels."""
 
     def __init__(self) -> None:
-        self.durations: dict[tuple[Any, ...], Histogram] = {}
+        self.tallies: dict[tuple[Any, ...], Tally] = {}
+        self.deprecated: set[tuple[str, str, str, str]] = set()
         self.running = 0
 
-    def end(self, request: Request, code: int, seconds: float, is_served: Callable[[Target], bool]) -> None:
-        """A request is answered, or goes on as a stream. What nobody serves is counted together."""
+    def end(self, request: Request, answer: Answer | None, seconds: float, is_served: Callable[[Target], bool]) -> None:
+        """A request is answered, or goes on as a stream; without an answer the client has left.
+
+        What nobody serves is counted together.
+        """
         self.running -= 1
-        target = request.target
+        code = 499 if answer is None else 101 if isinstance(answer, Upgrade) else answer.status
+        verb, target = request.verb, request.target
+        if verb == "patch" and request.header(b"content-type").startswith("application/apply-patch"):
+            verb = "apply"
         if target is None:
-            key: tuple[Any, ...] = (request.verb, "", "", "", "", False, False, code)
+            key: tuple[Any, ...] = (verb, "", "", "", "", False, False, False, code)
         else:
             group, version, plural, namespace, name, subresource = target
             # A proxy's has the whole path behind it.
             subresource = subresource.partition("/")[0]
-            key = (request.verb, group, version, plural, subresource, bool(name), bool(namespace), code)
-        durations = self.durations.get(key)
-        if durations is None:
+            is_dry = verb not in _READS and "dryRun" in request.query
+            key = (verb, group, version, plural, subresource, bool(name), bool(namespace), is_dry, code)
+        tally = self.tallies.get(key)
+        if tally is None:
             if target is not None and not is_served(target):
-                key = (request.verb, "", "", "", "", False, False, code)
-            if len(self.durations) >= MOST_LABELS:
+                key = (verb, "", "", "", "", False, False, False, code)
+            if len(self.tallies) >= MOST_LABELS:
                 return
-            durations = self.durations.setdefault(key, Histogram(BUCKETS))
-        durations.observe(seconds)
+            tally = self.tallies.setdefault(key, Tally())
+        tally.seconds.observe(seconds)
+        if verb in _READS and isinstance(answer, Response):
+            tally.sizes.observe(len(answer.body) + sum(map(len, answer.more)))
 
 
-_LABELS = ("verb", "group", "version", "resource", "subresource", "scope")
+_READS = ("get", "list", "watch")
+_LABELS = ("verb", "group", "version", "resource", "subresource", "scope", "component", "dry_run")
 
 
 class Exposition:
@@ -93,23 +123,29 @@ class Exposition:
         counts = self._server.counts
         total = CounterMetricFamily("apiserver_request", "Requests answered.", labels=[*_LABELS, "code"])
         took = HistogramMetricFamily("apiserver_request_duration_seconds", "How long answers took.", labels=_LABELS)
-        by_kind: dict[tuple[str, ...], Histogram] = {}
-        for key, durations in counts.durations.items():
+        sizes = HistogramMetricFamily("apiserver_response_sizes", "Bytes of what was read.", labels=_LABELS[:-1])
+        by_kind: dict[tuple[str, ...], Tally] = {}
+        for key, tally in counts.tallies.items():
             shown = Labels(*key).shown()
-            total.add_metric(shown, sum(durations.counts))
-            by_kind.setdefault(tuple(shown[:-1]), Histogram(BUCKETS)).include(durations)
-        yield total
-        for kind, durations in by_kind.items():
-            durations.add_to(took, kind)
-        yield took
+            total.add_metric(shown, sum(tally.seconds.counts))
+            together = by_kind.setdefault(tuple(shown[:-1]), Tally())
+            together.seconds.include(tally.seconds)
+            together.sizes.include(tally.sizes)
+        for kind, tally in by_kind.items():
+            tally.seconds.add_to(took, kind)
+            if tally.sizes.sum:
+                tally.sizes.add_to(sizes, kind[:-1])
+        yield from (total, took, sizes)
         running = GaugeMetricFamily(
             "apiserver_current_inflight_requests", "Requests under way.", labels=["request_kind"]
         )
         running.add_metric(["all"], counts.running)
         yield running
-        lasting = GaugeMetricFamily("apiserver_longrunning_requests", "Watches under way.", labels=["verb"])
-        lasting.add_metric(["WATCH"], len(self._server.watching))
-        yield lasting
+        labels = ["group", "version", "resource", "subresource", "removed_release"]
+        deprecated = GaugeMetricFamily("apiserver_requested_deprecated_apis", "Old ones, asked for.", labels=labels)
+        for what in sorted(counts.deprecated):
+            deprecated.add_metric([*what, ""], 1)
+        yield deprecated
 
     def _levels(self) -> Iterator[Metric]:
         prefix, label = "apiserver_flowcontrol_", ["priority_level"]
@@ -117,25 +153,30 @@ class Exposition:
         rejected = CounterMetricFamily(prefix + "rejected_requests", "Requests refused.", labels=[*label, "reason"])
         waiting = GaugeMetricFamily(prefix + "current_inqueue_requests", "Requests that wait.", labels=label)
         executing = GaugeMetricFamily(prefix + "current_executing_requests", "Requests under way.", labels=label)
+        taken = GaugeMetricFamily(prefix + "current_executing_seats", "Seats that are taken.", labels=label)
         seats = GaugeMetricFamily(prefix + "nominal_limit_seats", "Seats of its own.", labels=label)
         for name, level in self._server.sharing.levels.items():
             dispatched.add_metric([name], level.dispatched)
             waiting.add_metric([name], level.waiting)
             executing.add_metric([name], level.executing)
+            taken.add_metric([name], level.executing)
             seats.add_metric([name], level.nominal)
             for reason, count in level.rejected.items():
                 rejected.add_metric([name, reason], count)
-        yield from (dispatched, rejected, waiting, executing, seats)
+        yield from (dispatched, rejected, waiting, executing, taken, seats)
 
     def _objects(self) -> Iterator[Metric]:
         objects = GaugeMetricFamily("apiserver_storage_objects", "Objects that there are.", labels=["resource"])
         labels = ["group", "version", "kind"]
         watchers = GaugeMetricFamily("apiserver_registered_watchers", "Clients that watch.", labels=labels)
+        lasting = GaugeMetricFamily("apiserver_longrunning_requests", "Watches under way.", labels=_LABELS[:-1])
         for cache in self._server.cache.all():
             kind = cache.cls.kind
             objects.add_metric([kind.resource], cache.count())
             watchers.add_metric([kind.group, kind.version, kind.name], len(cache.watchers))
-        yield from (objects, watchers)
+            for scope, count in cache.watchers.by_scope().items():
+                lasting.add_metric(["WATCH", kind.group, kind.version, kind.plural, "", scope, "apiserver"], count)
+        yield from (objects, watchers, lasting)
 
     def _watches(self) -> Iterator[Metric]:
         labels = ["group", "version", "resource"]

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 from typing import TypeVar
 
 import structlog
@@ -238,6 +239,14 @@ class Watchers:
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values())) + sum(map(len, self._by_field.values()))
+
+    def by_scope(self) -> Counter[str]:
+        """How many watch all of the kind, those of a namespace, or one object."""
+        found: Counter[str] = Counter()
+        for watcher in chain(*self._groups.values(), *self._by_field.values()):
+            is_of_one = watcher.selection.fields.required("metadata.name") is not None
+            found["resource" if is_of_one else "namespace" if watcher.selection.namespace else "cluster"] += 1
+        return found
 
     def end(self) -> None:
         """End every stream: the kind is gone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from apiserver.request import Answer, Request, Upgrade
+from apiserver.request import Answer, Request
 
 if TYPE_CHECKING:
     from apiserver.pipeline import Proceed
@@ -16,10 +16,9 @@ async def measure(server: Server, request: Request, proceed: Proceed) -> Answer:
     """Count what comes back; a stream counts when it begins."""
     begun = time.perf_counter()
     server.counts.running += 1
-    code = 499  # the client left before there was an answer
+    answer = None
     try:
         answer = await proceed(server, request)
-        code = 101 if isinstance(answer, Upgrade) else answer.status
         return answer
     finally:
-        server.counts.end(request, code, time.perf_counter() - begun, server.serves)
+        server.counts.end(request, answer, time.perf_counter() - begun, server.serves)

@@ -11,7 +11,7 @@ from apiserver.fairness.sharing import Sharing
 from apiserver.request import Request, User
 from apiserver.storage.memory import MemoryStore
 from apiserver.storage.store import Entry
-from tests.apiserver.local_api import CORE, Answer, Api, running_api
+from tests.apiserver.local_api import APPLY, CORE, Answer, Api, running_api
 
 FLOWS = "/apis/flowcontrol.apiserver.k8s.io/v1"
 MAPS = f"{CORE}/configmaps"
@@ -196,12 +196,48 @@ async def test_what_is_counted_has_kubernetes_names(api: Api):
 
     told = (await api.get("/metrics")).body.decode()
 
-    made = ['verb="POST"', 'group=""', 'version="v1"', 'resource="configmaps"', 'subresource=""', 'scope="namespace"']
-    [line] = [line for line in told.splitlines() if line.startswith("apiserver_request_total{") and made[0] in line]
-    assert (all(label in line for label in made), 'code="201"' in line, line.endswith(" 1.0")) == (True, True, True)
+    [line] = [line for line in told.splitlines() if line.startswith("apiserver_request_total{") and '"POST"' in line]
+    where = 'resource="configmaps",scope="resource",subresource="",verb="POST",version="v1"'
+    assert line == f'apiserver_request_total{{code="201",component="apiserver",dry_run="",group="",{where}}} 1.0'
     assert 'code="404"' in told
     assert 'apiserver_flowcontrol_nominal_limit_seats{priority_level="exempt"} 0.0' in told
     assert "apiserver_request_duration_seconds_bucket" in told
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "wanted"),
+    [
+        (
+            "POST",
+            MAPS,
+            {"query": {"dryRun": "All"}},
+            'apiserver_request_total{code="201",component="apiserver",dry_run="All"',
+        ),
+        ("PATCH", f"{MAPS}/b", {"query": {"fieldManager": "m"}, "headers": {"content-type": APPLY}}, 'verb="APPLY"'),
+        ("POST", "/api/v1/namespaces/default/pods/p/exec", {}, 'subresource="exec",verb="CONNECT"'),
+        (
+            "GET",
+            "/api/v1/endpoints",
+            {},
+            'apiserver_requested_deprecated_apis{group="",removed_release="",resource="endp',
+        ),
+    ],
+)
+async def test_dry_runs_applies_connections_and_old_apis_are_told_apart(api: Api, method, path, options, wanted):
+    await api.request(method, path, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}}, **options)
+
+    assert wanted in (await api.get("/metrics")).body.decode()
+
+
+async def test_the_sizes_of_answers_are_counted(api: Api):
+    await api.made(MAPS, {"metadata": {"name": "a"}, "data": {"k": "v" * 20_000}})
+    await api.get(f"{MAPS}/a")
+
+    told = (await api.get("/metrics")).body.decode()
+
+    [small] = [line for line in told.splitlines() if 'le="10000.0"' in line and 'scope="resource"' in line]
+    [all] = [line for line in told.splitlines() if "response_sizes_count" in line and 'scope="resource"' in line]
+    assert (small.split()[-1], all.split()[-1]) == ("0.0", "1.0")
 
 
 async def test_a_request_that_takes_too_long_is_a_504():
@@ -230,9 +266,9 @@ async def test_what_strangers_ask_for_is_not_remembered_at_any_length(api: Api):
         await api.get(f"/apis/{'x' * 2000}/v{number}/pods", user=None)
         await api.get(f"{CORE}/pods/web/proxy/{number}", user=None)
 
-    remembered = (api.server.sharing._places, api.server.authorizer._decisions, api.server.counts.durations)
+    remembered = (api.server.sharing._places, api.server.authorizer._decisions, api.server.counts.tallies)
     assert max(len(str(key)) for each in remembered for key in each) < 2000
-    assert [key[4] for key in api.server.counts.durations if key[4].startswith("proxy")] == ["proxy"]
+    assert [key[4] for key in api.server.counts.tallies if key[4].startswith("proxy")] == ["proxy"]
 
 
 async def test_a_seat_whose_client_leaves_at_that_moment_goes_to_the_next(api: Api):

@@ -50,6 +50,8 @@ async def test_metrics_tell_what_watchers_were_told(api: Api):
         await api.made(f"{CORE}/configmaps", {"metadata": {"name": "a"}, "data": {"k": "v" * 2000}})
         told = (await api.get("/metrics")).body.decode()
 
+    where = 'group="",resource="configmaps",scope="namespace",subresource="",verb="WATCH",version="v1"'
+    assert f'apiserver_longrunning_requests{{component="apiserver",{where}}} 2.0' in told
     labels = 'group="",resource="configmaps",version="v1"'
     assert f"apiserver_watch_events_total{{{labels}}} 2.0" in told
     assert 'apiserver_watch_events_sizes_bucket{group="",le="1024.0",resource="configmaps",version="v1"} 0.0' in told

@@ -59,9 +59,9 @@ async def test_what_nobody_serves_is_counted_together(api: Api):
         await api.get(f"/apis/none{number}.example.com/v1/things{number}")
     await api.get("/api/v1/namespaces/default/pods/missing")
 
-    counted = [key for key in api.server.counts.durations if key[-1] == 404]
+    counted = [key for key in api.server.counts.tallies if key[-1] == 404]
 
     assert sorted(counted) == [
-        ("get", "", "v1", "pods", "", True, True, 404),
-        ("list", "", "", "", "", False, False, 404),
+        ("get", "", "v1", "pods", "", True, True, False, 404),
+        ("list", "", "", "", "", False, False, False, 404),
     ]
