@@ -9,7 +9,7 @@ Kubernetes: registry/generic/registry.Store.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -44,8 +44,9 @@ Draft = dict[str, Any]
 # How often a write that names no version starts over when others are faster. Kubernetes: patches try 5 times.
 TRIES = 20
 
-# Broken rules of one object that are told. An object of nothing but mistakes would take minutes and gigabytes.
-MOST_ERRORS = 1000
+# Broken rules of one object that are told, and how long their texts may become: each may show all of a long list. An
+# object of nothing but mistakes would take minutes and gigabytes.
+MOST_ERRORS, MOST_ERROR_BYTES = 1000, 1024 * 1024
 
 # Subresources whose draft is made by the server itself: rules for what a user may change in an update do not apply.
 DECIDED_HERE = ("approval", "binding", "finalize")
@@ -123,6 +124,15 @@ def copy_of(draft: Draft) -> Draft:
 
 def _changed(change: Callable[[Draft], Draft], current: Current) -> Draft:
     return change(copy_of(current.draft))
+
+
+def _enough(errors: Iterable[FieldError]) -> Iterator[FieldError]:
+    size = 0
+    for error in islice(errors, MOST_ERRORS):
+        yield error
+        size += len(error.message)
+        if size > MOST_ERROR_BYTES:
+            return
 
 
 def _is_stale(stored: Stored) -> bool:
@@ -344,7 +354,7 @@ class Rest:
             errors = chain(errors, view.validate_subresource(write.subresource, before))
         elif write.subresource != "binding":
             errors = chain(errors, view.validate(before))
-        return list(islice(errors, MOST_ERRORS))
+        return list(_enough(errors))
 
     # ---- deleting ------------------------------------------------------------------------------------------------
 

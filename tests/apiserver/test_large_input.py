@@ -149,6 +149,7 @@ def watched() -> Iterator[Watched]:
 @settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(place=st.sampled_from(PLACES), shape=st.sampled_from(["empty", "text", "full"]))
 @example(place=VERSIONS, shape="text")
+@example(place=Place("v1 Pod", ("spec", "topologySpreadConstraints")), shape="full")
 @example(place=Place("v1 ConfigMap", ("metadata", "ownerReferences")), shape="full")
 def test_work_grows_as_a_list_does(watched: Watched, place: Place, shape: str):
     path = place.cls.kind.path("default")

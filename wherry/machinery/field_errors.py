@@ -24,7 +24,7 @@ class FieldError(NamedTuple):
     def under(self, path: str) -> FieldError:
         """The same error seen from the object that holds `path`."""
         joined = path + self.field if self.field.startswith("[") or not self.field else f"{path}.{self.field}"
-        return self._replace(field=joined)
+        return FieldError(joined, self.reason, self.message)
 
 
 def _show(value: Any) -> str:

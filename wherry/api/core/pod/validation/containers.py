@@ -175,7 +175,8 @@ def _check_host_ports(containers: Iterable[tuple[int, Container]]) -> Iterator[F
 
 
 def _check_mounts(container: Container, volumes: Mapping[str, str]) -> Iterator[FieldError]:
-    devices = {device.name: device.device_path for device in container.volume_devices}
+    devices = {device.name for device in container.volume_devices}
+    device_paths = {device.device_path for device in container.volume_devices}
     seen: set[str] = set()
     for index, mount in enumerate(container.volume_mounts):
         path = f"[{index}]"
@@ -190,7 +191,7 @@ def _check_mounts(container: Container, volumes: Mapping[str, str]) -> Iterator[
         seen.add(mount.mount_path)
         if mount.name in devices:
             yield invalid(f"{path}.name", mount.name, "must not already exist in volumeDevices")
-        if mount.mount_path in devices.values():
+        if mount.mount_path in device_paths:
             why = "must not already exist as a path in volumeDevices"
             yield invalid(f"{path}.mountPath", mount.mount_path, why)
         yield from _check_sub_paths(mount, path, volumes)
@@ -226,7 +227,8 @@ def _check_propagation(mount: VolumeMount, is_privileged: bool) -> Iterator[Fiel
 
 
 def _check_devices(container: Container, volumes: Mapping[str, str]) -> Iterator[FieldError]:
-    mounts = {mount.name: mount.mount_path for mount in container.volume_mounts}
+    mounts = {mount.name for mount in container.volume_mounts}
+    mount_paths = {mount.mount_path for mount in container.volume_mounts}
     names_seen: set[str] = set()
     paths_seen: set[str] = set()
     for index, device in enumerate(container.volume_devices):
@@ -238,7 +240,7 @@ def _check_devices(container: Container, volumes: Mapping[str, str]) -> Iterator
             yield invalid(f"{path}.devicePath", device.device_path, "must be unique")
         if device.name in mounts:
             yield invalid(f"{path}.name", device.name, "must not already exist in volumeMounts")
-        if device.device_path in mounts.values():
+        if device.device_path in mount_paths:
             why = "must not already exist as a path in volumeMounts"
             yield invalid(f"{path}.devicePath", device.device_path, why)
         names_seen.add(device.name)
@@ -260,17 +262,20 @@ def _check_device(device: VolumeDevice, volumes: Mapping[str, str]) -> Iterator[
 
 
 def _check_claims(container: Container, claims: frozenset[str]) -> Iterator[FieldError]:
+    allowed = f": {', '.join(sorted(claims))}" if claims else " which is empty"
     seen: set[str] = set()
+    used_in_part: set[str] = set()
     for index, use in enumerate(container.resources.claims):
         path, key = f"[{index}]", f"{use.name}/{use.request}" if use.request else use.name
         if not use.name:
             yield required(path)
             continue
-        if use.name in seen or key in seen or (not use.request and any(k.startswith(f"{use.name}/") for k in seen)):
+        if use.name in seen or key in seen or (not use.request and use.name in used_in_part):
             yield duplicate(path, key)
         seen.add(key)
+        if use.request:
+            used_in_part.add(use.name)
         if use.name not in claims:
-            allowed = f": {', '.join(sorted(claims))}" if claims else " which is empty"
             missing = not_found(path, use.name)
             yield missing._replace(
                 message=f"{missing.message}: must be one of the names in pod.spec.resourceClaims{allowed}"

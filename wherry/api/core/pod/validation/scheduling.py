@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from wherry.api.core.pod.spec import (
@@ -150,10 +151,12 @@ def check_toleration(toleration: Toleration) -> Iterator[FieldError]:
 
 def check_spreading(constraints: tuple[TopologySpreadConstraint, ...]) -> Iterator[FieldError]:
     """The list of topology spread constraints."""
+    to_come = Counter((each.topology_key, each.when_unsatisfiable) for each in constraints)
     for index, constraint in enumerate(constraints):
         yield from under(f"[{index}]", _check_constraint(constraint))
         pair = (constraint.topology_key, constraint.when_unsatisfiable)
-        if any((later.topology_key, later.when_unsatisfiable) == pair for later in constraints[index + 1 :]):
+        to_come[pair] -= 1
+        if to_come[pair]:
             yield duplicate(f"[{index}].{{topologyKey, whenUnsatisfiable}}", f"{{{pair[0]}, {pair[1]}}}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from wherry.api.core.pod.spec import TOKEN_VOLUME, PodResourceClaim, PodSpec
@@ -73,12 +74,15 @@ def check_pod_spec(spec: PodSpec, pod_name: str = "") -> Iterator[FieldError]:
     known = (_text_of_siblings(spec.to_json()), bool(pod_name))
     if known in _faultless:
         return
-    faults = [*under("volumes", check_volumes(spec.volumes, pod_name))]
-    faults += _check_beside_volumes(spec, is_pod=bool(pod_name))
-    yield from faults
+    is_faultless = True
+    for fault in chain(
+        under("volumes", check_volumes(spec.volumes, pod_name)), _check_beside_volumes(spec, is_pod=bool(pod_name))
+    ):
+        is_faultless = False
+        yield fault  # one at a time: whoever asks has enough of them at some point
     # The names of some claims follow from the pod's.
     is_own = any("ephemeral" in volume.raw for volume in spec.volumes)
-    if not faults and not is_own and len(known[0]) <= LONGEST_REMEMBERED:
+    if is_faultless and not is_own and len(known[0]) <= LONGEST_REMEMBERED:
         _faultless[known] = None
         if len(_faultless) > MOST_REMEMBERED:
             # Two threads may be here at once.

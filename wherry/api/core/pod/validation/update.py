@@ -74,8 +74,9 @@ def _check_tolerations(tolerations: tuple[Toleration, ...], before: tuple[Tolera
 
 
 def _check_gates(spec: PodSpec, before: PodSpec) -> Iterator[FieldError]:
+    known = frozenset(before.scheduling_gates)
     for index, gate in enumerate(spec.scheduling_gates):
-        if gate not in before.scheduling_gates:
+        if gate not in known:
             why = f"only deletion is allowed, but found new scheduling gate '{gate.name}'"
             yield forbidden(f"spec.schedulingGates[{index}].name", why)
 
