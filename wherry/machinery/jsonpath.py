@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -43,10 +44,16 @@ class Where(NamedTuple):
 Step = Key | Index | Every | Where
 Path = tuple[Step, ...]
 
-_NAME = re.compile(r"\.((?:\\.|[^.\[\]()'\"\s\\*])+)")
-_QUOTED = re.compile(r"\[\s*(?:'((?:\\.|[^'\\])*)'|\"((?:\\.|[^\"\\])*)\")\s*\]")
-_NUMBER = re.compile(r"\[\s*(-?\d{1,9})\s*\]")
-_EVERY = re.compile(r"\[\s*\*\s*\]|\.\*")
+# What a path may have at most, which is many times what a place in an object needs.
+LONGEST = 1024
+
+# A name, or a place in brackets: a quoted name, a number or all.
+_STEP = re.compile(
+    r"\.(?:((?:\\.|[^.\[\]()'\"\s\\*])+)|(\*))"
+    r"|\[\s*(?:'((?:\\.|[^'\\])*)'|\"((?:\\.|[^\"\\])*)\"|(-?\d{1,9})|(\*))\s*\]"
+)
+_NUMBER = 5
+_EVERY = (2, 6)
 _WHERE = re.compile(
     r"\[\?\(\s*@((?:\.[^\s=!<>)\]]+)?)\s*(?:(==|!=|<=|>=|<|>)\s*((?:'[^']*'|\"[^\"]*\"|[^)'\"]+?)))?\s*\)\]"
 )
@@ -55,6 +62,13 @@ _ESCAPED = re.compile(r"\\(.)")
 
 def parse(text: str) -> Path:
     """The steps of a path such as `.spec.items[0]['a.b']`; ValueError says where it cannot be read."""
+    if len(text) > LONGEST:
+        raise ValueError(f"is longer than {LONGEST} characters")
+    return _parsed(text)
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str) -> Path:
     inner = text.strip()
     if inner.startswith("{") and inner.endswith("}"):
         inner = inner[1:-1].strip()
@@ -74,15 +88,14 @@ def parse(text: str) -> Path:
 
 
 def _step(text: str, at: int) -> tuple[Step, int]:
-    if found := _EVERY.match(text, at):
-        return Every(), found.end()
-    if found := _NAME.match(text, at):
-        return Key(_ESCAPED.sub(r"\1", found[1])), found.end()
-    if found := _QUOTED.match(text, at):
-        name = found[1] if found[1] is not None else found[2]
-        return Key(_ESCAPED.sub(r"\1", name)), found.end()
-    if found := _NUMBER.match(text, at):
-        return Index(int(found[1])), found.end()
+    if found := _STEP.match(text, at):
+        which = found.lastindex or 0
+        if which in _EVERY:
+            return Every(), found.end()
+        value = found[which]
+        if which == _NUMBER:
+            return Index(int(value)), found.end()
+        return Key(_ESCAPED.sub(r"\1", value) if "\\" in value else value), found.end()
     if found := _WHERE.match(text, at):
         place = parse(found[1]) if found[1] else ()
         return Where(place, found[2] or "", _literal(found[3])), found.end()

@@ -127,6 +127,7 @@ def check_conditions(conditions: tuple[MatchCondition, ...]) -> Iterator[FieldEr
     """Every broken rule of match conditions."""
     if len(conditions) > MAX_CONDITIONS:
         yield too_many("", len(conditions), MAX_CONDITIONS)
+        return
     yield from each("", conditions, _check_condition)
     yield from distinct("", "name", (condition.name for condition in conditions))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wherry.api.admission.expressions import check_expression
+from wherry.api.admission.expressions import check_expression, each_of_few
 from wherry.api.admission.matching import DEFINITIONS, GROUP
 from wherry.api.admission.mutating_webhook_configuration import REINVOCATION_POLICIES
 from wherry.api.admission.policies import PARAM_KIND, PolicySpec, check_policy
@@ -12,7 +12,7 @@ from wherry.machinery.field_errors import FieldError, invalid, required
 from wherry.machinery.resource import Column, Resource
 from wherry.machinery.schema import defaults
 from wherry.machinery.table_cells import AGE
-from wherry.machinery.validation import each, one_of, under
+from wherry.machinery.validation import one_of, under
 from wherry.machinery.view import View
 
 PATCH_TYPES = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
@@ -63,7 +63,7 @@ class MutatingAdmissionPolicy(
         yield from under("spec", check_policy(spec))
         if not spec.mutations:
             yield required("spec.mutations", "mutations must contain at least one item")
-        yield from each("spec.mutations", spec.mutations, _check_mutation)
+        yield from each_of_few("spec.mutations", spec.mutations, _check_mutation)
         yield from one_of("spec.reinvocationPolicy", spec.reinvocation_policy, REINVOCATION_POLICIES)
 
 

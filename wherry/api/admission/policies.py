@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wherry.api.admission.expressions import check_expression
+from wherry.api.admission.expressions import check_expression, each_of_few
 from wherry.api.admission.matching import (
     FAILURE_POLICIES,
     MatchCondition,
@@ -22,7 +22,7 @@ from wherry.machinery import names
 from wherry.machinery.field_errors import FieldError, forbidden, invalid, not_supported, required
 from wherry.machinery.resource import Column, Resource
 from wherry.machinery.table_cells import AGE
-from wherry.machinery.validation import check_name, check_selector, each, required_name, under
+from wherry.machinery.validation import check_name, check_selector, required_name, under
 from wherry.machinery.view import View
 
 NOT_FOUND_ACTIONS = ("Allow", "Deny")
@@ -99,7 +99,7 @@ def check_policy(spec: PolicySpec) -> Iterator[FieldError]:
         if not spec.match_constraints.resource_rules:
             yield required("matchConstraints.resourceRules")
     yield from under("matchConditions", check_conditions(spec.match_conditions))
-    yield from each("variables", spec.variables, _check_variable)
+    yield from each_of_few("variables", spec.variables, _check_variable)
 
 
 def _check_param_kind(kind: ParamKind) -> Iterator[FieldError]:

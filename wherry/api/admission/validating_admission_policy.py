@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wherry.api.admission.expressions import check_expression
+from wherry.api.admission.expressions import check_expression, each_of_few
 from wherry.api.admission.matching import DEFINITIONS, GROUP, distinct, supported
 from wherry.api.admission.policies import PARAM_KIND, PolicySpec, check_policy
 from wherry.api.meta import Conditions
@@ -106,12 +106,13 @@ class ValidatingAdmissionPolicy(
         if not spec.validations and not spec.audit_annotations:
             yield required("validations", _ONE_OF_BOTH)
             yield required("auditAnnotations", _ONE_OF_BOTH)
-        yield from each("validations", spec.validations, _check_validation)
+        yield from each_of_few("validations", spec.validations, _check_validation)
         if len(spec.audit_annotations) > MAX_AUDIT_ANNOTATIONS:
             shown = [annotation.to_wire() for annotation in spec.audit_annotations]
             yield invalid(
                 "auditAnnotations", shown, f"must not have more than {MAX_AUDIT_ANNOTATIONS} auditAnnotations"
             )
+            return
         yield from each("auditAnnotations", spec.audit_annotations, self._check_annotation)
         yield from distinct("auditAnnotations", "key", (annotation.key for annotation in spec.audit_annotations))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from wherry.api.admission.expressions import MOST_EXPRESSIONS
 from wherry.api.admission.matching import (
     DEFINITIONS,
     FAILURE_POLICIES,
@@ -22,7 +23,7 @@ from wherry.api.admission.matching import (
 )
 from wherry.api.meta import Selector
 from wherry.machinery import names
-from wherry.machinery.field_errors import FieldError, invalid, not_supported, required
+from wherry.machinery.field_errors import FieldError, forbidden, invalid, not_supported, required
 from wherry.machinery.schema import defaults
 from wherry.machinery.validation import check_name, check_selector, each, repeats, under
 from wherry.machinery.view import View
@@ -89,6 +90,11 @@ class _Strictness(NamedTuple):
 
 def check_webhooks(hooks: Sequence[Webhook], old: Sequence[Webhook] | None) -> Iterator[FieldError]:
     """Every broken rule of a configuration's webhooks."""
+    conditions = sum(len(hook.match_conditions) for hook in hooks)
+    if conditions > MOST_EXPRESSIONS:
+        why = f"must have at most {MOST_EXPRESSIONS} matchConditions in all, but has {conditions}"
+        yield forbidden("webhooks", why)
+        return
     strict = _strictness(() if old is None else old)
     for index, hook in enumerate(hooks):
         yield from under(f"webhooks[{index}]", _check_webhook(hook, strict))

@@ -20,10 +20,14 @@ from wherry.machinery.schema.rules import RULES, compiled_rule, names_old
 from wherry.machinery.validation import under
 
 Node = dict[str, Any]
+# How long what is at and below each node of one schema may be, as far as it is known, by the nodes' ids.
+_Lengths = dict[int, int]
 
 REASONS = ("FieldValueRequired", "FieldValueForbidden", "FieldValueInvalid", "FieldValueDuplicate")
 # In units of `Bounds.work`, for one rule on everything that an object may hold.
 MOST_WORK = 30_000_000
+# Rules of one version of a kind: to compile one takes the better part of a millisecond.
+MOST_RULES = 1000
 # How many items a list without `maxItems` may have in the largest request.
 _UNBOUNDED = 1_000_000
 
@@ -37,15 +41,21 @@ class _Place(NamedTuple):
 
 def check_cel_rules(root: Node, old: Node | None) -> Iterator[FieldError]:
     """Every rule that does not compile, gives something else than a truth value, or costs too much."""
-    return _check_node(root, _Place(), known=_rules_of(old) if old else frozenset())
+    known = frozenset(_rules_of(old)) if old else frozenset[str]()
+    count = sum(rule not in known for rule in _rules_of(root))
+    if count > MOST_RULES:
+        yield forbidden(RULES, f"must have at most {MOST_RULES} rules, counted with those below, but has {count}")
+    else:
+        yield from _check_node(root, _Place(), known, {})
 
 
-def _rules_of(node: Node) -> frozenset[str]:
+def _rules_of(node: Node) -> Iterator[str]:
     """The texts of all rules: those that were accepted before need not be within today's cost."""
-    found = {str(rule.get("rule")) for rule in node.get(RULES) or ()}
-    for _, child, _ in _children(node, _Place()):
-        found |= _rules_of(child)
-    return frozenset(found)
+    nodes = [node]
+    while nodes:
+        here = nodes.pop()
+        yield from (str(rule.get("rule")) for rule in here.get(RULES) or ())
+        nodes += (child for _, child, _ in _children(here, _Place()))
 
 
 def _children(node: Node, place: _Place) -> Iterator[tuple[str, Node, _Place]]:
@@ -61,14 +71,16 @@ def _children(node: Node, place: _Place) -> Iterator[tuple[str, Node, _Place]]:
         yield "items", items, _Place(place.times * most, place.has_past and is_map)
 
 
-def _check_node(node: Node, place: _Place, known: frozenset[str]) -> Iterator[FieldError]:
+def _check_node(node: Node, place: _Place, known: frozenset[str], lengths: _Lengths) -> Iterator[FieldError]:
     for index, rule in enumerate(node.get(RULES) or ()):
-        yield from under(f"{RULES}[{index}]", _check_rule(rule, node, place, known))
+        yield from under(f"{RULES}[{index}]", _check_rule(rule, node, place, known, lengths))
     for path, child, below in _children(node, place):
-        yield from under(path, _check_node(child, below, known))
+        yield from under(path, _check_node(child, below, known, lengths))
 
 
-def _check_rule(rule: Node, node: Node, place: _Place, known: frozenset[str]) -> Iterator[FieldError]:
+def _check_rule(
+    rule: Node, node: Node, place: _Place, known: frozenset[str], lengths: _Lengths
+) -> Iterator[FieldError]:
     text = str(rule.get("rule") or "")
     if not text.strip():
         yield required("rule", "rule is not specified")
@@ -86,7 +98,7 @@ def _check_rule(rule: Node, node: Node, place: _Place, known: frozenset[str]) ->
         yield invalid_rule("rule", rule, "cel expression must evaluate to a bool")
     if names_old(program) and not place.has_past:
         yield invalid("rule", text, "oldSelf cannot be used on the uncorrelatable portion of the schema")
-    if text not in known and _work(program, node) * place.times > MOST_WORK:
+    if text not in known and _work(program, node, lengths) * place.times > MOST_WORK:
         why = "estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding "
         yield forbidden(
             "rule", why + "maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
@@ -142,14 +154,14 @@ def invalid_rule(field: str, rule: Node, detail: str) -> FieldError:
     return FieldError(field, "FieldValueInvalid", f"Invalid value: {shown}: {detail}")
 
 
-def _work(program: Program, node: Node) -> float:
+def _work(program: Program, node: Node, lengths: _Lengths) -> float:
     """What one evaluation may have to look at."""
 
     def place(expression: Syntax) -> Extent | None:
         found = _at(expression, node)
-        return None if found is None else Extent(_length(found), _longest(found))
+        return None if found is None else Extent(_length(found), _longest(found, lengths))
 
-    bounds = Bounds(Size(_longest(node), LONGEST_INPUT), frozenset(), most_work=MOST_WORK, place=place)
+    bounds = Bounds(Size(_longest(node, lengths), LONGEST_INPUT), frozenset(), most_work=MOST_WORK, place=place)
     bounds.of(program.syntax, {})
     return bounds.work
 
@@ -177,6 +189,10 @@ def _length(node: Node) -> int:
     return 1
 
 
-def _longest(node: Node) -> int:
+def _longest(node: Node, lengths: _Lengths) -> int:
     """The length of the longest text, list or map at a node or below."""
-    return max([_length(node), *(_longest(child) for _, child, _ in _children(node, _Place()))])
+    known = lengths.get(id(node))
+    if known is None:
+        below = (_longest(child, lengths) for _, child, _ in _children(node, _Place()))
+        known = lengths[id(node)] = max([_length(node), *below])
+    return known

@@ -14,7 +14,7 @@ from typing import Any
 
 from wherry.machinery.cel.syntax import Call, Const, Ident, Select, children
 from wherry.machinery.cel.syntax import Node as Syntax
-from wherry.machinery.schema.rules import escaped
+from wherry.machinery.schema.rules import escaped, unescaped
 
 Node = dict[str, Any]
 
@@ -58,7 +58,8 @@ def _at(syntax: Syntax, node: Node) -> Node | None:
 
 
 def _child(holder: Node, field: str) -> Node | None:
-    found = {escaped(name): child for name, child in (holder.get("properties") or {}).items()}.get(field)
+    name = unescaped(field)
+    found = (holder.get("properties") or {}).get(name) if escaped(name) == field else None
     return found if isinstance(found, dict) else None
 
 

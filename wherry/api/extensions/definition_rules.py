@@ -18,6 +18,8 @@ SCOPES = ("Cluster", "Namespaced")
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 MAX_SELECTABLE = 8
+# Kubernetes knows no limit here: far more than any kind has, and few enough to serve.
+MOST_VERSIONS, MOST_COLUMNS = 100, 256
 APPROVED = "api-approved.kubernetes.io"
 
 
@@ -101,6 +103,9 @@ def _check_spec(spec: DefinitionSpec, old: DefinitionSpec | None) -> Iterator[Fi
 
 
 def _check_versions(spec: DefinitionSpec, old: DefinitionSpec | None) -> Iterator[FieldError]:
+    if len(spec.versions) > MOST_VERSIONS:
+        yield too_many("versions", len(spec.versions), MOST_VERSIONS)
+        return
     schemas = [version.open_schema for version in spec.versions]
     is_shared = all(schemas) and all(schema == schemas[0] for schema in schemas)
     if is_shared and schemas:
@@ -139,10 +144,14 @@ def _check_version(version: Version) -> Iterator[FieldError]:
             "subresources.scale",
             _check_scale(scale.spec_replicas_path, scale.status_replicas_path, scale.label_selector_path),
         )
+    if len(version.additional_printer_columns) > MOST_COLUMNS:
+        yield too_many("additionalPrinterColumns", len(version.additional_printer_columns), MOST_COLUMNS)
+        return
     for index, column in enumerate(version.additional_printer_columns):
         yield from under(f"additionalPrinterColumns[{index}]", _check_column(column))
     if len(version.selectable_fields) > MAX_SELECTABLE:
         yield too_many("selectableFields", len(version.selectable_fields), MAX_SELECTABLE)
+        return
     yield from under("selectableFields", _check_selectable(version))
 
 

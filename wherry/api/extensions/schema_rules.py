@@ -12,6 +12,7 @@ from wherry.api.extensions.cel_rules import check_cel_rules
 from wherry.machinery.cel import can_match
 from wherry.machinery.field_errors import FieldError, forbidden, invalid, not_supported, required
 from wherry.machinery.schema import Schema, defaults, walk
+from wherry.machinery.schema.findings import TOO_MUCH_FILLED
 from wherry.machinery.schema.values import NOTHING, checker
 from wherry.machinery.validation import under
 
@@ -36,9 +37,11 @@ def check_schema(root: Node, old: Node | None) -> Iterator[FieldError]:
         yield invalid("type", root["type"], "must be object at the root")
     if root.get("nullable"):
         yield forbidden("nullable", "nullable cannot be true at the root")
-    broken = list(_check_node(root, is_root=True))
-    yield from broken
-    if not broken:
+    is_structural = True
+    for error in _check_node(root, is_root=True):
+        is_structural = False
+        yield error
+    if is_structural:
         yield from check_cel_rules(root, old)
 
 
@@ -199,6 +202,9 @@ def _check_default(node: Node, *, is_root: bool) -> Iterator[FieldError]:
         broken = list(checker(bare)(walked.value, "", NOTHING))
     except (TypeError, ValueError, KeyError, AttributeError):
         return  # the schema itself is broken, and that is told
+    if any(error.text == TOO_MUCH_FILLED for error in walked.errors):
+        yield forbidden("default", TOO_MUCH_FILLED)
+        return
     if walked.unknown:
         yield invalid("default", default, "must not have unknown fields")
     for error in broken:

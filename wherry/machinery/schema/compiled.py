@@ -9,6 +9,8 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any, Never
 
+import orjson
+
 from wherry.machinery.schema import leaves
 from wherry.machinery.schema.defaults import Defaults, Rule, fresh
 from wherry.machinery.schema.definitions import (
@@ -20,7 +22,15 @@ from wherry.machinery.schema.definitions import (
     Schema,
     definition,
 )
-from wherry.machinery.schema.findings import DEPTH_EXCEEDED, MAX_DEPTH, Path, Run, weigh
+from wherry.machinery.schema.findings import (
+    DEPTH_EXCEEDED,
+    MAX_DEPTH,
+    MAX_FILLED_BYTES,
+    TOO_MUCH_FILLED,
+    Path,
+    Run,
+    weigh,
+)
 from wherry.machinery.schema.remembered import Walker, remembered
 
 Json = dict[str, Any]
@@ -148,11 +158,16 @@ def _filling(
 ) -> Callable[[Json, Json, Path, Run], None]:
     """What fills a struct's defaults once it and its children are walked."""
     children = schema.properties
+    sizes = {name: len(name) + len(orjson.dumps(default)) for name, default in missing.items()}
 
     def fill(result: Json, source: Json, path: Path, run: Run) -> None:
         for name, default in missing.items():
             if name not in result:
                 result[name] = fresh(default)
+                run.filled_bytes += sizes[name]
+        if run.filled_bytes > MAX_FILLED_BYTES:
+            run.mismatch(result, path, TOO_MUCH_FILLED)
+            return
         for rule in rules:
             rule(result)
         keys = run.keys

@@ -16,6 +16,10 @@ from wherry.machinery.schema.definitions import Schema
 # orjson cannot encode more than 254 levels; this leaves room for what the API server wraps around an object.
 MAX_DEPTH = 200
 DEPTH_EXCEEDED = "exceeded max depth"
+# How much JSON the defaults of a schema may add: no object is longer. A list of a thousand empty items is short, and
+# each may have a thousand fields with defaults.
+MAX_FILLED_BYTES = 3 * 1024 * 1024
+TOO_MUCH_FILLED = f"its defaults are longer than {MAX_FILLED_BYTES} bytes"
 # Kubernetes stops collecting strict decoding errors at this number.
 MAX_UNKNOWN = 100
 
@@ -54,7 +58,7 @@ class TypeMismatch:
 class Run:
     """The findings of one walk, and its counters. `settled` holds the ids of what is taken as it is."""
 
-    __slots__ = ("depth", "errors", "keys", "root", "settled", "unknown")
+    __slots__ = ("depth", "errors", "filled_bytes", "keys", "root", "settled", "unknown")
 
     def __init__(self, root: Schema, settled: frozenset[int] = frozenset()) -> None:
         self.root = root
@@ -63,6 +67,7 @@ class Run:
         self.errors: list[TypeMismatch] = []
         self.keys = 0
         self.depth = 0
+        self.filled_bytes = 0
 
     def drop(self, value: Any, path: Path, field: str) -> None:
         """Report a field that the schema does not know."""

@@ -33,6 +33,8 @@ OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further
 _LONGEST_MESSAGE = 5120
 
 _ESCAPES = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
+_ESCAPED = {written: given for given, written in _ESCAPES}
+_ESCAPE = re.compile("|".join(_ESCAPED))
 _RESERVED = {
     "true",
     "false",
@@ -219,6 +221,17 @@ def escaped(name: str) -> str:
     for given, written in _ESCAPES:
         name = name.replace(given, written)
     return name
+
+
+def unescaped(text: str) -> str:
+    """What `escaped` was given, if it gives this.
+
+    >>> [unescaped(escaped(name)) for name in ("namespace", "a__.-_b", "replicas")]
+    ['namespace', 'a__.-_b', 'replicas']
+    """
+    if text[2:-2] in _RESERVED:
+        return text[2:-2]
+    return _ESCAPE.sub(lambda found: _ESCAPED[found[0]], text)
 
 
 def _shower(source: Mapping[str, Any]) -> Callable[[Any], Any]:
