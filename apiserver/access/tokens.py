@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from apiserver.request import User
+from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.core.secret import Secret
 from wherry.api.core.service_account import ServiceAccount
@@ -32,26 +33,30 @@ DEFAULT_SECONDS = 3600
 _ALGORITHM = "ES256"
 
 
+class Named(msgspec.Struct):
+    """An object of a name."""
+
+    name: str
+    uid: str
+
+
 class Bound(NamedTuple):
-    """The object a token dies with."""
+    """The object a token dies with; of a pod's also the node on which that is."""
 
     kind: str
     name: str
     uid: str
-
-
-class _Named(msgspec.Struct):
-    name: str
-    uid: str
+    node: Named | None = None
 
 
 class _Private(msgspec.Struct):
     """The claims under `kubernetes.io`."""
 
     namespace: str
-    serviceaccount: _Named
-    pod: _Named | None = None
-    secret: _Named | None = None
+    serviceaccount: Named
+    pod: Named | None = None
+    secret: Named | None = None
+    node: Named | None = None
 
 
 class _Claims(msgspec.Struct):
@@ -87,6 +92,8 @@ class TokenIssuer:
         private: dict[str, Any] = {"namespace": meta.namespace, "serviceaccount": {"name": meta.name, "uid": meta.uid}}
         if bound is not None:
             private[bound.kind.lower()] = {"name": bound.name, "uid": bound.uid}
+            if bound.node is not None:
+                private["node"] = msgspec.to_builtins(bound.node)
         claims = {
             "aud": audiences or list(self.audiences),
             "exp": int(expires.timestamp()),
@@ -139,12 +146,16 @@ class TokenIssuer:
             self._check_alive(Secret, namespace, private.secret)
         if private.pod is not None:
             self._check_alive(Pod, namespace, private.pod)
-            extra.append(("authentication.kubernetes.io/pod-name", (private.pod.name,)))
-            extra.append(("authentication.kubernetes.io/pod-uid", (private.pod.uid,)))
+        elif private.node is not None:
+            self._check_alive(Node, "", private.node)
+        for kind, named in (("pod", private.pod), ("node", private.node)):
+            if named is not None:
+                extra.append((f"authentication.kubernetes.io/{kind}-name", (named.name,)))
+                extra.append((f"authentication.kubernetes.io/{kind}-uid", (named.uid,)))
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
         return User(f"system:serviceaccount:{namespace}:{account.name}", groups, account.uid, tuple(extra))
 
-    def _check_alive(self, cls: type[Resource], namespace: str, named: _Named) -> None:
+    def _check_alive(self, cls: type[Resource], namespace: str, named: Named) -> None:
         """Raise Unauthorized when the object is gone, or is another one of the same name."""
         stored = self._cache.of(cls).get(namespace, named.name)
         if stored is None or cls.read(stored.item).metadata.uid != named.uid:

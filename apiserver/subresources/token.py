@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver import resources
-from apiserver.access.tokens import DEFAULT_SECONDS, Bound
+from apiserver.access.tokens import DEFAULT_SECONDS, Bound, Named
 from apiserver.matching.attributes import Facet, Names
 from apiserver.request import Answer, Request
 from apiserver.subresources.base import subresource
 from wherry.api.authentication.token_request import TokenRequest
+from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.core.secret import Secret
 from wherry.api.core.service_account import ServiceAccount
-from wherry.machinery.errors import conflict, invalid_object, not_found
+from wherry.machinery.errors import BadRequest, conflict, invalid_object, not_found
 from wherry.machinery.field_errors import FieldError, invalid
 from wherry.machinery.resource import Resource
 from wherry.machinery.time import time_text
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 Draft = dict[str, Any]
 _KIND = Names("authentication.k8s.io", "v1", "TokenRequest")
 MIN_SECONDS, MAX_SECONDS = 600, 2**32
-_BINDABLE: dict[str, type[Resource]] = {"Pod": Pod, "Secret": Secret}
+_BINDABLE: dict[str, type[Resource]] = {"Pod": Pod, "Secret": Secret, "Node": Node}
 
 
 @subresource("serviceaccounts/token", verbs=("create",), kind=("authentication.k8s.io", "v1", "TokenRequest"))
@@ -62,21 +63,24 @@ async def _bound(server: Server, reference: Draft | None, namespace: str, accoun
     if not reference:
         return None
     kind, name = reference.get("kind", ""), reference.get("name", "")
-    cls = _BINDABLE.get(kind)
+    group, _, version = reference.get("apiVersion", "").rpartition("/")
+    cls = _BINDABLE.get(kind) if not group else None
     if cls is None:
-        detail = "cannot bind token for serviceaccount to object of this kind, expected Pod or Secret"
-        error = invalid("spec.boundObjectRef", kind, detail)
-        raise invalid_object("TokenRequest.authentication.k8s.io", account, [error])
+        raise BadRequest(f"cannot bind token for serviceaccount to type {group}/{version}, Kind={kind}")
     await server.cache.fresh()
-    stored = server.cache.of(cls).get(namespace, name)
+    stored = server.cache.of(cls).get(namespace if cls.kind.namespaced else "", name)
     if stored is None:
         raise not_found(cls.kind.resource, name)
     uid = cls.read(stored.item).metadata.uid
     if reference.get("uid") and reference["uid"] != uid:
         why = f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record ({uid})"
         raise conflict(cls.kind.resource, name, why)
-    if kind == "Pod" and Pod.read(stored.item).spec.service_account_name != account:
+    if kind != "Pod":
+        return Bound(kind, name, uid)
+    pod = Pod.read(stored.item).spec
+    if pod.service_account_name != account:
         detail = f"cannot bind token for serviceaccount {account!r} to a pod running with a different one"
         error = invalid("spec.boundObjectRef", name, detail)
         raise invalid_object("TokenRequest.authentication.k8s.io", account, [error])
-    return Bound(kind, name, uid)
+    node = server.cache.of(Node).get("", pod.node_name)
+    return Bound(kind, name, uid, Named(node.name, Node.read(node.item).metadata.uid) if node is not None else None)

@@ -235,7 +235,7 @@ class Allocations:
         except ValueError:
             return  # validation has a better word for it
         if not inside:
-            why = f"failed to allocate IP {wanted}: the provided IP is not in the valid range. "
+            why = f"failed to allocate IP {wanted}: the provided IP ({wanted}) is not in the valid range. "
             raise _refused(name, "spec.clusterIPs", [wanted], f"{why}The range of valid IPs is {self._network}")
         if self._is_taken(wanted):
             raise _refused(

@@ -329,8 +329,9 @@ class Rest:
         """Raise `Invalid` with every broken rule. Without `old` the draft is judged as a new object."""
         if write.is_judged:
             return
-        cls = write.cls if self.kind.is_custom and write.cls.kind.is_custom else self.cls
-        if cls is not self.cls:  # custom objects are judged as their author sees them
+        is_seen_so = write.cls.judged_as_seen or (self.kind.is_custom and write.cls.kind.is_custom)
+        cls = write.cls if is_seen_so else self.cls
+        if cls is not self.cls:
             draft, old = to_client(draft, cls), to_client(old, cls) if old is not None else None
         try:
             view = cls.read(draft)

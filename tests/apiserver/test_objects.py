@@ -259,3 +259,12 @@ async def test_stringdata_of_a_secret_is_merged_and_not_returned(api: Api):
     made = await api.made(f"{CORE}/secrets", {"metadata": {"name": "s"}, "stringData": {"k": "v"}})
 
     assert (made["data"], made["type"], "stringData" in made) == ({"k": "dg=="}, "Opaque", False)
+
+
+async def test_events_are_judged_by_the_rules_of_their_group(api: Api):
+    told = {"metadata": {"name": "e"}, "regarding": {"namespace": "default"}}
+    new = await api.post("/apis/events.k8s.io/v1/namespaces/default/events", told)
+    old = await api.post(f"{CORE}/events", {"metadata": {"name": "e"}, "involvedObject": {"namespace": "default"}})
+
+    assert {cause["field"] for cause in new.json["details"]["causes"]} == {"eventTime", "type"}
+    assert (new.status, old.status) == (422, 201)

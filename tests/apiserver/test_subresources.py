@@ -202,7 +202,9 @@ async def test_a_token_says_who_for_whom_and_how_long(api: Api):
     [
         {"expirationSeconds": 599},
         {"expirationSeconds": 2**33},
-        {"boundObjectRef": {"kind": "Node", "name": "n"}},
+        {"boundObjectRef": {"kind": "Node", "name": "missing"}},
+        {"boundObjectRef": {"kind": "ConfigMap", "apiVersion": "v1", "name": "n"}},
+        {"boundObjectRef": {"kind": "Pod", "apiVersion": "apps/v1", "name": "n"}},
         {"boundObjectRef": {"kind": "Pod", "name": "missing"}},
         {"expirationSeconds": "long"},
         {"audiences": "me"},

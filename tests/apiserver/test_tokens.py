@@ -118,6 +118,23 @@ async def test_a_token_bound_to_a_pod_dies_with_it(api: Api):
     assert (await api.get("/version", token=token)).status == 401
 
 
+async def test_a_pods_token_names_its_node_and_a_nodes_token_dies_with_it(api: Api):
+    await api.made(f"{CORE}/serviceaccounts", {"metadata": {"name": "robot"}})
+    node = await api.made("/api/v1/nodes", {"metadata": {"name": "n"}})
+    await api.made(PODS, a_pod(serviceAccountName="robot", nodeName="n"))
+    of_pod, of_node = [
+        await a_token(api, boundObjectRef={"kind": kind, "apiVersion": "v1", "name": name})
+        for kind, name in (("Pod", "p"), ("Node", "n"))
+    ]
+    told = {"node-name": ["n"], "node-uid": [node["metadata"]["uid"]]}
+    extras = [(await whoami(api, token=token))["extra"] for token in (of_pod, of_node)]
+
+    await api.delete("/api/v1/nodes/n")
+
+    assert all({f"authentication.kubernetes.io/{key}": told[key] for key in told}.items() <= e.items() for e in extras)
+    assert [(await api.get("/version", token=token)).status for token in (of_pod, of_node)] == [200, 401]
+
+
 async def test_a_token_expires():
     clock = [datetime.now(UTC)]
     async with running_api(now=lambda: clock[0]) as api:

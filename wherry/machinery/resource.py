@@ -146,6 +146,8 @@ class Resource(View, metaclass=_ResourceMeta):
     # PUT without resourceVersion overwrites (True) or is refused (False); PUT to a missing name may create.
     unconditional_update: ClassVar[bool] = True
     create_on_update: ClassVar[bool] = False
+    # Whether its rules are about the form in which it is sent, where it is stored in that of another kind.
+    judged_as_seen: ClassVar[bool] = False
     # DELETE answers with the object instead of a Status.
     delete_returns_object: ClassVar[bool] = False
     # The warning to everyone who asks for objects of this kind.

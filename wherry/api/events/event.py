@@ -95,6 +95,7 @@ class EventsEvent(Resource, group="events.k8s.io", version="v1", plural="events"
 
     name_column = False
     create_on_update = True
+    judged_as_seen = True
     columns = COLUMNS
     selectable = _selectable("regarding", "reportingController")
 
