@@ -7,9 +7,10 @@ A patch that is no patch is a `PatchError`; one that does not fit this object, a
 `PatchFailed`. The result shares with the object and the patch what no operation touched: only the containers on the
 way to a change are copied, and those once for the whole patch.
 
-Kubernetes: RFC 6902 and RFC 6901, and its limit on what `copy` may add. How many operations are allowed is the
-caller's business. Differs: no negative list indices, and `test` for null needs the place to exist; the moves of list
-items are limited, so that a small patch cannot keep the server busy with a huge list.
+Kubernetes: RFC 6902 and RFC 6901, and its limit on what `copy` may add; beyond them, indices below zero count from a
+list's end (-1 of `add` is behind it), may have zeros in front, and a `test` for null holds where a field is missing.
+How many operations are allowed is the caller's business. Differs: the moves of list items are limited, so that a small
+patch cannot keep the server busy with a huge list.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LIMIT_BYTES = 3 * 1024 * 1024
 # Each is a pointer of 8 bytes: about half a second of work.
 MAX_MOVES = 200_000_000
 
-_INDEX = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+_INDEX = re.compile(r"[-+]?[0-9]{1,9}", re.ASCII)
 
 Json = dict[str, Any]
 
@@ -105,6 +106,8 @@ class _Patching:
 
     def test(self, operation: Json) -> None:
         path, value = _pointer(operation, "path"), _value(operation)
+        if value is None and path and _lacks(self._get(path[:-1]), path[-1]):
+            return
         if not _same(self._get(path), value):
             raise PatchFailed(f"testing value {_text(path)} failed")
 
@@ -122,7 +125,7 @@ class _Patching:
         if isinstance(container, dict):
             container[token] = value
         else:
-            index = len(container) if token == "-" else _index(container, token, len(container))
+            index = len(container) if token == "-" else _index(container, token, len(container) + 1)
             self._spend(len(container) - index)
             container.insert(index, value)
 
@@ -194,14 +197,19 @@ def _existing(container: Any, token: str) -> Any:
     if isinstance(container, dict) and token in container:
         return token
     if isinstance(container, list):
-        return _index(container, token, len(container) - 1)
+        return _index(container, token, len(container))
     raise PatchFailed(f"there is no {token[:256]!r} here")
 
 
-def _index(container: list[Any], token: str, highest: int) -> int:
-    if not _INDEX.fullmatch(token) or int(token) > highest:
+def _lacks(container: Any, token: str) -> bool:
+    return isinstance(container, dict) and token not in container
+
+
+def _index(container: list[Any], token: str, places: int) -> int:
+    """One of so many places, counted from the first or, below zero, from the last."""
+    if not _INDEX.fullmatch(token) or not -places <= int(token) < places:
         raise PatchFailed(f"{token[:256]!r} is not an index into a list of {len(container)}")
-    return int(token)
+    return int(token) % places
 
 
 def _same(left: Any, right: Any) -> bool:
