@@ -2,7 +2,7 @@
 
 Reads wait until the cache has seen every write acknowledged so far, so they are as fresh as the store itself. Watchers
 are fed from here too: an event is framed once and the same bytes go to everyone. Recent changes are kept so that a
-watch can begin a little in the past; older ones are replayed from the store's own history.
+watch can begin a little in the past; older ones are replayed from the store's own history (`past.py`).
 
 Kubernetes: the apiserver's Cacher. Differs: a restart does not make clients list again, since the store's history is
 replayed.
@@ -21,6 +21,7 @@ import structlog
 
 from apiserver import keys
 from apiserver.reading.custom_stored import CustomStored, Family
+from apiserver.reading.past import Past
 from apiserver.reading.stored import Stored
 from apiserver.reading.watchers import Event, Watchers
 from apiserver.storage.encryption.providers import check_clear
@@ -195,6 +196,7 @@ class WatchCache:
         self.compacted = 0  # what was before this revision is not told any more, even where it is remembered
         self._caches: dict[str, ResourceCache] = {}
         self._moved = asyncio.Event()
+        self._past = Past(store, self._caches.values, self._cache_at)
         for cls in kinds:
             self._caches.setdefault(keys.folder(cls.kind), ResourceCache(cls))
 
@@ -306,17 +308,12 @@ class WatchCache:
     async def replay(self, cls: type[Resource], since: int, until: int) -> AsyncIterator[Event]:
         """Events of a kind after `since` up to `until`, from memory or else from the store; raises `Compacted`."""
         cache = self.of(cls)
-        if since >= cache.history_since:
-            for event in [event for event in cache.history if since < event.revision <= until]:
+        while since < min(until, cache.history_since):
+            page = await self._past.page(cache, since, min(until, cache.history_since))
+            for event in page.after(since, cache):
+                if event.revision > until:
+                    return
                 yield event
-            return
-        # All kinds are read, not just this one: only then is it certain to pass `until` without waiting for a change.
-        async for change in self.store.watch(keys.ROOT, since=since):
-            if change.revision > until:
-                return
-            if change.key.startswith(keys.folder(cls.kind)):
-                replayed = cache.event_of(change)
-                if replayed is not None:
-                    yield replayed
-            if change.revision == until:
-                return
+            since = page.until
+        for event in [event for event in cache.history if since < event.revision <= until]:
+            yield event
