@@ -15,6 +15,7 @@ from apiserver.storage.feed import closed
 from apiserver.storage.opening import EtcdOptions
 from apiserver.storage.store import StoreUnavailable
 from wherry.client.grpc.channel import Answers, Channel
+from wherry.client.grpc.codes import Code
 from wherry.client.grpc.stream import CallError, CallFailed
 
 # One attempt at one member; longer than an fsync on a bad day, shorter than clients wait.
@@ -27,8 +28,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.25
 _REQUIRE_LEADER = ("hasleader", "true")
 
 # After these nobody knows what became of the request.
-# CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE.
-_UNANSWERED = {1, 2, 4, 13, 14}
+_UNANSWERED = {Code.CANCELED, Code.UNKNOWN, Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.UNAVAILABLE}
 _STALE_TOKEN = ("invalid auth token", "revision of auth store is old", "user name is empty")
 
 

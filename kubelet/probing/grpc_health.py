@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wherry.client.grpc.channel import Channel
+from wherry.client.grpc.codes import Code, named
 from wherry.client.grpc.stream import CallFailed, NoAnswer
 from wherry.machinery.protobuf.wire import BYTES, delimited, tag
 
@@ -16,27 +17,6 @@ _LONGEST = 4 * 1024 * 1024
 
 SERVING = "SERVING"
 _STATES = {0: "UNKNOWN", 1: SERVING, 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
-# As grpc-go names them, by number.
-_CODES = (
-    "OK",
-    "Canceled",
-    "Unknown",
-    "InvalidArgument",
-    "DeadlineExceeded",
-    "NotFound",
-    "AlreadyExists",
-    "PermissionDenied",
-    "ResourceExhausted",
-    "FailedPrecondition",
-    "Aborted",
-    "OutOfRange",
-    "Unimplemented",
-    "Internal",
-    "Unavailable",
-    "DataLoss",
-    "Unauthenticated",
-)
-_UNIMPLEMENTED = _CODES.index("Unimplemented")
 
 
 class NoHealth(Exception):
@@ -61,11 +41,10 @@ async def health_of(host: str, port: int, service: str, agent: str) -> str:
 
 
 def _refusal(error: CallFailed) -> str:
-    if error.code == _UNIMPLEMENTED:
+    if error.code == Code.UNIMPLEMENTED:
         what = "this server does not implement the grpc health protocol (grpc.health.v1.Health)"
         return f"error: {what}: {error.details}"
-    code = _CODES[error.code] if error.code < len(_CODES) else f"Code({error.code})"
-    return f"error: health rpc probe failed: rpc error: code = {code} desc = {error.details}"
+    return f"error: health rpc probe failed: rpc error: code = {named(error.code)} desc = {error.details}"
 
 
 def _state_in(message: bytes) -> str:

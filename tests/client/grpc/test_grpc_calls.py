@@ -9,7 +9,7 @@ from h2.settings import SettingCodes
 
 from wherry.client.grpc import connection as connections
 from wherry.client.grpc.channel import Channel
-from wherry.client.grpc.stream import CallFailed, NoAnswer
+from wherry.client.grpc.stream import CallFailed, NoAnswer, Stream
 
 
 @pytest.fixture
@@ -55,6 +55,15 @@ async def test_a_refusal_is_told_in_the_servers_words(channel: Channel) -> None:
 
     assert (refused.value.code, refused.value.details) == (5, "no such thing: 50% ü")
     assert await channel.ask("/echo", b"still there") == b"still there"
+
+
+def test_a_code_of_thousands_of_digits_is_no_status() -> None:
+    stream = Stream(1, 0, is_unary=True)
+    stream.headers = {":status": "200", "grpc-status": "9" * 5000}
+    stream.end()
+
+    with pytest.raises(NoAnswer, match="without a status of gRPC"):
+        stream.message()
 
 
 async def test_what_ends_otherwise_is_no_answer_and_disturbs_nobody(channel: Channel, heard: Heard) -> None:

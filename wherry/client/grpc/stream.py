@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import unquote
 
+_LONGEST_CODE = 9  # digits: more are no code, and many would be no number to Python
 _HEAD_BYTES = 5  # of a message: whether it is compressed, and how long it is
 # What an answer may have where nobody says less.
 LONGEST = 2**31 - 1
@@ -24,7 +25,7 @@ class NoAnswer(CallError):
 
 
 class CallFailed(CallError):
-    """The server's own words; `code` is one of gRPC's status codes."""
+    """The server's own words; `code` is one of `codes.Code`, or a number of the server's own."""
 
     def __init__(self, code: int, details: str) -> None:
         super().__init__(details or f"code {code}")
@@ -108,7 +109,7 @@ class Stream:
         if self._error:
             raise NoAnswer(self._error)
         status = self.headers.get("grpc-status")
-        if status is None or not status.isdecimal():
+        if status is None or not (status.isdecimal() and len(status) <= _LONGEST_CODE):
             raise NoAnswer(f"HTTP status {self.headers.get(':status')} without a status of gRPC")
         if status != "0":
             raise CallFailed(int(status), unquote(self.headers.get("grpc-message", "")))
