@@ -23,6 +23,7 @@ from wherry.client.http import Client, WatchEvent
 from wherry.client.kubeconfig import Connection
 from wherry.client.serving.counting import exposition
 from wherry.client.serving.requests import of_requests
+from wherry.client.transport import HttpTransport
 from wherry.machinery import errors
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -325,6 +326,31 @@ def test_a_password_in_the_servers_url_is_not_told_with_the_counts():
     [total] = of_requests(client)
 
     assert [sample.labels["host"] for sample in total.samples] == ["api.example:6443"]
+
+
+async def test_a_watch_that_breaks_midway_counts_once():
+    async def half_a_stream(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(half_a_stream, "127.0.0.1", 0) as server:
+        transport = HttpTransport(Connection(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        with pytest.raises(errors.Unavailable):
+            assert [line async for line in transport.stream("GET", "/a", {}, {}, None)] == []
+        await transport.close()
+
+    assert transport.answered == {("GET", "200"): 1}
+
+
+async def test_a_password_in_the_servers_url_is_in_no_error():
+    async with Client(Connection("http://user:secret@127.0.0.1:1"), user_agent="test") as client:
+        with pytest.raises(errors.Unavailable) as error:
+            await client.request("GET", "/a")
+
+    assert "secret" not in error.value.message
+    assert error.value.message.startswith("GET http://127.0.0.1:1/a: ")
 
 
 async def test_a_request_without_an_answer_counts_as_an_error():

@@ -179,6 +179,8 @@ async def test_a_stream_cannot_smuggle_in_headers_either():
 
     with pytest.raises(BadRequest, match="a header of GET /pods has a line break in it"):
         await anext(transport.stream("GET", "/pods", {}, {"User-Agent": "x\r\nImpersonate-User: admin"}, None))
+    with pytest.raises(BadRequest, match="GET '/pods' is no text"):
+        await anext(transport.stream("GET", "/pods", {}, {"User-Agent": "half a character: \ud800"}, None))
     await transport.close()
 
 

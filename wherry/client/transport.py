@@ -14,14 +14,15 @@ import os
 import ssl
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
 from wherry.client.kubeconfig import Connection
-from wherry.client.wires.pool import CONNECT_SECONDS, Wires, header_lines, lasting_socket
+from wherry.client.wires.pool import CONNECT_SECONDS, Wires, header_lines, lasting_socket, no_text
 from wherry.machinery.errors import ApiError, Timeout, Unavailable, from_status
 
 # The server gives up on a request after 60 s; it should be the one who says so.
@@ -94,10 +95,10 @@ class HttpTransport:
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
         """See `Transport`."""
-        with self._no_answer_raises(method, path):
+        with self._counted(method, path) as answered:
             async with self._places, asyncio.timeout(REQUEST_SECONDS):
                 answer = Answer(*await self._wires.exchange(method, path, query, self._signed(headers), body))
-        self.answered[method, str(answer.status)] += 1
+            answered(answer.status)
         return answer
 
     async def stream(
@@ -105,9 +106,9 @@ class HttpTransport:
     ) -> AsyncIterator[bytes]:
         """See `Transport`. The stream ends when the server ends it; a broken one raises `Unavailable`."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        with self._no_answer_raises(method, path):
+        with self._counted(method, path) as answered:
             async with self._send(method, path, query, headers, body, timeout) as response:
-                self.answered[method, str(response.status)] += 1
+                answered(response.status)
                 if response.status >= 400:
                     raise error_from(response.status, response.headers, await response.read())
                 async for line in _lines(response.content):
@@ -126,7 +127,10 @@ class HttpTransport:
             connector = aiohttp.TCPConnector(limit=0, ssl=self._tls or True, socket_factory=lasting_socket)
             self._session = aiohttp.ClientSession(connector=connector, auto_decompress=True)
         sent = self._signed(headers)
-        header_lines(method, path, sent)  # aiohttp raises ValueError
+        try:
+            (path + header_lines(method, path, sent)).encode()  # aiohttp raises ValueError
+        except UnicodeEncodeError as error:
+            raise no_text(method, path, error) from error
         url = self._connection.server + path
         name = self._connection.server_name or None
         return self._session.request(
@@ -144,20 +148,41 @@ class HttpTransport:
         return self._token
 
     @contextlib.contextmanager
-    def _no_answer_raises(self, method: str, path: str) -> Any:
+    def _counted(self, method: str, path: str) -> Iterator[Callable[[int], None]]:
+        """Count a request once: when its status is told, or else by what keeps it from an answer, which is raised."""
+        is_told = False
+
+        def answered(status: int) -> None:
+            nonlocal is_told
+            is_told = True
+            self.answered[method, str(status)] += 1
+
         try:
-            yield
+            yield answered
         except (aiohttp.ClientError, OSError) as error:  # a timeout is one as well
-            self.answered[method, NO_ANSWER] += 1
+            if not is_told:
+                self.answered[method, NO_ANSWER] += 1
             raise self._problem(method, path, error) from error
 
     def _problem(self, method: str, path: str, error: Exception) -> ApiError:
-        what = f"{method} {self._connection.server}{path}"
+        server = self._connection.server
+        what = f"{method} {without_password(server)}{path}"
         if isinstance(error, aiohttp.ServerTimeoutError):
             return Unavailable(f"{what}: no connection in time")
         if isinstance(error, TimeoutError):
             return Timeout(f"{what}: no answer within {REQUEST_SECONDS:g} s")
-        return Unavailable(f"{what}: {error or type(error).__name__}")
+        why = str(error).replace(server, without_password(server)) or type(error).__name__
+        return Unavailable(f"{what}: {why}")
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be told to everybody.
+
+    >>> without_password("https://user:secret@api.example:6443/base")
+    'https://api.example:6443/base'
+    """
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

@@ -49,7 +49,7 @@ class Wires:
         try:
             request = self._request(method, path, query, headers, body)
         except UnicodeEncodeError as error:
-            raise BadRequest(f"{method} {path!a} is no text: {error.reason}") from error
+            raise no_text(method, path, error) from error
         kept = self._kept()
         if kept is not None:
             try:
@@ -141,6 +141,11 @@ class Wires:
         if body is not None or method in ("POST", "PUT", "PATCH"):
             lines += f"Content-Length: {len(body or b'')}\r\n"
         return f"{method} {target}{self._head}{lines}\r\n".encode() + (body or b"")
+
+
+def no_text(method: str, path: str, error: UnicodeEncodeError) -> BadRequest:
+    """Half a character cannot be sent, in a path or in a header."""
+    return BadRequest(f"{method} {path!a} is no text: {error.reason}")
 
 
 def header_lines(method: str, path: str, headers: Mapping[str, str]) -> str:
