@@ -26,6 +26,7 @@ from scheduler.devices.room import Devices
 from scheduler.explaining.attention import Attention
 from scheduler.explaining.text import Record, brief, record_of
 from scheduler.framework import Plugin, culprit
+from scheduler.gangs.plan import Place
 from scheduler.gangs.shell import Gangs
 from scheduler.gangs.tables import Tables
 from scheduler.kin import KINDS, Kin
@@ -162,11 +163,7 @@ class Scheduler:
             places = self._gangs.turn(pod, self._tables, self._now())
             if places is None:
                 await self._place(pod)
-            for place in places or ():
-                known = self._reason(place.pod, place.node) or place.record
-                record = known or brief(place.pod.key, place.choice, len(self.snapshot.columns))
-                self._preemptor.withdraw(place.pod)
-                await self._send(self._viewed(place.pod), place.choice, record)
+            await self._send_together(places or ())
         except Exception as error:
             # A plugin, perhaps a user's, that breaks over one pod must not keep all others from their nodes.
             log.exception("plan broken", pod=pod.key)
@@ -181,7 +178,7 @@ class Scheduler:
         if choice is None:
             self._refuse(pod, outcome)
             return
-        if why := self._devices.take(pod, choice.node):
+        if why := self._devices.grants.take(pod, choice.node):
             self._attempted(ERROR, pod)
             self.queue.retry_later(pod, self._now())
             self._reporter.found_no_node(pod.pod, f"node {choice.node}: {why}")
@@ -189,7 +186,17 @@ class Scheduler:
         reason = self._reason(pod, choice.node) or outcome.decision or outcome.record
         self._preemptor.withdraw(pod, goes_to=choice.node)
         self.snapshot.place(pod, choice.node)
-        await self._send(pod, choice, reason)
+        self._sent(pod, choice, reason)
+        await self._have_bound([(pod, choice.node)])
+
+    async def _send_together(self, places: Sequence[Place]) -> None:
+        """Have a gang bound whose pods count on their nodes already; its claims are all written before any pod is."""
+        pods = [(self._viewed(place.pod), place.node) for place in places]
+        for place, (pod, node) in zip(places, pods, strict=True):
+            known = self._reason(pod, node) or place.record
+            self._preemptor.withdraw(pod)
+            self._sent(pod, place.choice, known or brief(pod.key, place.choice, len(self.snapshot.columns)))
+        await self._have_bound(pods)
 
     def _reason(self, pod: PodView, node: str) -> Record | None:
         """Why there is room for the pod on the node, if it was made for it."""
@@ -199,20 +206,23 @@ class Scheduler:
         return self._attention.is_free(self._now())
 
     def _viewed(self, pod: PodView) -> PodView:
-        return self._kin.view(self._sharing.limits.view(self._devices.lookup.view(self._volumes.lookup.view(pod))))
+        return self._kin.view(self._sharing.limits.view(self._devices.grants.view(self._volumes.lookup.view(pod))))
 
-    async def _send(self, pod: PodView, choice: Choice, why: Record | Decision | None) -> None:
-        """Have a pod bound that counts on its node already."""
+    def _sent(self, pod: PodView, choice: Choice, why: Record | Decision | None) -> None:
+        """Take note of a pod that is to be bound, and counts on its node already."""
         self._attempted(SCHEDULED, pod)
         self.counts.sent(pod.uid, *self.queue.tries_of(pod.uid))
         self._sharing.hold(pod)
         if why is not None:
             self._reporter.chosen(pod, why)
         self._unlogged.append((pod.key, choice))
-        if self._devices.has_claims(pod):
-            self._devices.bind(pod, choice.node, self._bind)
-        else:
-            await self._bind(pod, choice.node)
+
+    async def _have_bound(self, places: Sequence[tuple[PodView, str]]) -> None:
+        if any(self._devices.has_claims(pod) for pod, _ in places):
+            self._devices.bind(places, self._bind)
+            return
+        for place in places:
+            await self._bind(*place)
 
     def _attempted(self, result: str, pod: PodView) -> None:
         self.counts.attempted(result, pod.spec.scheduler_name, time.perf_counter() - self._begun)
@@ -236,7 +246,7 @@ class Scheduler:
         record = record_of(decision).about(pod.key, message) if self._is_attentive() else None
         self.queue.refused(pod, decision.rejected_by, self._now())
         if pod.devices.reachable:
-            self._devices.give_up_elsewhere(pod)
+            self._devices.give_up_elsewhere([pod])
         if self._mover.is_under_way(pod) or self._mover.begin([pod], 1, self._tables.without_devices):
             self._reporter.found_no_node(pod.pod, message, record=record)
             return
@@ -253,7 +263,7 @@ class Scheduler:
         self.counts.bound(pod.uid, self._now(), is_well=error is None)
         if error is None:
             self.queue.remove(pod.uid)
-            self._devices.settled(pod)
+            self._devices.grants.settled(pod)
             self._reporter.assigned(pod.pod, node)
             self._woken.set()
             return
@@ -262,7 +272,7 @@ class Scheduler:
         latest = self.pods.get(pod.key)
         is_there = latest is not None and latest.metadata.uid == pod.uid
         if is_there and latest and latest.spec.node_name:
-            self._devices.settled(pod)
+            self._devices.grants.settled(pod)
             return  # another scheduler was faster, and the copy shows where the pod is
         self.snapshot.remove(pod.uid)
         self._sharing.forget(pod.uid)

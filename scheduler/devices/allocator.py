@@ -9,7 +9,7 @@ at a time, also where it would allow several: a capacity that is asked for is on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -44,6 +44,11 @@ class Ask:
     def key(self) -> str:
         """The claim, as messages name it."""
         return self.claim.metadata.key
+
+    @property
+    def least(self) -> int:
+        """How many devices it takes at least."""
+        return sum(min((_least(way.exact) for way in ways), default=0) for ways in self.requests)
 
     @property
     def constraints(self) -> tuple[DeviceConstraint, ...]:
@@ -82,6 +87,22 @@ def ask_of(claim: ResourceClaim, classes: Classes) -> Ask:
     return Ask(claim, tuple(requests))
 
 
+def suits(device: Device, wanted: Wanted, claim: str) -> bool:
+    """Whether a device is what this way of meeting a request asks for; raises SelectorProblem."""
+    return (
+        fits(device, wanted.of_class.spec.selectors, f"class {wanted.of_class.metadata.name}")
+        and fits(device, wanted.exact.selectors, f"claim {claim}, request {wanted.name}")
+        and tolerates(wanted.exact.tolerations, device.taints)
+        and all(device.amount(name) >= least for name, least in wanted.exact.capacity.requests.items())
+    )
+
+
+def _least(exact: ExactDeviceRequest) -> int:
+    if exact.admin_access:
+        return 0
+    return 1 if exact.allocation_mode == "All" else exact.count
+
+
 def _wanted(name: str, exact: ExactDeviceRequest, classes: Classes) -> Wanted:
     found = classes(exact.device_class_name)
     if found is None:
@@ -89,11 +110,24 @@ def _wanted(name: str, exact: ExactDeviceRequest, classes: Classes) -> Wanted:
     return Wanted(name, exact, found)
 
 
+def anything(_: Collection[DeviceId]) -> bool:
+    """Whatever is taken will do."""
+    return True
+
+
 def allocate(
-    asks: Sequence[Ask], devices: Sequence[Device], is_free: Callable[[Device], bool], inventory: Inventory
+    asks: Sequence[Ask],
+    devices: Sequence[Device],
+    is_free: Callable[[Device], bool],
+    inventory: Inventory,
+    will_do: Callable[[Collection[DeviceId]], bool] = anything,
+    most_choices: int = MOST_CHOICES,
 ) -> list[list[Given]] | None:
-    """The devices for each claim, in the claims' order; None if they cannot all be met. Raises SelectorProblem."""
-    search = _Search(asks, devices, is_free, Counters(inventory, is_free))
+    """The devices for each claim, in the claims' order; None if they cannot all be met. Raises SelectorProblem.
+
+    `will_do` says whether these devices may be taken all together.
+    """
+    search = _Search(asks, devices, is_free, Counters(inventory, is_free), will_do, most_choices)
     return search.given if search.meets(0, 0) else None
 
 
@@ -103,6 +137,8 @@ class _Search:
     devices: Sequence[Device]
     is_free: Callable[[Device], bool]
     counters: Counters
+    will_do: Callable[[Collection[DeviceId]], bool]
+    most_choices: int
     given: list[list[Given]] = field(default_factory=list)
     taken: set[DeviceId] = field(default_factory=set)
     choices: int = 0
@@ -118,14 +154,14 @@ class _Search:
     def meets(self, claim: int, request: int) -> bool:
         """Whether everything from this request on can be met, given what was chosen so far."""
         if claim == len(self.asks):
-            return True
+            return self.will_do(self.taken)
         ask = self.asks[claim]
         if request == len(ask.requests):
             return self.meets(claim + 1, 0)
         return any(self._meets_by(claim, request, wanted) for wanted in ask.requests[request])
 
     def _meets_by(self, claim: int, request: int, wanted: Wanted) -> bool:
-        fitting = [device for device in self.devices if self._fits(device, wanted, self.asks[claim].key)]
+        fitting = [device for device in self.devices if suits(device, wanted, self.asks[claim].key)]
         if wanted.exact.allocation_mode != "All":
             return self._takes(
                 claim, request, wanted, [each for each in fitting if self._is_to_be_had(each, wanted)], 0
@@ -148,7 +184,7 @@ class _Search:
             return self.meets(claim, request + 1)
         before = len(self.given[claim])
         for index, device in enumerate(free):
-            if len(free) - index < wanted.exact.count - had or self.choices > MOST_CHOICES:
+            if len(free) - index < wanted.exact.count - had or self.choices > self.most_choices:
                 return False
             if not self._take(claim, wanted, device):
                 continue
@@ -159,14 +195,6 @@ class _Search:
 
     def _is_to_be_had(self, device: Device, wanted: Wanted) -> bool:
         return wanted.exact.admin_access or self.is_free(device)
-
-    def _fits(self, device: Device, wanted: Wanted, claim: str) -> bool:
-        return (
-            fits(device, wanted.of_class.spec.selectors, f"class {wanted.of_class.metadata.name}")
-            and fits(device, wanted.exact.selectors, f"claim {claim}, request {wanted.name}")
-            and tolerates(wanted.exact.tolerations, device.taints)
-            and all(device.amount(name) >= least for name, least in wanted.exact.capacity.requests.items())
-        )
 
     def _take(self, claim: int, wanted: Wanted, device: Device) -> bool:
         self.choices += 1

@@ -7,7 +7,8 @@ same follows from the pods and claims alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 
 from scheduler.devices.inventory import Device, DeviceId
 from scheduler.devices.parts import Part, Parts
@@ -94,6 +95,30 @@ class Ledger:
         if device.is_gpu and device.node in self._unnamed:
             return False
         return not self.is_claimed(device) and not self.is_granted(device) and not self.parts.is_shared(device)
+
+    @contextmanager
+    def without(self, pods: Iterable[str], claims: Iterable[str]) -> Iterator[None]:
+        """Meanwhile these have nothing."""
+        cards = {pod: self._of_pod.get(pod) for pod in pods}
+        parts = {pod: self.parts.of(pod) for pod in cards}
+        unnamed = {pod: self._node_of_unnamed.get(pod) for pod in cards}
+        devices = {claim: self.devices_of(claim) for claim in claims}
+        for pod in cards:
+            self.drop(pod)
+        for claim in devices:
+            self.drop_claim(claim)
+        try:
+            yield
+        finally:
+            for pod, named in cards.items():
+                if (part := parts[pod]) is not None:
+                    self.hold_part(pod, part)
+                elif (node := unnamed[pod]) is not None:
+                    self.hold_unnamed(pod, node)
+                elif named is not None:
+                    self.hold(pod, named)
+            for claim, had in devices.items():
+                self.hold_claim(claim, had)
 
     def is_unnamed(self, pod: str) -> bool:
         """Whether a pod has cards that nobody named."""

@@ -6,10 +6,10 @@ resources.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from scheduler.devices.allocator import Ask, Given, allocate, ask_of
-from scheduler.devices.inventory import Device, Inventory
+from scheduler.devices.allocator import Ask, Given, allocate, anything, ask_of
+from scheduler.devices.inventory import Device, DeviceId, Inventory
 from scheduler.devices.ledger import Ledger
 from scheduler.devices.selectors import SelectorProblem
 from scheduler.pods import PodView
@@ -38,9 +38,11 @@ class Lookup:
         inventory: Inventory,
         ledger: Ledger,
     ) -> None:
-        self._claims, self._classes, self._nodes = claims, classes, nodes
-        self._inventory, self._ledger = inventory, ledger
+        self._claims, self._classes, self.nodes = claims, classes, nodes
+        self.inventory, self.ledger = inventory, ledger
         self.promised: dict[str, AllocationResult] = {}
+        # Claims that are being given back, and by which pods, both by uid.
+        self.returning: set[tuple[str, str]] = set()
 
     def view(self, pod: PodView) -> PodView:
         """The pod with what its claims, and its wish for a part of a card, ask for; the same one if it has neither."""
@@ -48,36 +50,36 @@ class Lookup:
             return pod.replace(devices=self.sharing(pod))
         if not pod.spec.resource_claims:
             return pod
-        return pod.replace(devices=self.needs(pod.pod))
+        return pod.replace(devices=self.needs(pod))
 
     def sharing(self, pod: PodView) -> DeviceNeeds:
         """Where a part of a card is to be had, for a pod that wants one."""
         if pod.requests.get(RESOURCE) or pod.spec.resource_claims:
             return DeviceNeeds(f"a pod that asks for {MEMORY} can have no other devices")
-        picked = {node: card for node in self._inventory.nodes if (card := self.part_of(pod.gpu_share, node))}
-        shared = tuple(sorted(node for node, card in picked.items() if self._ledger.parts.is_shared(card)))
-        largest = max((self._largest_part(node) for node in self._inventory.nodes if node not in picked), default=0)
+        picked = {node: card for node in self.inventory.nodes if (card := self.part_of(pod.gpu_share, node))}
+        shared = tuple(sorted(node for node, card in picked.items() if self.ledger.parts.is_shared(card)))
+        largest = max((self._largest_part(node) for node in self.inventory.nodes if node not in picked), default=0)
         return DeviceNeeds(sharing=tuple(sorted(picked)), shared=shared, largest=largest)
 
     def _largest_part(self, node: str) -> int:
-        if self._ledger.has_unnamed(node):
+        if self.ledger.has_unnamed(node):
             return 0
-        cards = [card for card in self._inventory.local(node) if card.is_gpu]
-        return self._ledger.parts.largest(cards, self._ledger.is_free)
+        cards = [card for card in self.inventory.local(node) if card.is_gpu]
+        return self.ledger.parts.largest(cards, self.ledger.is_free)
 
     def part_of(self, size: int, node: str) -> Device | None:
         """The card of a node of which a pod would get so many bytes."""
-        if self._ledger.has_unnamed(node):
+        if self.ledger.has_unnamed(node):
             return None
-        cards = [card for card in self._inventory.local(node) if card.is_gpu]
-        return self._ledger.parts.pick(cards, size, self._ledger.is_free)
+        cards = [card for card in self.inventory.local(node) if card.is_gpu]
+        return self.ledger.parts.pick(cards, size, self.ledger.is_free)
 
-    def needs(self, pod: Pod) -> DeviceNeeds:
+    def needs(self, pod: PodView) -> DeviceNeeds:
         """See `DeviceNeeds`."""
         try:
-            claims = list(self.claims_of(pod))
+            claims = list(self.claims_of(pod.pod))
             asks = self.asks(claims)
-            found = dict(self._nodes_for(asks)) if asks else None
+            found = dict(self._nodes_for(asks, pod.requests.get(RESOURCE, 0))) if asks else None
         except (Missing, SelectorProblem) as problem:
             return DeviceNeeds(str(problem))
         given = (allocation.node_selector for claim in claims if (allocation := self.allocation(claim)) is not None)
@@ -101,10 +103,15 @@ class Lookup:
             self._check(claim, pod, is_own=use.resource_claim_name is None)
             yield claim
 
+    def claim(self, before: ResourceClaim) -> ResourceClaim | None:
+        """A claim as it is now, if it is there still."""
+        now = self._claims.get(before.metadata.key)
+        return now if now is not None and now.metadata.uid == before.metadata.uid else None
+
     def cards_of(self, pod: PodView) -> float:
         """How many cards it counts, and has by its claims; or which part of one it has."""
         if pod.gpu_share:
-            part = self._ledger.parts.of(pod.uid)
+            part = self.ledger.parts.of(pod.uid)
             share = part.share if part else read_share(pod.metadata.annotations)
             return share.fraction if share else 0.0
         counted = pod.requests.get(RESOURCE, 0)
@@ -138,6 +145,8 @@ class Lookup:
         name = claim.metadata.name
         if claim.metadata.deleted_at is not None:
             raise Missing(f'resourceclaim "{name}" is being deleted')
+        if any(uid == claim.metadata.uid for uid, _ in self.returning):
+            raise Missing(f'resourceclaim "{name}" is giving its devices back')
         if is_own and not any(owner.uid == pod.metadata.uid for owner in claim.metadata.owner_references):
             raise Missing(f'ResourceClaim "{claim.key}" was not created for pod "{pod.key}" (pod is not owner)')
         users = [user.uid for user in claim.status.reserved_for]
@@ -152,19 +161,23 @@ class Lookup:
         """What those want that have nothing yet."""
         return [ask_of(claim, self._classes.get) for claim in claims if self.allocation(claim) is None]
 
-    def given(self, asks: list[Ask], node: Node) -> list[list[Given]] | None:
-        """The devices of each claim on a node; None if they cannot all be had there."""
-        return allocate(asks, self._inventory.usable_at(node), self._ledger.is_free, self._inventory)
+    def given(self, asks: list[Ask], node: Node, beside: int = 0) -> list[list[Given]] | None:
+        """The devices of each claim on a node; None if they cannot all be had there, beside so many whole cards."""
+        cards = [card for card in self.inventory.local(node.metadata.name) if card.is_gpu and not card.taints]
 
-    def _nodes_for(self, asks: list[Ask]) -> Iterator[tuple[str, int]]:
-        """The nodes where all of this can be had, and how many cards it would be there."""
+        def leaves_enough(taken: Collection[DeviceId]) -> bool:
+            left = sum(card.id not in taken and self.ledger.is_free(card) for card in cards)
+            return not cards or left >= beside
+
+        devices, will_do = self.inventory.usable_at(node), leaves_enough if beside else anything
+        return allocate(asks, devices, self.ledger.is_free, self.inventory, will_do)
+
+    def _nodes_for(self, asks: list[Ask], beside: int) -> Iterator[tuple[str, int]]:
+        """The nodes where all of this can be had, beside so many whole cards, and how many cards it would be there."""
         # Where there are no devices nobody gets any.
-        with_devices = self._inventory.nodes
-        nodes = self._nodes.all() if self._inventory.has_wide else map(self._nodes.get, with_devices)
+        with_devices = self.inventory.nodes
+        nodes = self.nodes.all() if self.inventory.has_wide else map(self.nodes.get, with_devices)
         for node in nodes:
-            given = self.given(asks, node) if node is not None else None
+            given = self.given(asks, node, beside) if node is not None else None
             if node is not None and given is not None:
-                yield (
-                    node.metadata.name,
-                    sum(each.is_card for some in given for each in some),
-                )
+                yield node.metadata.name, sum(each.is_card for some in given for each in some)

@@ -10,28 +10,26 @@ Kubernetes: the DynamicResources plugin's Reserve, PreBind and Unreserve, with t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from scheduler.binder import Bound
 from scheduler.devices.absence import Absence
-from scheduler.devices.inventory import DeviceId, Inventory
-from scheduler.devices.ledger import Ledger, charge_of, pick
+from scheduler.devices.grants import Grants, Owed
+from scheduler.devices.inventory import Inventory
+from scheduler.devices.ledger import Ledger, charge_of
 from scheduler.devices.lookup import Lookup
 from scheduler.devices.parts import Part
-from scheduler.devices.writes import ClaimPatch, allocation_of, next_write, undoing_write
+from scheduler.devices.writes import ClaimPatch, next_write, undoing_write
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.resource.device_class import DeviceClass
 from wherry.api.resource.gpu import (
-    DRIVER,
-    MEMORY,
     RESOURCE,
-    Share,
     asks_for_gpus,
     asks_for_share,
     grant_record,
@@ -40,7 +38,7 @@ from wherry.api.resource.gpu import (
     share_record,
 )
 from wherry.api.resource.pod_claims import claim_names
-from wherry.api.resource.resource_claim import AllocationResult, ResourceClaim
+from wherry.api.resource.resource_claim import ResourceClaim
 from wherry.api.resource.resource_slice import ResourceSlice
 from wherry.client.backoff import Backoff
 from wherry.client.http import Client
@@ -51,7 +49,6 @@ log = structlog.get_logger()
 
 FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS = 0.1, 5.0
 
-Json = dict[str, Any]
 BindPod = Callable[[PodView, str], Awaitable[None]]
 Decide = Callable[[ResourceClaim], ClaimPatch | None]
 
@@ -68,10 +65,8 @@ class Devices:
         self.classes = OptionalInformer(client, DeviceClass)
         self.inventory, self.ledger = Inventory(), Ledger()
         self.lookup = Lookup(self.claims.shelf, self.classes.shelf, nodes.shelf, self.inventory, self.ledger)
+        self.grants = Grants(self.lookup, self._charge)
         self.absence = Absence(self.ledger, self.lookup.users_of_claims, self._charge)
-        # What each pod that is on its way to a node has to have written: the claims, and what they get.
-        self._owed: dict[str, list[tuple[ResourceClaim, Json | None]]] = {}
-        self._promises: dict[str, Json] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self.slices.subscribe(self._slice_changed)
         self.claims.subscribe(self._claim_changed)
@@ -86,62 +81,6 @@ class Devices:
         async with asyncio.TaskGroup() as self._tasks:
             await asyncio.Event().wait()
 
-    # -- choosing ----------------------------------------------------------------------------------------------------
-
-    def take(self, pod: PodView, node: str) -> str:
-        """Set aside what the pod gets on the node; gives why it cannot, or nothing."""
-        if pod.gpu_share:
-            return "" if self._take_part(pod, node) else f"the node has no card with so much {MEMORY} left"
-        wanted = pod.requests.get(RESOURCE, 0)
-        if wanted and not self._take_cards(pod, node, wanted):
-            return f"the node has no {wanted} {RESOURCE} that are free by name"
-        if pod.spec.resource_claims and not self._take_claims(pod, node):
-            self.ledger.drop(pod.uid)
-            return "the devices of its claims are not free any more"
-        return ""
-
-    def _take_part(self, pod: PodView, node: str) -> bool:
-        card = self.lookup.part_of(pod.gpu_share, node)
-        if card is None:
-            return False
-        self.ledger.hold_part(pod.uid, Part(node, card.uuid, Share(pod.gpu_share, card.memory_bytes)))
-        self._charge(node)
-        return True
-
-    def _drop(self, uid: str) -> None:
-        part = self.ledger.drop(uid)
-        if part is not None:
-            self._charge(part.node)
-
-    def _take_cards(self, pod: PodView, node: str, wanted: int) -> bool:
-        cards = [device for device in self.inventory.local(node) if device.is_gpu]
-        if not cards or self.ledger.has_unnamed(node):
-            self.ledger.hold_unnamed(pod.uid, node)
-            return True
-        picked = pick([card for card in cards if not card.taints and self.ledger.is_free(card)], wanted)
-        if picked is None:
-            return False
-        self.ledger.hold(pod.uid, [card.uuid for card in picked])
-        return True
-
-    def _take_claims(self, pod: PodView, name: str) -> bool:
-        node = self._nodes.get(name)
-        claims = list(self.lookup.claims_of(pod.pod))
-        asks = self.lookup.asks(claims)
-        given = self.lookup.given(asks, node) if node is not None else None
-        if given is None:
-            return False
-        allocations = {
-            ask.claim.metadata.uid: allocation_of(ask, found, name) for ask, found in zip(asks, given, strict=True)
-        }
-        for uid, allocation in allocations.items():
-            self.lookup.promised[uid] = AllocationResult.read(allocation)
-            self._hold_claim(uid, self.lookup.promised[uid])
-        self._promises |= allocations
-        # Whoever shares a claim that is on its way to its devices may be the one who writes them.
-        self._owed[pod.uid] = [(claim, self._promises.get(claim.metadata.uid)) for claim in claims]
-        return True
-
     def record(self, pod: PodView) -> Mapping[str, str]:
         """What the pod's binding writes down about its cards."""
         part = self.ledger.parts.of(pod.uid)
@@ -154,21 +93,31 @@ class Devices:
 
     def has_claims(self, pod: PodView) -> bool:
         """Whether something must be written before the pod is bound."""
-        return bool(self._owed.get(pod.uid))
+        return bool(self.grants.owed.get(pod.uid))
 
-    def bind(self, pod: PodView, node: str, bind_pod: BindPod) -> None:
-        """Write the pod's claims, and then go on with the pod."""
+    def bind(self, places: Sequence[tuple[PodView, str]], bind_pod: BindPod) -> None:
+        """Write the claims of all these pods, and then go on with them; if one cannot be written, with none."""
         if self._tasks is not None:
-            self._tasks.create_task(self._keep(pod, node, bind_pod), name=f"claims of {pod.key}")
+            name = f"claims of {', '.join(pod.key for pod, _ in places[:3])}"
+            self._tasks.create_task(self._keep(places, bind_pod), name=name)
 
-    async def _keep(self, pod: PodView, node: str, bind_pod: BindPod) -> None:
+    async def _keep(self, places: Sequence[tuple[PodView, str]], bind_pod: BindPod) -> None:
+        errors = await asyncio.gather(*(self._written(pod) for pod, _ in places))
+        problem = next((error for error in errors if error is not None), None)
+        for (pod, node), error in zip(places, errors, strict=True):
+            if problem is None:
+                await bind_pod(pod, node)
+            else:
+                message = f'running PreBind plugin "DynamicResources": {(error or problem).message}'
+                self._report(Bound(pod, node, ApiError(message)))
+
+    async def _written(self, pod: PodView) -> ApiError | None:
         try:
-            for claim, allocation in self._owed[pod.uid]:
+            for claim, allocation in self.grants.owed.get(pod.uid, ()):
                 await self._until_done(claim, lambda now, new=allocation: next_write(now, pod.pod, new))  # type: ignore[misc]
         except ApiError as error:
-            self._report(Bound(pod, node, ApiError(f'running PreBind plugin "DynamicResources": {error.message}')))
-        else:
-            await bind_pod(pod, node)
+            return error
+        return None
 
     async def _until_done(self, claim: ResourceClaim, decide: Decide) -> None:
         """Write until nothing is left to write; raises only what is certain: Conflict, NotFound, a refusal."""
@@ -205,36 +154,29 @@ class Devices:
                 raise NotFound(f'resourceclaim "{claim.metadata.name}" not found')
             return found
 
-    def settled(self, pod: PodView) -> None:
-        """The pod is bound, or never will be with what it had: its claims are what the copies show."""
-        for claim, _ in self._owed.pop(pod.uid, ()):
-            self._forget_promise(claim.metadata.uid)
-
     def take_back(self, pod: PodView) -> None:
         """The pod could not be bound: its cards are free, and its claims are given back."""
-        self._drop(pod.uid)
-        owed = self._owed.pop(pod.uid, [])
+        self.grants.drop(pod.uid)
+        owed = self.grants.owed.pop(pod.uid, [])
         if owed and self._tasks is not None:
             self._tasks.create_task(self._undo(pod, owed), name=f"claims given back by {pod.key}")
 
-    def let_go(self, pod: PodView) -> None:
-        """What was set aside for the pod in thought is free again; nothing of it was written."""
-        self._drop(pod.uid)
-        self.settled(pod)
-
-    def give_up_elsewhere(self, pod: PodView) -> None:
-        """The pod cannot go where its claims are: those that nobody else uses get their devices anew."""
-        stuck = [claim for claim in self._known_claims(pod) if _is_only_for(claim, pod.uid)]
-        if stuck and self._tasks is not None:
-            owed: list[tuple[ResourceClaim, Json | None]] = [(claim, None) for claim in stuck]
-            self._tasks.create_task(self._undo(pod, owed), name=f"claims given up by {pod.key}")
+    def give_up_elsewhere(self, pods: Sequence[PodView]) -> None:
+        """The pods cannot go where their claims are: those that nobody else uses get their devices anew."""
+        uids, returning = {pod.uid for pod in pods}, self.lookup.returning
+        for pod in pods:
+            stuck = [claim for claim in self._known_claims(pod) if _is_only_for(claim, pod.uid, uids)]
+            owed: Owed = [(claim, None) for claim in stuck if (claim.metadata.uid, pod.uid) not in returning]
+            returning.update((claim.metadata.uid, pod.uid) for claim, _ in owed)
+            if owed and self._tasks is not None:
+                self._tasks.create_task(self._undo(pod, owed), name=f"claims given up by {pod.key}")
 
     def _known_claims(self, pod: PodView) -> Iterable[ResourceClaim]:
         names = claim_names(pod.pod).values()
         found = (self.claims.get(f"{pod.metadata.namespace}/{name}") for name in names)
         return (claim for claim in found if claim is not None)
 
-    async def _undo(self, pod: PodView, owed: list[tuple[ResourceClaim, Json | None]]) -> None:
+    async def _undo(self, pod: PodView, owed: Owed) -> None:
         is_bound = await self._is_bound(pod)  # by somebody else: then the claims are what it lives on
         for claim, _ in owed:
             try:
@@ -244,7 +186,8 @@ class Devices:
                     await self._until_done(now, lambda seen: undoing_write(seen, pod.uid))
             except ApiError as error:
                 log.info("claim not given back", claim=claim.key, error=error.message)
-            self._forget_promise(claim.metadata.uid)
+            self.lookup.returning.discard((claim.metadata.uid, pod.uid))
+            self.grants.forget_promise(claim)
 
     async def _is_bound(self, pod: PodView) -> bool:
         backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
@@ -265,7 +208,7 @@ class Devices:
         uid = pod.metadata.uid
         share = read_share(pod.metadata.annotations) if asks_for_share(pod) else None
         if not is_there:
-            self._drop(uid)
+            self.grants.drop(uid)
         elif share is not None and (cards := granted_to(pod)):
             self.ledger.hold_part(uid, Part(pod.spec.node_name, cards[0], share))
             self._charge(pod.spec.node_name)
@@ -285,31 +228,16 @@ class Devices:
     def _claim_changed(self, change: Change[ResourceClaim]) -> None:
         before, after = change
         if before is not None and (after is None or after.metadata.uid != before.metadata.uid):
-            self._hold_claim(before.metadata.uid, None)
+            self.grants.hold_claim(before.metadata.uid, None)
+        if after is not None and after.status.allocation is None:
+            self.lookup.returning -= {each for each in self.lookup.returning if each[0] == after.metadata.uid}
         if after is not None:
-            self._hold_claim(after.metadata.uid, self.lookup.allocation(after))
-
-    def _forget_promise(self, uid: str) -> None:
-        if any(claim.metadata.uid == uid for owed in self._owed.values() for claim, _ in owed):
-            return  # others still build on it
-        self._promises.pop(uid, None)
-        self.lookup.promised.pop(uid, None)
-        found = next((claim for claim in self.claims.list() if claim.metadata.uid == uid), None)
-        self._hold_claim(uid, self.lookup.allocation(found) if found is not None else None)
-
-    def _hold_claim(self, uid: str, allocation: AllocationResult | None) -> None:
-        before = self.ledger.devices_of(uid)
-        if allocation is None:
-            self.ledger.drop_claim(uid)
-        else:
-            held = allocation.devices.held
-            self.ledger.hold_claim(uid, [DeviceId(each.driver, each.pool, each.device) for each in held])
-        for node in {each.pool for each in (*before, *self.ledger.devices_of(uid)) if each.driver == DRIVER}:
-            self._charge(node)
+            self.grants.hold_claim(after.metadata.uid, self.lookup.allocation(after))
 
     def _charge(self, node: str) -> None:
         self._snapshot.charge(node, RESOURCE, charge_of(self.inventory.local(node), self.ledger))
 
 
-def _is_only_for(claim: ResourceClaim, uid: str) -> bool:
-    return claim.status.allocation is not None and {user.uid for user in claim.status.reserved_for} == {uid}
+def _is_only_for(claim: ResourceClaim, uid: str, others: Collection[str]) -> bool:
+    users = {user.uid for user in claim.status.reserved_for}
+    return claim.status.allocation is not None and uid in users and users <= set(others)

@@ -40,8 +40,7 @@ class Thought:
 
     def put(self, pod: PodView, node: str) -> bool:
         """From now on the pod is there."""
-        self._picture.place(pod, node)
-        return True
+        return self._picture.put(pod, node)
 
     def lift(self, pod: PodView) -> None:
         """The pod is not there any more."""

@@ -93,9 +93,9 @@ class Picture:
         for group in objects.of.get(PodGroup, ()):
             self.groups.put(group)
         pods = objects.of.get(Pod, ())
-        self._devices = ThoughtDevices(objects.of, self.snapshot)
+        self.devices = ThoughtDevices(objects.of, self.snapshot)
         queues, namespaces = objects.shelf(Queue), objects.shelf(Namespace)
-        self._limits = Limits(queues, namespaces, lambda: pods, self._devices.cards_claimed)
+        self._limits = Limits(queues, namespaces, lambda: pods, self.devices.cards_claimed)
         self._limits.count_anew()
         self._put_down(pods)
 
@@ -123,39 +123,49 @@ class Picture:
 
     def view(self, pod: Pod) -> PodView:
         """The pod with what its claims ask for."""
-        return self._kin.view(self._limits.view(self._devices.view(self._volumes.view(PodView(pod)))))
+        return self._kin.view(self._limits.view(self.devices.view(self._volumes.view(PodView(pod)))))
 
     def forget(self, pod: Pod) -> None:
         """From now on the pod counts on no node."""
         uid = PodView(pod).uid
         self.snapshot.remove(uid)
         self._limits.drop(uid)
-        self._devices.drop(PodView(pod))
+        self.devices.drop(PodView(pod))
 
     def cards_taken_on(self, node: str) -> Iterator[str]:
         """Who has the cards of a node that nobody counts: claims, and pods with parts of one."""
-        return self._devices.taken_on(node)
+        return self.devices.taken_on(node)
 
     def devices_in_the_way(self, pod: PodView, node: str) -> list[str] | None:
         """The devices that would have to become free there for the pod, and who has each; None: that would not help."""
-        return self._devices.in_the_way(pod, node)
+        return self.devices.in_the_way(pod, node)
 
     def imagined(self, pod: Pod) -> Pod:
         """A pod that does not exist yet, with the claims that would be made for it."""
         self._volumes.imagine(pod)
-        return self._devices.imagine(pod)
+        return self.devices.imagine(pod)
 
     def place(self, pod: PodView, node: str, victims: Iterable[PodView] = ()) -> None:
         """From now on the pod is on the node, and those that made way for it are gone."""
         for victim in victims:
             self.snapshot.remove(victim.uid)
-            self._devices.drop(victim)
+            self.devices.drop(victim)
             self._limits.drop(victim.uid)
         if node:
-            self.snapshot.place(pod, node)
-            self._volumes.take(pod, node)
-            self._devices.take(pod, node)
-            self._limits.hold(pod)
+            self.devices.take(pod, node)
+            self._count(pod, node)
+
+    def put(self, pod: PodView, node: str) -> bool:
+        """From now on the pod is there in thought, and may be lifted; False if its devices are not to be had."""
+        if not self.devices.put(pod, node):
+            return False
+        self._count(pod, node)
+        return True
+
+    def _count(self, pod: PodView, node: str) -> None:
+        self.snapshot.place(pod, node)
+        self._volumes.take(pod, node)
+        self._limits.hold(pod)
 
     @contextmanager
     def without_others(self, uids: Collection[str]) -> Iterator[None]:
@@ -180,7 +190,7 @@ class Picture:
         self.snapshot.remove(pod.uid)
         self._limits.drop(pod.uid)
         self._volumes.let_go(pod.uid)
-        self._devices.let_go(pod)
+        self.devices.grants.lift(pod)
 
     def judged(self, pod: PodView, *, preempts: bool = True) -> Judgement:
         """What the scheduler would find, were the pod to be placed now; who makes way, only if it `preempts`."""

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scheduler.devices.allocator import allocate
+from scheduler.devices.grants import Grants
 from scheduler.devices.inventory import Device, DeviceId, Inventory
-from scheduler.devices.ledger import Ledger, charge_of, pick
+from scheduler.devices.ledger import Ledger, charge_of
 from scheduler.devices.lookup import Lookup
 from scheduler.devices.parts import Part
-from scheduler.devices.writes import allocation_of
 from scheduler.pods import PodView
 from scheduler.pods.devices import DeviceNeeds
 from scheduler.snapshot import Snapshot
@@ -22,7 +22,7 @@ from wherry.api.core.pod import Pod
 from wherry.api.core.pod.spec import PodResourceClaim
 from wherry.api.core.pod.status import PodResourceClaimStatus
 from wherry.api.resource.device_class import DeviceClass
-from wherry.api.resource.gpu import RESOURCE, Share, asks_for_gpus, asks_for_share, granted_to, read_share
+from wherry.api.resource.gpu import RESOURCE, asks_for_gpus, asks_for_share, granted_to, read_share
 from wherry.api.resource.resource_claim import AllocationResult, ResourceClaim
 from wherry.api.resource.resource_claim_template import ResourceClaimTemplate
 from wherry.api.resource.resource_slice import ResourceSlice
@@ -44,9 +44,8 @@ class ThoughtDevices:
         classes: Shelf[DeviceClass] = _shelf(objects.get(DeviceClass, ()))
         self._inventory, self._ledger = Inventory(), Ledger()
         self._lookup = Lookup(self._claims, classes, self._nodes, self._inventory, self._ledger)
+        self.grants = Grants(self._lookup, self._charge)
         self._impossible: dict[str, str] = {}
-        # The claims that got their devices in thought, and where, by the pod that they were chosen for.
-        self._promised_to: dict[str, list[tuple[str, str]]] = {}
         for each in objects.get(ResourceSlice, ()):
             self._inventory.set_slice(None, each)
         for claim in objects.get(ResourceClaim, ()):
@@ -67,7 +66,7 @@ class ThoughtDevices:
         """The pod with what its claims ask for."""
         if why := self._impossible.get(pod.uid):
             return pod.replace(devices=DeviceNeeds(why))
-        return self._lookup.view(pod)
+        return self.grants.view(pod)
 
     def cards_claimed(self, pod: PodView) -> Mapping[str, int]:
         """How many cards each of its claims has, by the claim's uid."""
@@ -91,24 +90,18 @@ class ThoughtDevices:
         return PodResourceClaimStatus(name=use.name, resource_claim_name=claim)
 
     def take(self, pod: PodView, name: str) -> None:
-        """The pod gets what it asks for on the node."""
-        if pod.gpu_share and (card := self._lookup.part_of(pod.gpu_share, name)) is not None:
-            self._ledger.hold_part(pod.uid, Part(name, card.uuid, Share(pod.gpu_share, card.memory_bytes)))
-            self._charge(name)
-        if wanted := pod.requests.get(RESOURCE, 0):
-            cards = [card for card in self._inventory.local(name) if card.is_gpu and not card.taints]
-            picked = pick([card for card in cards if self._ledger.is_free(card)], wanted)
-            self._grant(pod.uid, name, None if picked is None else [card.uuid for card in picked])
-        node = self._nodes.get(name)
-        if node is None or not pod.spec.resource_claims or pod.devices.problem:
-            return
-        asks = self._lookup.asks(list(self._lookup.claims_of(pod.pod)))
-        for ask, given in zip(asks, self._lookup.given(asks, node) or (), strict=False):
-            allocation = AllocationResult.read(allocation_of(ask, given, name))
-            self._lookup.promised[ask.claim.metadata.uid] = allocation
-            self._hold(ask.claim.metadata.uid, allocation)
-            self._promised_to.setdefault(pod.uid, []).append((name, ask.claim.metadata.uid))
-        self._charge(name)
+        """The pod gets what it asks for on the node, or, where that is not to be had by name, cards nobody names."""
+        if not pod.devices.problem and self.grants.take(pod, name) and pod.requests.get(RESOURCE):
+            self._ledger.hold_unnamed(pod.uid, name)
+
+    def put(self, pod: PodView, name: str) -> bool:
+        """The same in thought; False if that cannot be. Cards that others have are free when they make way."""
+        if self.grants.put(pod, name):
+            return True
+        if pod.gpu_share or pod.spec.resource_claims:
+            return False
+        self._ledger.hold_unnamed(pod.uid, name)
+        return True
 
     def taken_on(self, node: str) -> Iterator[str]:
         """Who has the cards of the node that pods with whole ones must do without, a line for each card."""
@@ -156,20 +149,7 @@ class ThoughtDevices:
 
     def drop(self, pod: PodView) -> None:
         """The pod makes way: its cards are free. Claims are given back only once it is gone."""
-        self._drop(pod.uid)
-
-    def let_go(self, pod: PodView) -> None:
-        """The pod was there in thought only: nothing of it is left."""
-        self._drop(pod.uid)
-        for node, claim in self._promised_to.pop(pod.uid, ()):
-            del self._lookup.promised[claim]
-            self._ledger.drop_claim(claim)
-            self._charge(node)
-
-    def _drop(self, uid: str) -> None:
-        part = self._ledger.drop(uid)
-        if part is not None:
-            self._charge(part.node)
+        self.grants.drop(pod.uid)
 
     def _grant(self, pod: str, node: str, cards: Iterable[str] | None) -> None:
         if cards is None:

@@ -60,8 +60,10 @@ def make_way(pods: Sequence[PodView], needed: int, board: Clearing) -> tuple[Mov
                 break
             if (move := _move(pod, board)) is not None:
                 board.send_away(move.victims)
-                board.put(pod, move.node)
-                moves.append(move)
+                if board.put(pod, move.node):
+                    moves.append(move)
+                else:
+                    board.call_back(move.victims, move.node)
         if len(moves) < needed:
             return ()
         spared = _spared(moves, board)

@@ -4,8 +4,9 @@
     found.places, found.missing
 
 The board is the cluster as it is now. Each pod that gets a node in thought is put down on it, so that the next one
-finds the rest of the room; in the end the board is as it was found. Large pods come first. Where they differ, and room
-is not enough in that order, other nodes are tried for those that were placed, a bounded number of times.
+finds the rest of the room; in the end the board is as it was found. Large pods come first. Where they differ, or
+share claims, and room is not enough in that order, other nodes are tried for those that were placed, a bounded number
+of times. Which of a node's devices each gets is the board's to say.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from wherry.api.resource.gpu import RESOURCE
 # How often a node is tried for a pod of a gang whose pods differ, before it is given up; and the pods of such a gang.
 MOST_TRIALS = 500
 # Pods that ask for the same in these are alike: no other order of them helps.
-_SHAPE = ("requests", "spec.node_selector", "spec.affinity", "spec.tolerations")
+_SHAPE = (
+    *("requests", "gpu_share", "spec.resource_claims"),
+    *("spec.node_selector", "spec.affinity", "spec.tolerations"),
+)
 
 
 class Found(NamedTuple):
@@ -74,10 +78,13 @@ class Assembly(NamedTuple):
 
 
 def by_size(pods: Sequence[PodView]) -> list[PodView]:
-    """The largest first: by cards, then by cpu, then by memory."""
-    return sorted(
-        pods, key=lambda pod: (*(-pod.requests.get(name, 0) for name in (RESOURCE, "cpu", "memory")), pod.key)
-    )
+    """The largest first: by cards, by their part of one, then by cpu, then by memory."""
+
+    def size(pod: PodView) -> tuple[int | str, ...]:
+        cards, cpu, memory = (-pod.requests.get(name, 0) for name in (RESOURCE, "cpu", "memory"))
+        return cards, -pod.gpu_share, cpu, memory, pod.key
+
+    return sorted(pods, key=size)
 
 
 def assemble(pods: Sequence[PodView], needed: int, board: Board) -> Assembly:
@@ -86,15 +93,18 @@ def assemble(pods: Sequence[PodView], needed: int, board: Board) -> Assembly:
     found = _one_by_one(ordered, board)
     if found.fitting >= needed:
         return found
-    is_mixed = len(ordered) <= MOST_TRIALS and len({_shape(pod) for pod in ordered}) > 1
-    if is_mixed and (places := _Search(ordered, needed, board).places):
+    if _is_worth_a_search(ordered) and (places := _Search(ordered, needed, board).places):
         placed = {place.pod.uid for place in places}
         return Assembly(tuple(places), tuple(pod for pod in ordered if pod.uid not in placed), len(places))
     return found._replace(places=(), missing=tuple(ordered))
 
 
-def _shape(pod: PodView) -> bytes:
-    return pod.signature(_SHAPE)
+def _is_worth_a_search(pods: Sequence[PodView]) -> bool:
+    """Pods that are alike fit one by one if they fit at all, unless the first takes a claim where the others cannot."""
+    if len(pods) > MOST_TRIALS:
+        return False
+    shares_claims = any(use.resource_claim_name for pod in pods for use in pod.spec.resource_claims)
+    return shares_claims or len({pod.signature(_SHAPE) for pod in pods}) > 1
 
 
 def _one_by_one(pods: Sequence[PodView], board: Board) -> Assembly:

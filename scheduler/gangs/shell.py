@@ -129,13 +129,12 @@ class Gangs:
         withdrawn = [self._preemptor.nominations.withdraw(pod.uid) for pod in pods]
         lifted = [nomination for nomination in withdrawn if nomination is not None]
         found = assemble(pods, needed, board)
-        if not found.places:
+        if not found.places or not board.settle(found.places):
             self._wait_for_room(key, pods, needed, board, lifted)
             self._refuse(key, pods, needed, found, now)
+            board.give_up_elsewhere(pods)
             return ()
         self._holding.drop(key)
-        for place in found.places:
-            board.put(place.pod, place.node)
         for pod, node in lifted:
             if self._snapshot.node_of(pod.uid) != node:
                 self._preemptor.freed(pod)

@@ -9,7 +9,7 @@ from scheduler.devices.absence import Absence
 from scheduler.devices.room import Devices
 from scheduler.explaining.text import record_of
 from scheduler.gangs.making_way import Offer
-from scheduler.gangs.plan import Found
+from scheduler.gangs.plan import Found, Place
 from scheduler.pods import PodView
 from scheduler.sharing.limits import Limits
 from scheduler.snapshot import Snapshot
@@ -45,7 +45,7 @@ class Tables:
 
     def put(self, pod: PodView, node: str) -> bool:
         """From now on the pod counts on the node."""
-        if self._devices.take(pod, node):
+        if not self._devices.grants.put(pod, node):
             return False
         self._snapshot.place(pod, node)
         self._limits.hold(pod)
@@ -55,7 +55,23 @@ class Tables:
         """The pod does not count any more."""
         self._snapshot.remove(pod.uid)
         self._limits.drop(pod.uid)
-        self._devices.let_go(pod)
+        self._devices.grants.lift(pod)
+
+    def settle(self, places: Sequence[Place]) -> bool:
+        """From now on all of these count on their nodes, and for good; False if they cannot, and then none does."""
+        put: list[PodView] = []
+        for pod, node, *_ in places:
+            if not self.put(pod, node):
+                for other in reversed(put):
+                    self.lift(other)
+                return False
+            put.append(pod)
+        self._devices.grants.settle()
+        return True
+
+    def give_up_elsewhere(self, pods: Sequence[PodView]) -> None:
+        """These pods cannot go where their claims are: what only they use is given back."""
+        self._devices.give_up_elsewhere(pods)
 
     @property
     def absence(self) -> Absence:

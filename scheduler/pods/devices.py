@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from wherry.api.core.pod.spec import NodeSelector
@@ -21,6 +22,13 @@ class DeviceNeeds(NamedTuple):
     shared: tuple[str, ...] = ()
     largest: int = 0
     cards: int = 0
+
+    def also_at(self, nodes: Iterable[str]) -> DeviceNeeds:
+        """The same, and it can have what it wants there, too."""
+        if self.sharing is None:
+            return self._replace(nodes=tuple(sorted({*(self.nodes or ()), *nodes})))
+        sharing, shared = sorted({*self.sharing, *nodes}), sorted({*self.shared, *nodes})
+        return self._replace(sharing=tuple(sharing), shared=tuple(shared))
 
 
 NO_DEVICES = DeviceNeeds()

@@ -4,6 +4,7 @@ import asyncio
 from functools import cache
 
 import pytest
+from test_devices_granted_once import A_CLASS, Holders, a_claim
 
 from wherry.api.core.pod import Pod
 from wherry.sim.cluster import SimulatedCluster
@@ -12,11 +13,16 @@ from wherry.sim.virtual_time import run
 SEED = 3
 SIZE = 3
 MOST_WRITES = 20
+CLAIM = "claims"
+# How members ask for a card, or most of one.
+WAYS = {"cards": {"nvidia.com/gpu": "1"}, "parts": {"wherry.dev/gpu-memory": "30Gi"}, CLAIM: {}}
 
 
-def a_member(gang, index):
-    resources = {"limits": {"nvidia.com/gpu": "1"}}
-    spec = {"containers": [{"name": "main", "image": "train", "resources": resources}]}
+def a_member(gang, index, way="cards"):
+    spec = {"containers": [{"name": "main", "image": "train", "resources": {"limits": WAYS[way]}}]}
+    if way == CLAIM:
+        spec["resourceClaims"] = [{"name": "card", "resourceClaimName": f"{gang}-{index}"}]
+        spec["containers"][0]["resources"]["claims"] = [{"name": "card"}]
     spec["schedulingGroup"] = {"podGroupName": gang}
     metadata = {"name": f"{gang}-{index}", "namespace": "default"}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
@@ -51,16 +57,25 @@ async def holding(cluster):
     return {gang: bound.count(gang) for gang in ("a", "b")}
 
 
-async def story(crash_after):
+async def come(cluster, way):
+    """The pods of both gangs, in turns, and what they claim."""
+    if way == CLAIM:
+        await cluster.admin.create(A_CLASS)
+    for gang in ("a", "b"):
+        await cluster.admin.create(a_gang(gang))
+    for name in (f"{gang}-{index}" for index in range(SIZE) for gang in ("a", "b")):
+        if way == CLAIM:
+            await cluster.admin.create(a_claim(name))
+        await cluster.admin.create(a_member(name[0], name[2:], way))
+
+
+async def story(crash_after, way="cards"):
     """Two gangs of three want four cards; whoever got them ends, and the other follows."""
     async with SimulatedCluster(nodes=2, gpus=2) as cluster:
+        holders = Holders(cluster.journal)
         await cluster.settle()
         crash = CrashOfTheScheduler(cluster, crash_after)
-        for gang in ("a", "b"):
-            await cluster.admin.create(a_gang(gang))
-        for index in range(SIZE):
-            for gang in ("a", "b"):
-                await cluster.admin.create(a_member(gang, index))
+        await come(cluster, way)
         await cluster.settle()
         first = await holding(cluster)
         winner = max(first, key=first.get)
@@ -68,24 +83,40 @@ async def story(crash_after):
             await cluster.admin.delete(Pod, f"{winner}-{index}", "default")
         # Who was refused several times pauses for up to ten seconds.
         await cluster.settle(quiet_seconds=12)
-        return sorted(first.values()), sorted((await holding(cluster)).values()), crash.writes
+        then = sorted((await holding(cluster)).values())
+        return sorted(first.values()), then, [broken for broken in holders.broken if way != "parts"], crash.writes
 
 
 @cache
-def undisturbed():
-    return run(story(0), seed=SEED)
+def undisturbed(way):
+    return run(story(0, way), seed=SEED)
 
 
-def test_one_gang_goes_after_the_other():
-    first, then, writes = undisturbed()
+@pytest.mark.parametrize("way", WAYS)
+def test_one_gang_goes_after_the_other(way):
+    first, then, broken, writes = undisturbed(way)
 
-    assert (first, then) == ([0, SIZE], [0, SIZE])
-    assert 8 < writes <= MOST_WRITES
+    assert (first, then, broken) == ([0, SIZE], [0, SIZE], [])
+    assert 8 < writes <= MOST_WRITES * (2 if way == CLAIM else 1)
 
 
 @pytest.mark.parametrize("number", range(1, MOST_WRITES + 1))
 def test_a_crash_leaves_no_gang_with_half(number):
-    first, then, _ = run(story(number), seed=SEED)
+    first, then, broken, _ = run(story(number), seed=SEED)
+
+    assert (first, then, broken) == ([0, SIZE], [0, SIZE], [])
+
+
+@pytest.mark.parametrize("number", range(1, 2 * MOST_WRITES, 2))
+def test_a_crash_leaves_no_gang_with_half_of_its_claims(number):
+    first, then, broken, _ = run(story(number, CLAIM), seed=SEED)
+
+    assert (first, then, broken) == ([0, SIZE], [0, SIZE], [])
+
+
+@pytest.mark.parametrize("number", range(1, MOST_WRITES, 3))
+def test_a_crash_leaves_no_gang_with_half_of_its_parts(number):
+    first, then, _, _ = run(story(number, "parts"), seed=SEED)
 
     assert (first, then) == ([0, SIZE], [0, SIZE])
 

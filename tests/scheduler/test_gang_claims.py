@@ -1,0 +1,79 @@
+"""Gangs whose pods claim devices, against an API server, in virtual time: claims are written for all, or for none."""
+
+import asyncio
+
+import pytest
+from binding_api import BindingApi
+from make import a_pod, an_object
+from scheduling import gpu_node
+from test_devices import GROUP, a_class, a_request
+from test_gang_runner import a_gang, placed
+from test_scheduler_runner import events, scheduling
+
+from wherry.api.resource.gpu import DRIVER, fake_gpus, slice_manifest
+from wherry.api.resource.resource_claim import ResourceClaim
+from wherry.api.resource.resource_slice import ResourceSlice
+from wherry.machinery.errors import Forbidden
+from wherry.sim.virtual_time import in_virtual_time
+
+
+def a_cluster(cards, disturb=None):
+    api = BindingApi(disturb=disturb)
+    api.put(gpu_node("n", cards))
+    api.put(ResourceSlice.read(slice_manifest("n", "n", fake_gpus("n", cards), 1)))
+    api.put(a_class())
+    return api
+
+
+def a_member(api, name, group, device=""):
+    """A pod with a claim of its own; with a `device`, a scheduler died when it had written the claim."""
+    use = {"name": "cards", "resourceClaimName": name}
+    pod = api.put(a_pod(name, resource_claims=[use], scheduling_group={"podGroupName": group} if group else None))
+    results = {"results": [{"request": "cards", "driver": DRIVER, "pool": "n", "device": device}]}
+    users = [{"resource": "pods", "name": name, "uid": pod.metadata.uid}]
+    status = {"allocation": {"devices": results, "nodeSelector": AT_N}, "reservedFor": users} if device else {}
+    spec = {"devices": {"requests": [a_request()]}}
+    return api.put(an_object("ResourceClaim", name, api_version=GROUP, spec=spec, status=status))
+
+
+AT_N = {"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n"]}]}]}
+
+
+def given(api):
+    return {claim.metadata.name for claim in api.all(ResourceClaim) if claim.status.allocation}
+
+
+@in_virtual_time
+async def test_if_one_claim_of_a_gang_cannot_be_written_none_of_its_pods_is_bound():
+    async def disturb(method, path, perform):
+        if method == "PATCH" and "resourceclaims/train-1" in path:
+            raise Forbidden("not this one")
+        return await perform()
+
+    api = a_cluster(2, disturb)
+    a_gang(api, "train", 2)
+    async with scheduling(api):
+        for index in range(2):
+            a_member(api, f"train-{index}", "train")
+        await asyncio.sleep(0.5)
+        assert (placed(api, "train"), given(api)) == (0, set())
+
+    rejected = 'binding rejected: running PreBind plugin "DynamicResources": not this one'
+    assert ("train-0", "FailedScheduling", rejected) in events(api)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("group", ["", "other"])
+async def test_a_gang_that_fits_no_more_gives_back_what_was_written_for_some_of_it(group):
+    api = a_cluster(2)
+    a_gang(api, "train", 3), a_gang(api, "other", 2)
+    for index in range(2):
+        a_member(api, f"train-{index}", "train", f"gpu-{index}")
+    a_member(api, "train-2", "train")
+    async with scheduling(api):
+        for index in range(2):
+            a_member(api, f"other-{index}", group)
+        await asyncio.sleep(15)
+
+    assert (placed(api, "train"), placed(api, "other")) == (0, 2)
+    assert given(api) == {"other-0", "other-1"}
