@@ -6,8 +6,8 @@ it must fit with those who are not there yet, and without them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ from scheduler.cycle.pinned import choice_at
 from scheduler.cycle.plan import Choice, plan
 from scheduler.explaining.text import Record, brief, promised, record_of
 from scheduler.framework import Plugin
+from scheduler.plugins.dynamic_resources import NONE_LEFT
+from scheduler.plugins.gpu_packing import GpuShare
 from scheduler.pods import PodView
 from scheduler.preemption.plan import Preemption
 from scheduler.preemption.preemptor import Preemptor
@@ -35,15 +37,21 @@ class Outcome(NamedTuple):
     record: Record | None = None
     decision: Decision | None = None
     preemption: Preemption | None = None
+    pod: PodView | None = None
 
 
 class Chooser:
-    """See the module."""
+    """See the module; `view` adds to a pod what its claims ask for."""
 
     def __init__(
-        self, snapshot: Snapshot, profiles: Mapping[str, Sequence[Plugin]], preemptor: Preemptor, seed: int
+        self,
+        snapshot: Snapshot,
+        profiles: Mapping[str, Sequence[Plugin]],
+        preemptor: Preemptor,
+        view: Callable[[PodView], PodView],
+        seed: int,
     ) -> None:
-        self._snapshot, self._preemptor = snapshot, preemptor
+        self._snapshot, self._preemptor, self._view = snapshot, preemptor, view
         self._answers = {name: Answers(snapshot, plugins, seed) for name, plugins in profiles.items()}
 
     def __contains__(self, scheduler_name: str) -> bool:
@@ -54,27 +62,36 @@ class Chooser:
 
         Who could make way is worked out only if it `preempts`.
         """
+        with self.making_way(pod):
+            pod = self._view(pod)
+            return self._chosen(pod, explains, preempts)._replace(pod=pod)
+
+    def making_way(self, pod: PodView) -> AbstractContextManager[None]:
+        """Meanwhile everything is as this pod finds it: without the room that is kept for less important ones."""
         nominations = self._preemptor.nominations
-        with nominations.making_way(pod) if nominations else nullcontext():
-            answers = self._answers[pod.spec.scheduler_name]
-            choice = self._at_nominated_node(pod, answers)
-            if choice is not None:
-                return Outcome(choice, promised(pod.key, choice.node))
-            choice = answers.on_named_node(pod)
-            if choice is not None:
-                return Outcome(choice, brief(pod.key, choice, len(self._snapshot.columns)))
-            answer = answers.to(pod)
-            choice = answer.best()
-            if choice is not None and not (nominations and answers.looking_around(pod)):
-                told = brief(pod.key, choice, len(self._snapshot.columns))
-                return Outcome(choice, told, answer.decision(pod) if explains else None)
-            decision = answer.decision(pod)
-            if choice is not None:
-                decision = self._fits_either_way(pod, decision, answers)
-            if decision.winner:
-                return Outcome(Choice(decision.winner, 0.0, "", 0.0), record_of(decision))
-            who = self._preemptor.plan(pod, decision, answers.panel) if preempts else None
-            return Outcome(decision=decision, preemption=who)
+        return nominations.making_way(pod) if nominations else nullcontext()
+
+    def _chosen(self, pod: PodView, explains: bool, preempts: bool) -> Outcome:
+        nominations = self._preemptor.nominations
+        answers = self._answers[pod.spec.scheduler_name]
+        choice = self._at_nominated_node(pod, answers)
+        if choice is not None:
+            return Outcome(choice, promised(pod.key, choice.node))
+        choice = answers.on_named_node(pod)
+        if choice is not None:
+            return Outcome(choice, brief(pod.key, choice, len(self._snapshot.columns)))
+        answer = answers.to(pod)
+        choice = answer.best()
+        if choice is not None and not (nominations and answers.looking_around(pod)):
+            told = brief(pod.key, choice, len(self._snapshot.columns))
+            return Outcome(choice, told, answer.decision(pod) if explains else None)
+        decision = answer.decision(pod)
+        if choice is not None:
+            decision = self._fits_either_way(pod, decision, answers)
+        if decision.winner:
+            return Outcome(Choice(decision.winner, 0.0, "", 0.0), record_of(decision))
+        who = self._preemptor.plan(pod, decision, answers.panel) if preempts else None
+        return Outcome(decision=decision, preemption=who)
 
     def prepare(self) -> None:
         """While nobody waits: what the next pods would wait for that look like the last ones."""
@@ -88,14 +105,17 @@ class Chooser:
 
     def lacks_only_amounts(self, pod: PodView, node: str) -> bool:
         """Whether the pod fits on the node, or would if others left."""
+        pod = self._view(pod)
         decision = self._answers[pod.spec.scheduler_name].to(pod).decision(pod)
         row = self._snapshot.columns.row_of(node)
-        return row is not None and not any(each.nodes[row] and each.free is None for each in decision.refusals)
+        lasting = (each for each in decision.refusals if each.free is None and each.reason != NONE_LEFT)
+        return row is not None and not any(each.nodes[row] and each.plugin != GpuShare.name for each in lasting)
 
     def options(self, pod: PodView) -> list[str]:
         """All nodes that can hold the pod now, the best first."""
         nominations = self._preemptor.nominations
-        with nominations.making_way(pod) if nominations else nullcontext():
+        with self.making_way(pod):
+            pod = self._view(pod)
             answers = self._answers[pod.spec.scheduler_name]
             decision = answers.to(pod).decision(pod)
             if nominations and answers.looking_around(pod):

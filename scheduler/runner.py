@@ -85,13 +85,14 @@ class Scheduler:
         self._reporter = Reporter(client, profiles, may_act, self._binder.rested)
         freed, lent = lambda pod: self._wake(pod.pod, None), self._sharing.limits.lent
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, freed, lent)
-        self._chooser = Chooser(self.snapshot, profiles, self._preemptor, seed)
+        self._chooser = Chooser(self.snapshot, profiles, self._preemptor, self._viewed, seed)
+        self._preemptor.nominations.grants = self._devices.grants
         people = (self._reporter, self._preemptor)
         self._mover = Mover(client, profiles, self.snapshot, self._chooser, people, self._try_again)
         self._gangs = Gangs(client, profiles, self.snapshot, self.queue, (*people, self._mover), self._woken.set)
         self._attention = Attention()
         known = (self.snapshot, self._chooser, self._devices)
-        self._tables = Tables(*known, self._viewed, self._sharing.limits, self._is_attentive)
+        self._tables = Tables(*known, self._sharing.limits, self._is_attentive)
         self._relatives = {kind: OptionalInformer(client, kind) for kind in KINDS}
         self._kin = Kin({kind: informer.shelf for kind, informer in self._relatives.items()})
         self.pods.subscribe(self._pod_changed)
@@ -172,13 +173,14 @@ class Scheduler:
             self._reporter.found_no_node(pod.pod, f"running {culprit(error)}: {error!r}")
 
     async def _place(self, pod: PodView) -> None:
-        pod = self._viewed(pod)
         outcome = self._chooser.choose(pod, explains=self._is_attentive())
-        choice = outcome.choice
+        pod, choice = outcome.pod or pod, outcome.choice
         if choice is None:
             self._refuse(pod, outcome)
             return
-        if why := self._devices.grants.take(pod, choice.node):
+        with self._chooser.making_way(pod):
+            why = self._devices.grants.take(pod, choice.node)
+        if why:
             self._attempted(ERROR, pod)
             self.queue.retry_later(pod, self._now())
             self._reporter.found_no_node(pod.pod, f"node {choice.node}: {why}")

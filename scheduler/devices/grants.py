@@ -3,15 +3,17 @@
     why = grants.take(pod, node)      # for good, until it is let go; empty if it is granted
     fits = grants.put(pod, node)      # in thought, while a gang is planned
 
+    kept = grants.worth_keeping(pod, node); grants.keep(pod.uid, kept)      # for a pod that waits
+
 Pods that were put down in thought may get other devices of the same node when one more is put beside them: what counts
 is that all of them have theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from scheduler.devices.inventory import DeviceId
 from scheduler.devices.ledger import pick
@@ -29,6 +31,15 @@ Json = dict[str, Any]
 Owed = list[tuple[ResourceClaim, Json | None]]
 
 
+class Kept(NamedTuple):
+    """What is kept for a pod that waits: so many cards, whichever they will be, its part of one, and what it claims."""
+
+    node: str
+    cards: int = 0
+    part: Part | None = None
+    claims: Mapping[str, tuple[DeviceId, ...]] = {}
+
+
 class Grants:
     """See the module. `charge` has a node's cards counted anew."""
 
@@ -38,6 +49,7 @@ class Grants:
         self._promises: dict[str, Json] = {}
         # Pods that are there in thought, by node.
         self._put: dict[str, dict[str, PodView]] = {}
+        self._kept: dict[str, Kept] = {}
 
     def view(self, pod: PodView) -> PodView:
         """The pod with what it asks for; it may go, too, where those put down in thought can make room for it."""
@@ -91,22 +103,30 @@ class Grants:
 
     def hold_claim(self, uid: str, allocation: AllocationResult | None) -> None:
         """The claim has these devices, and no others."""
-        before = self._ledger.devices_of(uid)
-        if allocation is None:
-            self._ledger.drop_claim(uid)
-        else:
-            held = allocation.devices.held
-            self._ledger.hold_claim(uid, [DeviceId(each.driver, each.pool, each.device) for each in held])
-        for node in {each.pool for each in (*before, *self._ledger.devices_of(uid)) if each.driver == DRIVER}:
+        held = () if allocation is None else allocation.devices.held
+        self._hold(uid, [DeviceId(each.driver, each.pool, each.device) for each in held])
+
+    def _hold(self, claim: str, devices: Sequence[DeviceId]) -> None:
+        before = self._ledger.devices_of(claim)
+        self._ledger.drop_claim(claim)
+        if devices:
+            self._ledger.hold_claim(claim, devices)
+        for node in {each.pool for each in (*before, *devices) if each.driver == DRIVER}:
             self._charge(node)
 
     # -- in thought --------------------------------------------------------------------------------------------------
 
-    def put(self, pod: PodView, node: str) -> bool:
-        """From now on the pod is there in thought; False if it cannot have what it asks for."""
+    def put(self, pod: PodView, node: str, *, by_name: bool = True) -> bool:
+        """From now on the pod is there in thought; False if it cannot have what it asks for.
+
+        Whoever is not there `by_name` may count on cards that others still have.
+        """
+        if not by_name:
+            self._ledger.keep(node, pod.uid, pod.requests.get(RESOURCE, 0))
         if self.take(pod, node):
             seats = self._together(pod, node)
             if seats is None:
+                self._ledger.keep_no_more(pod.uid)
                 return False
             pods = [*self._put[node].values(), pod]
             for other in pods[:-1]:
@@ -122,11 +142,58 @@ class Grants:
         for node, pods in list(self._put.items()):
             if pods.pop(pod.uid, None) is not None and not pods:
                 del self._put[node]
+        self._ledger.keep_no_more(pod.uid)
         self.let_go(pod)
 
     def settle(self) -> None:
         """Those who are there in thought are there for good."""
         self._put.clear()
+
+    # -- for those who wait ------------------------------------------------------------------------------------------
+
+    def worth_keeping(self, pod: PodView, node: str) -> Kept:
+        """What the pod would have there now; of what it claims, or a part, nothing if that is not to be had."""
+        if not self.put(pod, node, by_name=False):
+            return Kept(node, pod.requests.get(RESOURCE, 0))
+        try:
+            return self.had_by(pod, node)
+        finally:
+            self.lift(pod)
+
+    def had_by(self, pod: PodView, node: str) -> Kept:
+        """What the pod has there in thought."""
+        claims = [claim.metadata.uid for claim, allocation in self.owed.get(pod.uid, ()) if allocation is not None]
+        devices = {claim: self._ledger.devices_of(claim) for claim in claims}
+        return Kept(node, pod.requests.get(RESOURCE, 0), self._ledger.parts.of(pod.uid), devices)
+
+    def keep(self, uid: str, kept: Kept) -> None:
+        """From now on nobody else gets this, whoever has it still."""
+        self._kept[uid] = kept
+        self._ledger.keep(kept.node, uid, kept.cards)
+        if kept.part is not None:
+            self._ledger.hold_part(_kept(uid), kept.part)
+            self._charge(kept.node)
+        for claim, devices in kept.claims.items():
+            self._hold(_kept(claim), devices)
+
+    def release(self, uid: str) -> None:
+        """Nothing is kept for the pod any more."""
+        kept = self._kept.pop(uid, None)
+        if kept is None:
+            return
+        self._ledger.keep_no_more(uid)
+        self.drop(_kept(uid))
+        still = {claim for other in self._kept.values() for claim in other.claims} if kept.claims else set()
+        for claim in kept.claims.keys() - still:
+            self._hold(_kept(claim), ())
+
+    def is_whole(self, kept: Kept) -> bool:
+        """Whether all of it is there still, and in order."""
+        node = self.lookup.nodes.get(kept.node)
+        there = [] if node is None else [each for each in self.lookup.inventory.usable_at(node) if not each.taints]
+        devices, cards = {device.id for device in there}, {device.uuid for device in there}
+        has_part = kept.part is None or kept.part.card in cards
+        return has_part and all(devices.issuperset(some) for some in kept.claims.values())
 
     # -- choosing ----------------------------------------------------------------------------------------------------
 
@@ -135,7 +202,7 @@ class Grants:
         if pod.gpu_share:
             card = self.lookup.part_of(pod.gpu_share, name)
             return f"the node has no card with so much {MEMORY} left" if card is None else Seat(part=card)
-        wanted, node = pod.requests.get(RESOURCE, 0), self.lookup.nodes.get(name)
+        wanted, node = self._by_name(pod, name), self.lookup.nodes.get(name)
         asks = self.lookup.asks(list(self.lookup.claims_of(pod.pod))) if pod.spec.resource_claims else []
         given = self.lookup.given(asks, node, wanted) if asks and node is not None else []
         if given is None or len(given) < len(asks):
@@ -161,16 +228,21 @@ class Grants:
             if self._ledger.has_unnamed(name):
                 return None
             try:
-                wants = list(self._wants((*others, pod), any(device.is_gpu for device in devices)))
+                wants = list(self._wants((*others, pod), name, any(device.is_gpu for device in devices)))
                 return seated(wants, devices, self._ledger, self.lookup.inventory)
             except (Missing, SelectorProblem):
                 return None
 
-    def _wants(self, pods: Iterable[PodView], has_cards: bool) -> Iterator[Want]:
+    def _by_name(self, pod: PodView, node: str) -> int:
+        """How many cards it counts that must have names now."""
+        is_there_by_number = pod.uid not in self._kept and self._ledger.keeps_for(pod.uid, node)
+        return 0 if is_there_by_number else pod.requests.get(RESOURCE, 0)
+
+    def _wants(self, pods: Iterable[PodView], node: str, has_cards: bool) -> Iterator[Want]:
         seen: set[str] = set()
         for pod in pods:
             asks = self.lookup.asks(list(self.lookup.claims_of(pod.pod)))
-            cards = pod.requests.get(RESOURCE, 0) if has_cards else 0
+            cards = self._by_name(pod, node) if has_cards else 0
             yield Want(tuple(ask for ask in asks if ask.key not in seen), pod.gpu_share, cards)
             seen.update(ask.key for ask in asks)
 
@@ -195,7 +267,7 @@ class Grants:
             self._charge(node)
         elif seat.cards:
             self._ledger.hold(pod.uid, [card.uuid for card in seat.cards])
-        elif pod.requests.get(RESOURCE):
+        elif self._by_name(pod, node):
             self._ledger.hold_unnamed(pod.uid, node)
         for ask, given in seat.given:
             uid, allocation = ask.claim.metadata.uid, allocation_of(ask, given, node)
@@ -208,3 +280,8 @@ class Grants:
             if pod.spec.resource_claims:
                 claims = self.lookup.claims_of(pod.pod)
                 self.owed[pod.uid] = [(claim, self._promises.get(claim.metadata.uid)) for claim in claims]
+
+
+def _kept(uid: str) -> str:
+    """Under what the ledger has what is kept for a pod, or for its claim."""
+    return f"kept for {uid}"

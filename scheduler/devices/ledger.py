@@ -26,6 +26,8 @@ class Ledger:
         # Pods that have cards nobody has named, by node: what is free there only the node knows.
         self._unnamed: dict[str, set[str]] = {}
         self._node_of_unnamed: dict[str, str] = {}
+        # Whole cards that are kept for pods who count them, whichever they will be: how many for whom, by node.
+        self._kept: dict[str, dict[str, int]] = {}
 
     def hold(self, pod: str, cards: Iterable[str]) -> None:
         """A pod has these cards, and no others."""
@@ -65,6 +67,24 @@ class Ledger:
         """A claim has none any more."""
         for device in self._of_claim.pop(claim, ()):
             _without(self._claims, device, claim)
+
+    def keep(self, node: str, pod: str, cards: int) -> None:
+        """Claims and parts leave so many more cards of the node for the pod."""
+        if cards:
+            self._kept.setdefault(node, {})[pod] = cards
+
+    def keep_no_more(self, pod: str) -> None:
+        """No cards are kept for the pod any more."""
+        for node in [node for node, pods in self._kept.items() if pods.pop(pod, 0) and not pods]:
+            del self._kept[node]
+
+    def kept_on(self, node: str) -> int:
+        """How many cards of a node are kept."""
+        return sum(self._kept.get(node, {}).values())
+
+    def keeps_for(self, pod: str, node: str) -> bool:
+        """Whether cards of the node are kept for the pod."""
+        return pod in self._kept.get(node, {})
 
     def cards_of(self, pod: str) -> tuple[str, ...] | None:
         """The cards that a pod holds by name; None if it holds none so."""

@@ -6,7 +6,7 @@ resources.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from scheduler.devices.allocator import Ask, Given, allocate, anything, ask_of
 from scheduler.devices.inventory import Device, DeviceId, Inventory
@@ -65,14 +65,21 @@ class Lookup:
         if self.ledger.has_unnamed(node):
             return 0
         cards = [card for card in self.inventory.local(node) if card.is_gpu]
-        return self.ledger.parts.largest(cards, self.ledger.is_free)
+        return self.ledger.parts.largest(cards, self._may_be_opened(cards, node))
 
     def part_of(self, size: int, node: str) -> Device | None:
         """The card of a node of which a pod would get so many bytes."""
         if self.ledger.has_unnamed(node):
             return None
         cards = [card for card in self.inventory.local(node) if card.is_gpu]
-        return self.ledger.parts.pick(cards, size, self.ledger.is_free)
+        return self.ledger.parts.pick(cards, size, self._may_be_opened(cards, node))
+
+    def _may_be_opened(self, cards: Sequence[Device], node: str) -> Callable[[Device], bool]:
+        """Which whole cards may be divided: none, if those that are free are kept."""
+        kept, is_free = self.ledger.kept_on(node), self.ledger.is_free
+        if kept and sum(is_free(card) for card in cards if not card.taints) <= kept:
+            return lambda _: False
+        return is_free
 
     def needs(self, pod: PodView) -> DeviceNeeds:
         """See `DeviceNeeds`."""
@@ -163,13 +170,16 @@ class Lookup:
 
     def given(self, asks: list[Ask], node: Node, beside: int = 0) -> list[list[Given]] | None:
         """The devices of each claim on a node; None if they cannot all be had there, beside so many whole cards."""
-        cards = [card for card in self.inventory.local(node.metadata.name) if card.is_gpu and not card.taints]
+        name, is_free = node.metadata.name, self.ledger.is_free
+        cards = {card.id for card in self.inventory.local(name) if card.is_gpu and not card.taints and is_free(card)}
+        least = beside + self.ledger.kept_on(name)
+        # Where there are not so many anyhow, the pod waits for others to leave before it can count them.
+        least = least if beside <= len(cards) else least - beside
 
         def leaves_enough(taken: Collection[DeviceId]) -> bool:
-            left = sum(card.id not in taken and self.ledger.is_free(card) for card in cards)
-            return not cards or left >= beside
+            return cards.isdisjoint(taken) or len(cards.difference(taken)) >= least
 
-        devices, will_do = self.inventory.usable_at(node), leaves_enough if beside else anything
+        devices, will_do = self.inventory.usable_at(node), leaves_enough if least else anything
         return allocate(asks, devices, self.ledger.is_free, self.inventory, will_do)
 
     def _nodes_for(self, asks: list[Ask], beside: int) -> Iterator[tuple[str, int]]:

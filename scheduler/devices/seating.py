@@ -2,8 +2,8 @@
 
     seats = seated(wants, devices, ledger)
 
-Claims choose first. What they leave must hold all parts, and as many whole cards as are counted; if it does not, they
-choose otherwise. So a pod is not left over because those before it took what only it could have used.
+Claims choose first. What they leave must hold all parts, and as many whole cards as are counted or kept for others; if
+it does not, they choose otherwise. So a pod is not left over because those before it took what only it could have used.
 
 Limit: after 2,000 choices of devices, or of cards for parts, the search is given up.
 """
@@ -70,6 +70,8 @@ class _Rest:
 
     def __init__(self, wants: Sequence[Want], cards: Sequence[Device], ledger: Ledger) -> None:
         self._wants, self._cards, self._ledger = wants, cards, ledger
+        self._free = {card.id for card in cards if ledger.is_free(card)}
+        self._kept = sum(map(ledger.kept_on, {card.node for card in cards}))
         self._whole: list[Device] = []
         self._parts: Mapping[int, Device] = {}
 
@@ -78,10 +80,12 @@ class _Rest:
         parts, is_free = self._ledger.parts, self._ledger.is_free
         whole = [card for card in self._cards if is_free(card) and card.id not in taken]
         shared = {card: parts.left(card) for card in self._cards if card.uuid and parts.is_shared(card)}
-        opens = len(whole) - sum(want.cards for want in self._wants)
+        counted = sum(want.cards for want in self._wants)
+        opens = len(whole) - counted - self._kept
         sizes = {number: want.part for number, want in enumerate(self._wants) if want.part}
         layout = _Layout(sorted(sizes.items(), key=lambda one: -one[1]), shared, [each for each in whole if each.uuid])
-        if opens < 0 or not layout.fits(0, opens):
+        is_short = counted > len(whole) or (opens < 0 and not self._free.isdisjoint(taken))
+        if is_short or not layout.fits(0, max(opens, 0)):
             return False
         self._parts = layout.card_of
         opened = {card.id for card in self._parts.values()}

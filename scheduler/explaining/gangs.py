@@ -6,17 +6,18 @@ gang.waits_for, gang.outcome(picture)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from scheduler.cycle.plan import Choice
+from scheduler.devices.grants import Kept
 from scheduler.explaining.picture import Judgement, Picture
 from scheduler.gangs.groups import group_of
 from scheduler.gangs.making_way import Move, Offer, make_way
-from scheduler.gangs.plan import Assembly, Found, assemble, by_size
+from scheduler.gangs.plan import Assembly, Found, Place, assemble, by_size
 from scheduler.pods import PodView
 from wherry.api.core.pod import Pod
 
@@ -45,6 +46,10 @@ class Thought:
     def lift(self, pod: PodView) -> None:
         """The pod is not there any more."""
         self._picture.lift(pod)
+
+    def held(self, places: Sequence[Place]) -> Mapping[str, Kept]:
+        """What these pods, who all fit, would have of devices there: nothing is kept in thought."""
+        return {}
 
     def offer(self, pod: PodView) -> Offer:
         """What there is for a pod now."""

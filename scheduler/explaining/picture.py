@@ -95,6 +95,7 @@ class Picture:
         pods = objects.of.get(Pod, ())
         self.devices = ThoughtDevices(objects.of, self.snapshot)
         queues, namespaces = objects.shelf(Queue), objects.shelf(Namespace)
+        self.nominations.grants = self.devices.grants
         self._limits = Limits(queues, namespaces, lambda: pods, self.devices.cards_claimed)
         self._limits.count_anew()
         self._put_down(pods)
@@ -196,6 +197,7 @@ class Picture:
         """What the scheduler would find, were the pod to be placed now; who makes way, only if it `preempts`."""
         panel = self.panel(pod)
         with self.nominations.making_way(pod):
+            pod = self.view(pod.pod) if self.nominations else pod
             decision = plan(pod, self.snapshot.columns, panel.plugins)
             evicts = preempts and any(plugin.name == "DefaultPreemption" for plugin in panel.plugins)
             if decision.winner or not evicts:

@@ -66,7 +66,8 @@ class Holding:
         """
         now = clock.now()
         if self._holder is not None and self._room is not None:
-            if self._holder.key == gang.key and all(fits_otherwise(*place) for place in self._room.places):
+            is_there = all(map(board.is_whole, self._room.kept.values()))
+            if self._holder.key == gang.key and is_there and all(fits_otherwise(*place) for place in self._room.places):
                 if not self._is_better_off(gang, board, now):
                     self._nominate(self._room)
                 return
@@ -135,8 +136,8 @@ class Holding:
             self._holder = self._room = None
 
     def _nominate(self, room: Reservation) -> None:
-        for place in room.places:
-            self._nominations.nominate(*place)
+        for pod, node in room.places:
+            self._nominations.nominate(pod, node, room.kept.get(pod.uid))
 
     def _others(self, gang: Wanted) -> list[tuple[PodView, str]]:
         own = {pod.uid for pod in gang.pods}

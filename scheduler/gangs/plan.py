@@ -11,11 +11,12 @@ of times. Which of a node's devices each gets is the board's to say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from scheduler.cycle.decision import Decision
 from scheduler.cycle.plan import Choice
+from scheduler.devices.grants import Kept
 from scheduler.explaining.text import Record
 from scheduler.pods import PodView
 from wherry.api.resource.gpu import RESOURCE
@@ -54,6 +55,10 @@ class Board(Protocol):
 
     def lift(self, pod: PodView) -> None:
         """The pod is not there any more."""
+        ...
+
+    def held(self, places: Sequence[Place]) -> Mapping[str, Kept]:
+        """What pods who all fit would have of devices in these places, by uid."""
         ...
 
 

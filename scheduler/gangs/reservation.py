@@ -11,12 +11,13 @@ then may use the room until then: that is conservative back-fill.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
 from scheduler.devices.absence import Absence
+from scheduler.devices.grants import Kept
 from scheduler.gangs.plan import Board, assemble
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
@@ -38,6 +39,8 @@ class Reservation(NamedTuple):
     places: tuple[Placed, ...]
     starts_at: datetime | None
     waits_for: frozenset[str] = frozenset()
+    # The devices that each pod will have, by its uid.
+    kept: Mapping[str, Kept] = {}
 
 
 def gone_at(pod: PodView, now: datetime) -> datetime | None:
@@ -67,7 +70,7 @@ def reserve(pods: Sequence[PodView], needed: int, board: Board, leaving: Leaving
         places = assemble(pods, needed, board).places
         nodes = {place.node for place in places}
         found = tuple((place.pod, place.node) for place in places)
-        return Reservation(found, leaving.time_of(low), leaving.first(low, nodes))
+        return Reservation(found, leaving.time_of(low), leaving.first(low, nodes), board.held(places))
     finally:
         leaving.think_away(0)
 

@@ -135,7 +135,7 @@ class Gangs:
             board.give_up_elsewhere(pods)
             return ()
         self._holding.drop(key)
-        for pod, node in lifted:
+        for pod, node, _ in lifted:
             if self._snapshot.node_of(pod.uid) != node:
                 self._preemptor.freed(pod)
         for pod in found.missing:
@@ -163,7 +163,9 @@ class Gangs:
     def _wait_for_room(
         self, key: str, pods: Sequence[PodView], needed: int, board: Tables, lifted: Sequence[Nomination]
     ) -> None:
-        is_cleared = any(self._preemptor.is_under_way(*each) or self._mover.is_under_way(each.pod) for each in lifted)
+        is_cleared = any(
+            self._preemptor.is_under_way(each.pod, each.node) or self._mover.is_under_way(each.pod) for each in lifted
+        )
         if is_cleared:
             for nomination in lifted:
                 self._preemptor.nominations.nominate(*nomination)

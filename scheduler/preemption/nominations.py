@@ -1,7 +1,8 @@
 """Nominations: room that is kept for pods that wait for their victims to go, or that somebody promised a node.
 
 A nominated pod counts on its node as if it were there, so nobody of the same or a lower priority takes its place. Who
-is more important is planned as if it were not there.
+is more important is planned as if it were not there. Devices are kept by name for who claims them or wants parts of
+cards, and by number for who counts them.
 
 Kubernetes: the nominator, with status.nominatedNodeName, and RunFilterPluginsWithNominatedPods.
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from scheduler.devices.grants import Grants, Kept
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
 
@@ -21,6 +23,7 @@ class Nomination(NamedTuple):
 
     pod: PodView
     node: str
+    kept: Kept | None = None
 
 
 class Nominations:
@@ -32,6 +35,8 @@ class Nominations:
         self._priority_of: dict[str, int] = {}
         # Whose room a pod may use meanwhile, because it will be gone before they need it.
         self.lent_to: Callable[[PodView], Collection[str]] = lambda _: ()
+        # Where what is kept of devices is written down.
+        self.grants: Grants | None = None
 
     def __contains__(self, uid: str) -> bool:
         return uid in self._priority_of
@@ -44,12 +49,15 @@ class Nominations:
         priority = self._priority_of.get(uid)
         return "" if priority is None else self._by_priority[priority][uid].node
 
-    def nominate(self, pod: PodView, node: str) -> None:
-        """Keep room for a pod on a node, instead of wherever it was kept before."""
+    def nominate(self, pod: PodView, node: str, kept: Kept | None = None) -> None:
+        """Keep room for a pod on a node, and no longer elsewhere, and these devices, or what it would get."""
         self.withdraw(pod.uid)
+        if kept is None and self.grants is not None:
+            kept = self.grants.worth_keeping(pod, node)
+        nomination = Nomination(pod, node, kept)
         self._priority_of[pod.uid] = pod.spec.priority
-        self._by_priority.setdefault(pod.spec.priority, {})[pod.uid] = Nomination(pod, node)
-        self._snapshot.place(pod, node)
+        self._by_priority.setdefault(pod.spec.priority, {})[pod.uid] = nomination
+        self._put(nomination)
 
     def withdraw(self, uid: str) -> Nomination | None:
         """Keep no room for a pod any more; gives the nomination that was."""
@@ -60,7 +68,7 @@ class Nominations:
         nomination = of_this_priority.pop(uid)
         if not of_this_priority:
             del self._by_priority[priority]
-        self._snapshot.remove(uid)
+        self._lift(nomination)
         return nomination
 
     def beneath(self, priority: int) -> list[Nomination]:
@@ -89,11 +97,21 @@ class Nominations:
     @contextmanager
     def _lifted(self, nominations: list[Nomination]) -> Iterator[None]:
         for nomination in nominations:
-            self._snapshot.remove(nomination.pod.uid)
+            self._lift(nomination)
         try:
             yield
         finally:
             for nomination in nominations:
                 # The pod may have been placed, or nominated elsewhere, in the meantime.
                 if self.node_of(nomination.pod.uid) == nomination.node:
-                    self._snapshot.place(*nomination)
+                    self._put(nomination)
+
+    def _put(self, nomination: Nomination) -> None:
+        self._snapshot.place(nomination.pod, nomination.node)
+        if self.grants is not None and nomination.kept is not None:
+            self.grants.keep(nomination.pod.uid, nomination.kept)
+
+    def _lift(self, nomination: Nomination) -> None:
+        self._snapshot.remove(nomination.pod.uid)
+        if self.grants is not None:
+            self.grants.release(nomination.pod.uid)

@@ -4,15 +4,16 @@ import asyncio
 
 import pytest
 from binding_api import BindingApi
-from make import a_pod, an_object
+from make import a_container, a_pod, an_object
 from scheduling import gpu_node
 from test_devices import GROUP, a_class, a_request
 from test_gang_runner import a_gang, placed
-from test_scheduler_runner import events, scheduling
+from test_scheduler_runner import events, placement, scheduling
 
-from wherry.api.resource.gpu import DRIVER, fake_gpus, slice_manifest
+from wherry.api.resource.gpu import DRIVER, GRANTED, fake_gpus, slice_manifest
 from wherry.api.resource.resource_claim import ResourceClaim
 from wherry.api.resource.resource_slice import ResourceSlice
+from wherry.client import clock
 from wherry.machinery.errors import Forbidden
 from wherry.sim.virtual_time import in_virtual_time
 
@@ -28,7 +29,8 @@ def a_cluster(cards, disturb=None):
 def a_member(api, name, group, device=""):
     """A pod with a claim of its own; with a `device`, a scheduler died when it had written the claim."""
     use = {"name": "cards", "resourceClaimName": name}
-    pod = api.put(a_pod(name, resource_claims=[use], scheduling_group={"podGroupName": group} if group else None))
+    of = {"podGroupName": group} if group else None
+    pod = api.put(a_pod(name, resource_claims=[use], scheduling_group=of, created=clock.now()))
     results = {"results": [{"request": "cards", "driver": DRIVER, "pool": "n", "device": device}]}
     users = [{"resource": "pods", "name": name, "uid": pod.metadata.uid}]
     status = {"allocation": {"devices": results, "nodeSelector": AT_N}, "reservedFor": users} if device else {}
@@ -77,3 +79,37 @@ async def test_a_gang_that_fits_no_more_gives_back_what_was_written_for_some_of_
 
     assert (placed(api, "train"), placed(api, "other")) == (0, 2)
     assert given(api) == {"other-0", "other-1"}
+
+
+def a_wish(api, how, name, group=""):
+    """A pod that wants a card: counted, a large part of one, or by a claim."""
+    if how == "claim":
+        a_member(api, name, group)
+        return
+    requests = {"nvidia.com/gpu": "1"} if how == "count" else {"wherry.dev/gpu-memory": "30Gi"}
+    of = {"podGroupName": group} if group else None
+    api.put(a_pod(name, containers=[a_container(requests=requests)], scheduling_group=of, created=clock.now()))
+
+
+@in_virtual_time
+@pytest.mark.parametrize("how", ["count", "part", "claim"])
+async def test_nobody_takes_a_card_that_is_kept_for_a_gang_however_he_asks_for_it(how):
+    api = a_cluster(4)
+    runs = api.put(a_pod("runs", node="n", phase="Running", requests={"nvidia.com/gpu": "1"}, annotations=ONE_CARD))
+    a_gang(api, "train", 4)
+    async with scheduling(api):
+        for index in range(4):
+            a_wish(api, how, f"train-{index}", "train")
+        await asyncio.sleep(90)
+        for other in ("count", "part", "claim"):
+            a_wish(api, other, f"small-{other}")
+        await asyncio.sleep(10)
+        before = {name for name, node in placement(api).items() if node}
+        api.remove(runs)
+        await asyncio.sleep(20)
+
+    assert before == {"runs"}
+    assert (placed(api, "train"), placed(api, "small")) == (4, 0)
+
+
+ONE_CARD = {GRANTED: "GPU-n-0"}
