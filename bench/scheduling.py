@@ -154,6 +154,12 @@ class Cluster:
                 break
             except (OSError, RuntimeError, asyncio.IncompleteReadError):
                 await asyncio.sleep(0.02)
+        await self.open_connections()
+
+    async def open_connections(self) -> None:
+        """Connect anew, with as many connections as `post` uses."""
+        for connection in self.connections:
+            connection.writer.close()
         self.connections = [await self.connect() for _ in range(32)]
 
     async def connect(self) -> Connection:
@@ -170,6 +176,10 @@ class Cluster:
         with self.layout.log(name).open("wb") as log:
             command = [sys.executable, "-P", "-m", name, *options]
             self._running[name] = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def signal_scheduler(self, number: signal.Signals) -> None:
+        """Send the scheduler a signal."""
+        self._running["scheduler"].send_signal(number)
 
     def stop(self) -> None:
         """End both; nothing of them is needed any more."""

@@ -32,6 +32,7 @@ from pydantic.alias_generators import to_camel
 import scheduler.plugins
 from scheduler.columns import Columns, FloatArray, IntArray, Mask
 from scheduler.columns.node_selectors import matching_any
+from scheduler.columns.spot import Spot
 from scheduler.pods import PodView
 from scheduler.triggers import Trigger
 from wherry.api.core.pod.spec import NodeSelector
@@ -92,6 +93,8 @@ class Plugin:
     # Whether others may be moved elsewhere for a pod that found no node.
     moves: ClassVar[bool] = False
     retry_when: ClassVar[tuple[Trigger, ...]] = ()
+    # Whether only what happens on a node can make it let a pod go there that it kept off before.
+    judges_one_by_one: ClassVar[bool] = False
     # What of the pod it looks at. Who does not say so is assumed to look at everything, which costs sharing.
     reads: ClassVar[tuple[str, ...]] = ("metadata", "spec")
     Args: ClassVar[type[PluginArgs]] = PluginArgs
@@ -125,6 +128,12 @@ class Plugin:
     def looks_around(self, pod: PodView, nodes: Columns) -> bool:
         """Whether what it says of a row for this pod follows from other rows and the pod's labels too. Costs speed."""
         return False
+
+    def rules_out(self, pod: PodView, spot: Spot) -> bool:
+        """Whether it keeps the pod off this node even if less important pods left it."""
+        could_be_cleared = spot.has_below(pod.spec.priority)
+        verdicts = self.filter(pod, spot.nodes)
+        return any(not (each.mask.all() or (could_be_cleared and np.any(each.may_yield))) for each in verdicts)
 
     def kept_score(self, pod: PodView, nodes: Columns) -> KeptScore | None:
         """Its score for a pod that it looks around for and keeps off no node, if that can follow what is placed.

@@ -7,10 +7,11 @@
                 └───────────────────────────────────── backing off ◄─────────────────────────────────────────┘
 
 Active pods leave by priority, then, where there is fair share, by user, then in the order they became active. A pod
-that found no node sleeps until a plugin that refused it names a change as hopeful (`retry_when`). Failed attempts make
-the pauses between them longer. Pauses keep pods that fail from the way of others: when nobody is active, a woken pod
-goes before its pause is over, a few times in each pause and without making it longer; and with fair share there is no
-pause after a change that could help. The pause of a pod that had a node and could not be bound holds always.
+that found no node sleeps until a plugin that refused it names a change as hopeful (`retry_when`), and hints say that it
+could help this one; after five minutes it is tried anyway, when nobody else is active. Failed attempts make the pauses
+between them longer. Pauses keep pods that fail from the way of others: when nobody is active, a woken pod goes before
+its pause is over, a few times in each pause and without making it longer; and with fair share there is no pause after a
+change that could help. The pause of a pod that had a node and could not be bound holds always.
 
 Pure: `now` comes from the caller, in seconds of any clock that only goes forward.
 
@@ -21,12 +22,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import count
 from typing import NamedTuple
 
+from scheduler.hints import Hints, any_may
 from scheduler.pods import PodView
 from scheduler.sharing.turns import Standing, Turn, Turns
 from scheduler.triggers import Added, Trigger, any_matches
@@ -75,13 +77,23 @@ class _Entry:
     ticket: int = 0
     backs_off_until: float = 0.0
     rejected_by: frozenset[str] = frozenset()
+    # Who waits for the same as it; for as long as it is unschedulable.
+    likeness: tuple[Hashable, frozenset[str]] = (None, frozenset())
 
 
 class Queue:
-    """See the module. `triggers` says for each plugin by name which changes could help the pods it refused."""
+    """See the module. `triggers` says for each plugin by name which changes could help the pods it refused.
 
-    def __init__(self, triggers: Mapping[str, Sequence[Trigger]], pauses: Pauses = DEFAULT_PAUSES) -> None:
-        self._pauses = pauses
+    With `hints`, of such changes those wake a pod that could help this one.
+    """
+
+    def __init__(
+        self,
+        triggers: Mapping[str, Sequence[Trigger]],
+        pauses: Pauses = DEFAULT_PAUSES,
+        hints: Hints | None = None,
+    ) -> None:
+        self._pauses, self._hints = pauses, hints
         self._triggers: dict[str, Sequence[Trigger]] = {NOBODY: (Added(Node),), **triggers}
         self._entries: dict[str, _Entry] = {}
         self._tickets = count(1)
@@ -91,7 +103,8 @@ class Queue:
         self._pausing: list[tuple[float, int, str]] = []
         # When they came, oldest first.
         self._unschedulable: dict[str, float] = {}
-        self._waiting_for: dict[str, dict[str, None]] = {}
+        # By plugin and by what they are like: an entry for each would have to be asked at every change.
+        self._waiting_for: dict[str, dict[Hashable, dict[str, None]]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -167,8 +180,9 @@ class Queue:
             entry.backs_off_until = self._pause_end(entry, now)
         entry.state, entry.rejected_by = State.UNSCHEDULABLE, rejected_by or frozenset((NOBODY,))
         self._unschedulable[pod.uid] = now
+        entry.likeness = (self._hints.likeness(entry.pod) if self._hints else None, entry.rejected_by)
         for plugin in entry.rejected_by:
-            self._waiting_for.setdefault(plugin, {})[pod.uid] = None
+            self._waiting_for.setdefault(plugin, {}).setdefault(entry.likeness, {})[pod.uid] = None
 
     def retry_later(self, pod: PodView, now: float) -> None:
         """The pod in flight had a node and could not be bound to it."""
@@ -179,10 +193,16 @@ class Queue:
 
     def wake(self, before: Resource | None, after: Resource | None, now: float) -> None:
         """Something changed: whoever it could help is tried again, when its back-off is over."""
+        could_help = None
         for plugin, waiting in self._waiting_for.items():
-            if waiting and any_matches(self._triggers.get(plugin, ()), before, after):
-                for uid in tuple(waiting):
-                    self._wake(self._entries[uid], now)
+            if not waiting or not any_matches(self._triggers.get(plugin, ()), before, after):
+                continue
+            could_help = could_help or (self._hints.after(before, after) if self._hints else any_may)
+            for alike in tuple(waiting.values()):
+                first = self._entries[next(iter(alike))]
+                if could_help(plugin, first.pod, first.rejected_by):
+                    for uid in tuple(alike):
+                        self._wake(self._entries[uid], now)
 
     def nudge(self, uid: str, now: float) -> None:
         """It is worth it to try a pod once more that fitted nowhere."""
@@ -211,7 +231,10 @@ class Queue:
             uid, since = next(iter(self._unschedulable.items()))
             if since + FLUSH_SECONDS > now:
                 break
-            self._wake(self._entries[uid], now)
+            # Nothing speaks for it: whoever has become active in the meantime goes first.
+            entry = self._entries[uid]
+            entry.backs_off_until = now + self._pauses.most
+            self._wake(entry, now)
 
     def _next_active(self) -> _Entry | None:
         while (turn := self._active.next()) is not None:
@@ -250,7 +273,10 @@ class Queue:
         uid = entry.pod.uid
         self._unschedulable.pop(uid, None)
         for plugin in entry.rejected_by:
-            self._waiting_for.get(plugin, {}).pop(uid, None)
+            waiting = self._waiting_for[plugin]
+            waiting[entry.likeness].pop(uid)
+            if not waiting[entry.likeness]:
+                del waiting[entry.likeness]
         entry.rejected_by = frozenset()
 
     def _back_off(self, entry: _Entry, heap: list[tuple[float, int, str]]) -> None:

@@ -29,6 +29,7 @@ from scheduler.framework import Plugin, culprit
 from scheduler.gangs.plan import Place
 from scheduler.gangs.shell import Gangs
 from scheduler.gangs.tables import Tables
+from scheduler.hints import Hints
 from scheduler.kin import KINDS, Kin
 from scheduler.metrics import ERROR, SCHEDULED, UNSCHEDULABLE, Counts
 from scheduler.pods import PodView
@@ -68,7 +69,7 @@ class Scheduler:
         pauses: Pauses = DEFAULT_PAUSES,
     ) -> None:
         self.snapshot = Snapshot()
-        self.queue = Queue(_triggers(profiles), pauses)
+        self.queue = Queue(_triggers(profiles), pauses, Hints(profiles, self.snapshot, self._others_matter))
         self.pods, self.nodes = Informer(client, Pod), Informer(client, Node)
         self.namespaces = Informer(client, Namespace)
         self.counts = Counts()
@@ -335,6 +336,10 @@ class Scheduler:
         if seen is not None:
             self.snapshot.set_namespace(seen.metadata.name, after.metadata.labels if after else None)
             self._wake(before, after)
+
+    def _others_matter(self) -> bool:
+        """Whether room may come to be where nothing changes: promised room, queues that take back, others who move."""
+        return bool(self._preemptor.nominations or self._sharing.queues.shelf.all() or self._mover.is_wanted)
 
     def _wake(self, before: Resource | None, after: Resource | None) -> None:
         self.queue.wake(before, after, self._now())

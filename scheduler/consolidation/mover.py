@@ -68,6 +68,11 @@ class Mover:
         async with asyncio.TaskGroup() as self._tasks:
             await asyncio.Event().wait()
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether any profile has others moved."""
+        return any(self._most_moves.values())
+
     def is_under_way(self, pod: PodView) -> bool:
         """Whether others are on their way out for this pod."""
         return pod.uid in self._waiting and bool(self._on_the_move)

@@ -42,6 +42,7 @@ class NodeAffinity(Plugin):
     order = 40
     weight = 2
     reads = ("spec.node_selector", "spec.affinity.node_affinity")
+    judges_one_by_one = True
     retry_when = (Added(Node), Changed(Node, "metadata.labels"))
     Args = NodeAffinityArgs
 

@@ -16,6 +16,7 @@ class NodeName(Plugin):
 
     order = 20
     reads = ("spec.node_name",)
+    judges_one_by_one = True
     retry_when = (Added(Node),)
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:

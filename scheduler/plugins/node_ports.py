@@ -19,6 +19,7 @@ class NodePorts(Plugin):
 
     order = 50
     reads = ("host_ports",)
+    judges_one_by_one = True
     retry_when = (Added(Node), Deleted(Pod))
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:

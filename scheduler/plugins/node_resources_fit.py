@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from scheduler.columns import Columns, FloatArray
+from scheduler.columns.spot import Spot
 from scheduler.framework import HIGHEST_SCORE, Plugin, PluginArgs, Verdict
 from scheduler.pods import PodView
 from scheduler.strategies import ScoringStrategy
@@ -36,6 +37,7 @@ class NodeResourcesFit(Plugin):
 
     order = 60
     reads = ("requests", "estimates")
+    judges_one_by_one = True
     retry_when = (
         *(Added(Node), Changed(Node, "status.allocatable")),
         *(Changed(Pod, "spec.containers", "resizing"), Deleted(Pod)),
@@ -50,6 +52,13 @@ class NodeResourcesFit(Plugin):
             reason = "Too many pods" if resource == "pods" else f"Insufficient {resource}"
             could_ever = nodes.allocatable(resource) >= wanted
             yield Verdict(free >= wanted, reason, wanted, free, may_yield=could_ever)
+
+    def rules_out(self, pod: PodView, spot: Spot) -> bool:
+        if spot.has_below(pod.spec.priority):
+            return super().rules_out(pod, spot)
+        # The same in plain numbers: thousands of pods may wait that all want different amounts.
+        lacking = [name for name, wanted in pod.requests.items() if spot.free(name) < wanted]
+        return not all(self.args.ignores(name) for name in lacking)
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray:
         strategy = self.args.scoring_strategy

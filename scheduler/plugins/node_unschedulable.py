@@ -19,6 +19,7 @@ class NodeUnschedulable(Plugin):
 
     order = 10
     reads = ("spec.tolerations",)
+    judges_one_by_one = True
     retry_when = (Added(Node), Changed(Node, "spec.unschedulable"))
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:

@@ -23,6 +23,7 @@ class TaintToleration(Plugin):
     order = 30
     weight = 3
     reads = ("spec.tolerations",)
+    judges_one_by_one = True
     retry_when = (Added(Node), Changed(Node, "spec.taints"))
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:

@@ -179,6 +179,14 @@ def test_the_pause_after_a_failed_binding_holds_although_another_pod_is_gone_tha
     assert (queue.pop(1.2), queue.pop(1.5).key) == (None, "default/p")
 
 
+def test_who_was_not_woken_is_tried_after_five_minutes_behind_those_who_are_new():
+    queue = refused_by("NodePorts", a_view("asleep"), now=0)
+    queue.add(a_view("new"), now=300)
+
+    assert queue.next_at() == 300
+    assert [queue.pop(300).key, queue.pop(300).key, queue.pop(300)] == ["default/new", "default/asleep", None]
+
+
 def test_a_removed_pod_never_comes_back():
     queue = a_queue(a_view("active"), a_view("flying"), a_view("waiting"))
     active = [queue.pop(0) for _ in range(3)]
