@@ -19,6 +19,7 @@ from scheduler.columns import Columns, Table
 from scheduler.columns.neighbours import Neighbours
 from scheduler.columns.ranks import Ranks
 from scheduler.pods import PodView
+from scheduler.pods.attachable import Attachable
 from wherry.api.core.node import Node
 from wherry.api.resource.gpu import RESOURCE
 
@@ -120,14 +121,23 @@ class Snapshot:
         if self._table.neighbours.set_namespace(name, labels):
             self._start_epoch()
 
-    def set_driver(self, claim: str, driver: str) -> None:
-        """Take over of which driver the volume of a claim is; empty: of none."""
-        if self._table.claims.set_driver(claim, driver):
+    def set_volume(self, claim: str, volume: Attachable | None) -> None:
+        """Take over which volume a claim has; None: none of a driver."""
+        if self._table.claims.set_volume(claim, volume):
             self._start_epoch()
 
-    def set_volume_limits(self, node: str, limits: Mapping[str, int]) -> None:
-        """Take over how many volumes of each driver a node can have; of others it can have any number."""
-        if self._table.claims.set_limits(node, limits):
+    def attach(self, node: str, volume: Attachable, change: int) -> None:
+        """Note one attachment more (1) or less (-1) of a volume to a node, whoever uses it there."""
+        row = self._table.row_of.get(node)
+        if self._table.claims.hold(node, volume, change) and row is not None:
+            self._changed(row)
+
+    def set_volume_limits(self, node: str, limits: Mapping[str, int], taken_over: frozenset[str]) -> None:
+        """Take over how many volumes of each driver a node can have; of others it can have any number.
+
+        Volumes of plugins count where drivers have taken over from these.
+        """
+        if self._table.claims.set_limits(node, limits, taken_over):
             self._start_epoch()
 
     def place(self, pod: PodView, node: str) -> None:
@@ -178,6 +188,8 @@ class Snapshot:
             self._table.count_port(node, port, sign)
         for claim in pod.claims:
             self._table.claims.count(node, claim, sign)
+        for volume in pod.attachables:
+            self._table.claims.hold(node, volume, sign)
         self._table.neighbours.count(pod, node, sign)
         self._table.ranks.count(pod, node, sign)
         row = self._table.row_of.get(node)

@@ -14,6 +14,7 @@ from scheduler.columns.neighbours import Neighbours
 from scheduler.columns.table import Table
 from scheduler.columns.tolerations import TaintKey
 from scheduler.columns.topology import Domains
+from scheduler.pods.attachable import Attachable
 from scheduler.pods.requests import ASSUMED
 from scheduler.pods.view import HostPort, PodView
 
@@ -156,11 +157,17 @@ class Columns:
         names, used_by_more = self._names_here(), set[str]()
         if self._pod is not None and self._copies is not None:
             used_by_more.update(self._pod.claims)
-        missing = self._table.claims.missing([claim for claim in claims if claim not in used_by_more], names)
+        missing = self._table.claims.unused([claim for claim in claims if claim not in used_by_more], names)
         if used_by_more and self._copies is not None:
-            theirs = self._table.claims.missing([claim for claim in claims if claim in used_by_more], names)
+            theirs = self._table.claims.unused([claim for claim in claims if claim in used_by_more], names)
             missing += theirs * (self._copies == 0)
         return missing
+
+    def volumes_missing(self, volumes: Sequence[Attachable]) -> IntArray:
+        """How many of these volumes the node would have to be given, of those that count there."""
+        missing = self._table.claims.missing(volumes, self._names_here())
+        # More pods of this kind would have the same volumes: the first one brings them.
+        return missing if self._copies is None else missing * (self._copies == 0)
 
     def volume_room(self, driver: str) -> IntArray:
         """How many volumes more of a driver the node can have."""

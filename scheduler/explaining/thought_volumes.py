@@ -21,13 +21,14 @@ from wherry.api.storage.csi_driver import CSIDriver
 from wherry.api.storage.csi_node import CSINode
 from wherry.api.storage.csi_storage_capacity import CSIStorageCapacity
 from wherry.api.storage.storage_class import StorageClass, default_class
+from wherry.api.storage.volume_attachment import VolumeAttachment
 from wherry.client.informer import Change
 from wherry.client.world import Shelf
 from wherry.machinery.resource import Resource
 
 KINDS: tuple[type[Resource], ...] = (
     *(PersistentVolumeClaim, PersistentVolume, StorageClass),
-    *(CSINode, CSIDriver, CSIStorageCapacity),
+    *(CSINode, CSIDriver, CSIStorageCapacity, VolumeAttachment),
 )
 
 
@@ -46,6 +47,8 @@ class ThoughtVolumes:
             self._attachments.claim_changed(Change(None, claim))
         for drivers in objects.get(CSINode, ()):
             self._attachments.node_changed(Change(None, drivers))
+        for attachment in objects.get(VolumeAttachment, ()):
+            self._attachments.attachment_changed(Change(None, attachment))
 
     def view(self, pod: PodView) -> PodView:
         """The pod with what its claims ask for."""

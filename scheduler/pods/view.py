@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from scheduler.pods.attachable import Attachable, attachables_of
 from scheduler.pods.devices import NO_DEVICES, DeviceNeeds
 from scheduler.pods.disks import disks_of
 from scheduler.pods.remembered import remembered
@@ -119,6 +120,11 @@ class PodView:
         """The keys of the claims that its volumes are on, and how it uses the disks that it names itself."""
         own = (f"{self.metadata.namespace}/{name}" for name in self.pod.claim_names)
         return (*own, *(disk.use for disk in disks_of(self.pod)))
+
+    @remembered
+    def attachables(self) -> tuple[Attachable, ...]:
+        """The disks that it names itself and that a driver attaches."""
+        return attachables_of(self.pod)
 
     @remembered
     def gpu_placement(self) -> str:

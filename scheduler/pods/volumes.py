@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from scheduler.pods.attachable import Attachable
 from scheduler.pods.disks import Disk
 from wherry.api.core.pod.spec import NodeSelector
 
@@ -41,7 +42,7 @@ class VolumeNeeds(NamedTuple):
     """All claims of a pod. `problem`: why it can go nowhere for now; `reachable`: from where bound volumes are.
 
     `zones`: labels that its node must have, with one of these values; `exclusive`: claims that no other pod may use;
-    `limited`: drivers of which some node takes only so many volumes, with the claims that are of them; `disks`: those
+    `limited`: drivers of which some node takes only so many volumes, with those of them; `disks`: those
     that the pod names itself.
     """
 
@@ -50,7 +51,7 @@ class VolumeNeeds(NamedTuple):
     unbound: tuple[Unbound, ...] = ()
     zones: tuple[tuple[str, tuple[str, ...]], ...] = ()
     exclusive: tuple[str, ...] = ()
-    limited: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    limited: tuple[tuple[str, tuple[Attachable, ...]], ...] = ()
     disks: tuple[Disk, ...] = ()
 
 

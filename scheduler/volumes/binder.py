@@ -33,6 +33,7 @@ from wherry.api.storage.csi_node import CSINode
 from wherry.api.storage.csi_storage_capacity import CSIStorageCapacity
 from wherry.api.storage.provisioning import SELECTED_NODE
 from wherry.api.storage.storage_class import StorageClass
+from wherry.api.storage.volume_attachment import VolumeAttachment
 from wherry.client.http import Client
 from wherry.client.informer import Informer, OptionalInformer
 from wherry.machinery.errors import ApiError
@@ -75,6 +76,7 @@ class VolumeBinder:
         self.volumes = Informer(client, PersistentVolume)
         self.classes = Informer(client, StorageClass)
         self.on_nodes = OptionalInformer(client, CSINode)
+        self.attached = OptionalInformer(client, VolumeAttachment)
         self.drivers = OptionalInformer(client, CSIDriver)
         self.capacities = OptionalInformer(client, CSIStorageCapacity)
         shelves = (self.claims.shelf, self.volumes.shelf, self.classes.shelf)
@@ -88,13 +90,15 @@ class VolumeBinder:
         self.volumes.subscribe(attachments.volume_changed)
         self.classes.subscribe(attachments.class_changed)
         self.on_nodes.subscribe(attachments.node_changed)
+        self.attached.subscribe(attachments.attachment_changed)
         self.drivers.subscribe(capacity.changed)
         self.capacities.subscribe(capacity.changed)
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
         """The copies, which somebody else keeps running."""
-        return self.claims, self.volumes, self.classes, self.on_nodes, self.drivers, self.capacities
+        required = (self.claims, self.volumes, self.classes)
+        return (*required, self.on_nodes, self.attached, self.drivers, self.capacities)
 
     async def run(self) -> None:
         """Work until cancelled."""

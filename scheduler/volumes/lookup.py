@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from scheduler.pods import PodView
+from scheduler.pods.attachable import Attachable, attachables_of
 from scheduler.pods.disks import disks_of
 from scheduler.pods.volumes import NO_VOLUMES, ZONE_KEYS, Candidate, Unbound, VolumeNeeds
 from scheduler.volumes.capacity import Room, everywhere
-from scheduler.volumes.drivers import driver_of
+from scheduler.volumes.drivers import volume_of
 from wherry.api.core.node import Node
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
@@ -68,7 +69,7 @@ class Lookup:
 
     def view(self, pod: PodView) -> PodView:
         """The pod with what its claims ask for; the same one if it has none."""
-        if not pod.claims and pod.volumes is NO_VOLUMES:
+        if not pod.claims and not pod.attachables and pod.volumes is NO_VOLUMES:
             return pod
         needs = self.needs(pod.pod)
         return pod if needs == pod.volumes else pod.replace(volumes=needs)
@@ -101,13 +102,16 @@ class Lookup:
         limited, disks = self._of_limited(pod), disks_of(pod)
         return VolumeNeeds("", tuple(reachable), tuple(unbound), tuple(zones), tuple(exclusive), limited, disks)
 
-    def _of_limited(self, pod: Pod) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        found: dict[str, dict[str, None]] = {}
-        for key, claim, _ in self._claims_of(pod) if self._limited else ():
-            driver = driver_of(claim, self._volumes, self._classes) if claim is not None else ""
-            if self._limited.get(driver):
-                found.setdefault(driver, {})[key] = None
-        return tuple((driver, tuple(claims)) for driver, claims in found.items())
+    def _of_limited(self, pod: Pod) -> tuple[tuple[str, tuple[Attachable, ...]], ...]:
+        if not self._limited:
+            return ()
+        claims = (claim for _, claim, _ in self._claims_of(pod) if claim is not None)
+        claimed = (volume_of(claim, self._volumes, self._classes) for claim in claims)
+        found: dict[str, dict[Attachable, None]] = {}
+        for volume in (*claimed, *attachables_of(pod)):
+            if volume is not None and self._limited.get(volume.driver):
+                found.setdefault(volume.driver, {})[volume] = None
+        return tuple((driver, tuple(volumes)) for driver, volumes in found.items())
 
     def promise(self, pod: PodView, node: Node) -> list[Promise]:
         """Keep for the pod what it needs on this node; gives what must be written. Empty: nothing."""

@@ -4,28 +4,31 @@ import pytest
 from make import a_node, an_object
 from scheduling import a_view, all_plugins
 
+from scheduler.cycle.answers import Answers
 from scheduler.cycle.panel import Panel
 from scheduler.cycle.plan import plan
 from scheduler.explaining.picture import Objects, Picture
 from scheduler.plugins.volumes.limits import FULL
 from scheduler.preemption.plan import Ground, preempt
 from scheduler.snapshot import Snapshot
-from scheduler.volumes.attachments import Attachments
+from scheduler.volumes.attachments import TAKEN_OVER, Attachments
 from scheduler.volumes.lookup import Lookup
 from wherry.api.core.persistent_volume import PersistentVolume
 from wherry.api.core.persistent_volume_claim import PersistentVolumeClaim
 from wherry.api.core.pod import Pod
 from wherry.api.storage.csi_node import CSINode
 from wherry.api.storage.storage_class import StorageClass
+from wherry.api.storage.volume_attachment import VolumeAttachment
 from wherry.client.informer import Change
 from wherry.client.world import Shelf
 
 EBS, BOUND = "ebs.csi.aws.com", {"pv.kubernetes.io/bind-completed": "yes"}
 
 
-def drivers_of(node, **counts):
+def drivers_of(node, taken_over="kubernetes.io/aws-ebs", **counts):
     drivers = [{"name": EBS, "nodeID": node, "allocatable": {"count": count}} for count in counts.values()]
-    return an_object(CSINode, node, api_version="storage.k8s.io/v1", drivers=drivers)
+    annotations = {TAKEN_OVER: taken_over}
+    return an_object(CSINode, node, api_version="storage.k8s.io/v1", annotations=annotations, drivers=drivers)
 
 
 def a_claim(name):
@@ -45,8 +48,16 @@ def a_volume(claim, source=None):
     return an_object(PersistentVolume, f"pv-{claim}", capacity={"storage": "1Gi"}, claim_ref=holder, **source)
 
 
-def a_user(name, *claims, **more):
+def an_attachment(name, claim, node="a"):
+    source = {"persistentVolumeName": f"pv-{claim}"}
+    return an_object(
+        VolumeAttachment, name, api_version="storage.k8s.io/v1", attacher=EBS, source=source, node_name=node
+    )
+
+
+def a_user(name, *claims, disks=(), **more):
     volumes = [{"name": claim, "persistentVolumeClaim": {"claimName": claim}} for claim in claims]
+    volumes += [{"name": f"disk-{index}", **disk} for index, disk in enumerate(disks)]
     return a_view(name, volumes=volumes, **more)
 
 
@@ -62,6 +73,7 @@ class Storage:
             self.snapshot.set_node(a_node(name))
         self.objects = [(a_claim(name), a_volume(name)) for name in ("one", "two", "three")]
         old = {"aws_elastic_block_store": {"volumeID": "vol-1"}}
+        self.volumes = shelves[PersistentVolume]
         for claim, volume in [*self.objects, (a_claim("old"), a_volume("old", old))]:
             shelves[PersistentVolumeClaim].put(claim)
             self.attachments.claim_changed(Change(None, claim))
@@ -111,6 +123,83 @@ def test_room_comes_back_with_the_last_pod_that_used_a_volume_or_when_the_node_s
     storage.attachments.node_changed(Change(drivers_of("a", count=2), drivers_of("a")))
     assert storage.where(web) == {"a", "b"}
     assert storage.lookup.view(web).volumes.limited == ()
+
+
+def a_disk(volume):
+    return {"awsElasticBlockStore": {"volumeID": volume}}
+
+
+@pytest.mark.parametrize(
+    ("claims", "disks", "where"),
+    [
+        ((), ("vol-2",), {"a", "b"}),
+        ((), ("vol-2", "vol-3"), {"b"}),
+        (("one",), ("vol-2",), {"b"}),
+        # The disk behind the claim `old`, which a pod on the node has.
+        (("one",), ("vol-1",), {"a", "b"}),
+        ((), ("aws://zone-1/vol-1", "vol-2"), {"a", "b"}),
+    ],
+)
+def test_disks_that_a_pod_names_itself_count_as_their_drivers(claims, disks, where):
+    storage = Storage()
+    storage.snapshot.place(a_user("there", "old"), "a")
+
+    assert storage.where(a_user("web", *claims, disks=[a_disk(disk) for disk in disks])) == where
+
+
+def test_such_disks_of_placed_pods_count_until_the_pods_are_gone():
+    storage, there = Storage(), a_user("there", disks=[a_disk("vol-2"), a_disk("vol-3")])
+    storage.snapshot.place(there, "a")
+    assert storage.where(a_user("web", "one")) == {"b"}
+
+    storage.snapshot.remove(there.uid)
+
+    assert storage.where(a_user("web", "one")) == {"a", "b"}
+
+
+def test_what_no_driver_has_taken_over_on_a_node_does_not_count_there():
+    storage = Storage()
+    storage.attachments.node_changed(Change(None, drivers_of("a", taken_over="", count=1)))
+    storage.snapshot.place(a_user("there", "old", disks=[a_disk("vol-2")]), "a")
+
+    assert storage.where(a_user("web", "one")) == {"a", "b"}
+    assert storage.where(a_user("web", disks=[a_disk("vol-3"), a_disk("vol-4")])) == {"a", "b"}
+    assert storage.where(a_user("web", "one", "two")) == {"b"}
+
+
+def test_a_volume_that_is_attached_counts_though_no_pod_has_it_but_not_for_one_that_wants_it():
+    storage = Storage()
+    attached = [an_attachment("a1", "one"), an_attachment("a2", "two")]
+    for each in attached:
+        storage.attachments.attachment_changed(Change(None, each))
+
+    assert storage.where(a_user("web", "three")) == {"b"}
+    assert storage.where(a_user("web", "one")) == {"a", "b"}
+
+    storage.attachments.attachment_changed(Change(attached[0], None))
+    assert storage.where(a_user("web", "three")) == {"a", "b"}
+
+
+def test_an_attached_volume_that_a_pod_has_counts_once_and_one_that_is_unknown_when_it_is_heard_of():
+    storage, unknown = Storage(), a_volume("late")
+    storage.snapshot.place(a_user("there", "one"), "a")
+    for each in (an_attachment("a1", "one"), an_attachment("a2", "late")):
+        storage.attachments.attachment_changed(Change(None, each))
+    assert storage.where(a_user("web", "three")) == {"a", "b"}
+
+    storage.volumes.put(unknown)
+    storage.attachments.volume_changed(Change(None, unknown))
+    assert storage.where(a_user("web", "three")) == {"b"}
+
+
+def test_a_kept_answer_knows_of_an_attachment_that_came_later():
+    storage, web = Storage(), a_user("web", "two", "three")
+    answers = Answers(storage.snapshot, all_plugins())
+    answers.to(storage.lookup.view(web)).best()
+
+    storage.attachments.attachment_changed(Change(None, an_attachment("a1", "one")))
+
+    assert answers.to(storage.lookup.view(web)).decision(web).feasible.tolist() == [False, True]
 
 
 def test_a_pod_makes_way_with_its_volumes():
