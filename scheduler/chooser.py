@@ -93,11 +93,11 @@ class Chooser:
         who = self._preemptor.plan(pod, decision, answers.panel) if preempts else None
         return Outcome(decision=decision, preemption=who)
 
-    def prepare(self) -> None:
+    def prepare(self, *, explains: bool) -> None:
         """While nobody waits: what the next pods would wait for that look like the last ones."""
         if not self._preemptor.nominations:
             for answers in self._answers.values():
-                answers.prepare()
+                answers.prepare(explains=explains)
 
     def panel(self, pod: PodView) -> Panel:
         """The plugins of the pod's profile."""

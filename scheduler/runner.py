@@ -148,9 +148,9 @@ class Scheduler:
                 await self._pause()
 
     def _prepare(self) -> None:
-        if self._binder.is_at_rest and self._attention.is_near(self._now()):
+        if self._binder.is_at_rest:
             try:
-                self._chooser.prepare()
+                self._chooser.prepare(explains=self._attention.is_near(self._now()))
             except Exception:
                 log.exception("next plan broken")  # if it concerns a pod, that pod is told
 

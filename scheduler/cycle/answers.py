@@ -62,11 +62,13 @@ class Answers:
         wide_key = (key, pod.signature(around.reads), pod.group)
         return self._of_all(pod, looking, wide_key).over(near)
 
-    def prepare(self) -> None:
+    def prepare(self, *, explains: bool) -> None:
         """Work out, and explain, what the next pod will be told that looks like the last one; once after each."""
         pod, self._last = self._last, None
         if pod is not None:
-            self.to(pod).decision(pod)
+            answer = self.to(pod)
+            if explains:
+                answer.decision(pod)
             self._last = None
 
     def _of_others(self, pod: PodView, panel: Panel, key: _Key) -> Answer:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 MOST_AT_ONCE = 20
 PER_SECOND = 5.0
+# What is worked out ahead is for a pod that comes so soon.
+SOON_SECONDS = 0.1
 
 
 class Attention:
@@ -18,13 +20,16 @@ class Attention:
 
     def is_free(self, now: float) -> bool:
         """Whether there is time for one more now; if so it is taken."""
-        if not self.is_near(now):
+        if self._has_left(now) < 1:
             return False
         self._left -= 1
         return True
 
     def is_near(self, now: float) -> bool:
-        """Whether there is time for one more now; it stays there."""
+        """Whether there is time for one more now, or will be soon; it stays there."""
+        return self._has_left(now) + SOON_SECONDS * PER_SECOND >= 1
+
+    def _has_left(self, now: float) -> float:
         self._left = min(self._left + (now - self._at) * PER_SECOND, MOST_AT_ONCE)
         self._at = now
-        return self._left >= 1
+        return self._left

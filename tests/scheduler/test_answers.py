@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from scheduling import a_container, a_node, a_view, all_plugins, snapshot_of
 
 from scheduler.cycle.answers import MOST_KEPT, Answers
@@ -137,6 +138,35 @@ def test_what_is_prepared_while_nobody_waits_is_what_the_next_pod_is_told():
         fresh.append(list(explain(Answers(snapshot, all_plugins()).to(pod).decision(pod))))
         choice = answers.to(pod).best()
         snapshot.place(pod, choice.node)
-        answers.prepare()
+        answers.prepare(explains=True)
 
     assert told == fresh
+
+
+class Curious(Plugin):
+    """Lets pods go anywhere, and remembers for which it was asked."""
+
+    reads = ("requests",)
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def filter(self, pod, nodes):
+        self.asked.append(pod.metadata.name)
+        return iter(())
+
+
+@pytest.mark.parametrize("explains", [True, False])
+def test_who_comes_when_all_is_prepared_is_answered_without_a_question(explains):
+    snapshot, curious, pod = snapshot_of(a_node("a"), a_node("b")), Curious(), a_view("next")
+    answers = Answers(snapshot, [curious])
+    for name in ("first", "second"):
+        snapshot.place(a_view(name), answers.to(a_view(name)).best().node)
+        answers.prepare(explains=explains)
+
+    curious.asked.clear()
+    answer = answers.to(pod)
+    told = answer.decision(pod).winner if explains else answer.best().node
+
+    assert (bool(told), curious.asked) == (True, [])

@@ -136,3 +136,15 @@ def test_of_many_decisions_in_a_second_the_first_are_explained_in_full():
 
     assert sum(attention.is_free(1.0) for _ in range(1000)) == 20
     assert sum(attention.is_free(3.0) for _ in range(1000)) == 10
+
+
+def test_an_explanation_is_worked_out_ahead_for_a_pod_that_may_come_soon():
+    attention = Attention()
+    while attention.is_free(1.0):
+        pass
+
+    assert [(attention.is_near(at), attention.is_free(at)) for at in (1.05, 1.15, 1.25)] == [
+        (False, False),
+        (True, False),
+        (True, True),
+    ]
