@@ -83,8 +83,8 @@ class Stats:
 
     async def summary(self, node: str, folder: Path) -> Json:
         """The answer to `/stats/summary`; the node's disk is that of the folder."""
-        earlier, later = await self._two_looks()
-        found, time = rates(earlier, later), time_text(later.time)
+        found, later = await self._rates()
+        time = time_text(later.time)
         charges = self._charges()
         disks = await asyncio.to_thread(lambda: [disks_of(charge) for charge in charges])
         pods = [
@@ -99,15 +99,18 @@ class Stats:
         async with self._turn:
             return await self._look()
 
-    async def _two_looks(self) -> tuple[Look, Look]:
+    async def _rates(self) -> tuple[dict[str, Rate], Look]:
+        """The rate of everything, and the last look; what began since the look to compare with waits for a second."""
         async with self._turn:
             later = await self._look()
             earlier = base_for(self._looks[:-1], later.at)
-            if earlier is None:
-                earlier = later
+            found = rates(earlier, later) if earlier is not None else {}
+            if later.used.keys() - found.keys():
+                began = later
                 await asyncio.sleep(LEAST_SECONDS)
                 later = await self._look()
-            return earlier, later
+                found = rates(began, later) | (rates(earlier, later) if earlier is not None else {})
+            return found, later
 
     async def _look(self) -> Look:
         """Look now, unless somebody has just done so."""

@@ -41,6 +41,13 @@ async def test_a_certificate_names_user_and_groups(api: Api):
     assert len(credential) == len("X509SHA256=") + 64
 
 
+async def test_who_am_i_is_answered_to_kubectl_1_27_too(api: Api):
+    answer = await api.post("/apis/authentication.k8s.io/v1beta1/selfsubjectreviews", {}, **as_bob())
+
+    assert (answer.status, answer.json["apiVersion"]) == (201, "authentication.k8s.io/v1beta1")
+    assert answer.json["status"]["userInfo"] == await whoami(api, **as_bob())
+
+
 async def test_nobody_may_look_but_not_touch(api: Api):
     version, pods = await api.get("/version", user=None), await api.get(PODS, user=None)
 

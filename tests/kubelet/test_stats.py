@@ -13,9 +13,11 @@ from kubelet.runtime.cgroups import Cgroups
 from kubelet.runtime.docker_format import usage_of
 from kubelet.runtime.fake import FakeRuntime
 from kubelet.server import Server
-from kubelet.serving.stats import Look, Rate, base_for, rates
+from kubelet.serving.stats import Look, Rate, Stats, base_for, rates
 from tests.kubelet.docker_engine import TEST_IMAGE
 from tests.kubelet.nodes import a_manifest, a_node
+from wherry.client import clock
+from wherry.sim.virtual_time import in_virtual_time
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 MIB = 1024**2
@@ -123,6 +125,22 @@ async def test_a_kubelet_tells_what_its_pods_use(tmp_path: Path):
     assert pod["memory"]["workingSetBytes"] == 64 * MIB
     assert 'container_memory_working_set_bytes{container="app",namespace="default",pod="web"} 6.7108864e+07' in totals
     assert 'pod_memory_working_set_bytes{namespace="default",pod="web"} 6.7108864e+07' in totals
+
+
+@in_virtual_time
+async def test_what_began_since_the_last_look_is_told_as_well(tmp_path: Path):
+    runtime = FakeRuntime(clock.now, images=(TEST_IMAGE,))
+    runtime.load = lambda record: (250, 64 * MIB)
+    async with a_node(tmp_path, runtime) as node:
+        stats = Stats(runtime, node.kubelet.charges, node_usage=lambda: (0, 0))
+        await stats.look()
+        await node.create(a_manifest("web"))
+        await node.until("web", lambda pod: pod.status.ready)
+        await asyncio.sleep(10)
+
+        [pod] = (await stats.summary("n1", tmp_path))["pods"]
+
+    assert [round(each["cpu"]["usageNanoCores"] / 1e9, 2) for each in pod["containers"]] == [0.25]
 
 
 async def _summary(client: aiohttp.ClientSession) -> dict[str, object]:

@@ -50,3 +50,11 @@ class SelfSubjectReview(Resource, group=GROUP, version="v1", scope="Cluster", ve
     """Who am I?"""
 
     status: SelfSubjectReviewStatus = SelfSubjectReviewStatus()
+
+
+class SelfSubjectReviewV1Beta1(
+    Resource, group=GROUP, version="v1beta1", scope="Cluster", verbs=("create",), name="SelfSubjectReview"
+):
+    """Who am I? As kubectl 1.27 asks, which knows no newer version."""
+
+    status: SelfSubjectReviewStatus = SelfSubjectReviewStatus()
