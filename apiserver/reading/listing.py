@@ -92,7 +92,7 @@ async def list_objects(server: Server, request: Request, cls: type[Resource], fo
     token = request.first("continue")
     match = request.first("resourceVersionMatch")
     version = version_of(request)
-    _check(match, version, token, watching=False)
+    _check(match, version, token, has_initial="sendInitialEvents" in request.query)
 
     stored: Iterable[Stored]
     if token:
@@ -278,7 +278,7 @@ def _number(request: Request, name: str) -> int:
     return number
 
 
-def _check(match: str, version: int | None, token: str, *, watching: bool) -> None:
+def _check(match: str, version: int | None, token: str, *, has_initial: bool) -> None:
     """Refuse combinations that have no meaning."""
     errors: list[FieldError] = []
     if token and version:
@@ -288,7 +288,7 @@ def _check(match: str, version: int | None, token: str, *, watching: bool) -> No
             errors.append(
                 forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
             )
-        elif version is None and not watching:
+        elif version is None:
             errors.append(
                 forbidden(
                     "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"
@@ -299,5 +299,7 @@ def _check(match: str, version: int | None, token: str, *, watching: bool) -> No
         elif match == "Exact" and version == 0:
             detail = 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'
             errors.append(forbidden("resourceVersionMatch", detail))
+    if has_initial:
+        errors.append(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     if errors:
         raise invalid_object("ListOptions.meta.k8s.io", "", errors)

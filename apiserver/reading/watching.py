@@ -57,7 +57,7 @@ async def watch_objects(server: Server, request: Request, cls: type[Resource], f
             if initial:
                 raise
             return Stream(_only(_error(late, form)))
-    since = server.cache.applied if version is None else version
+    since = version or server.cache.applied
     start = _Start(since, bool(wants_state), initial is True, form, request.flag("allowWatchBookmarks"))
     watcher = Watcher(selection, frame, shared, user=request.user.name, on_cut=request.abort)
     return Stream(_events(server, cls, watcher, start, seconds), direct=partial(watcher.connect, server.fan_out))

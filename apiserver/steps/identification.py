@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "GET": "get", "HEAD": "get", "DELETE": "delete"}
 # What follows /namespaces/NAME and is not a resource in that namespace but a subresource of the namespace itself.
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
+# How many parts the path of a version has.
+_ROOTS = {"api": 2, "apis": 3}
 # What opens streams into a pod, by whichever method and protocol.
 _STREAMS = {("pods", "exec"), ("pods", "attach"), ("pods", "portforward")}
 
 
 async def identify_request(server: Server, request: Request, proceed: Proceed) -> Answer:
     """Fill in `request.target` and `request.verb`."""
-    request.target = target_of(request.path)
-    request.verb = _verb(request)
+    watched = _watched(request)
+    request.target = watched or target_of(request.path)
+    request.verb = "watch" if watched else _verb(request)
     return await proceed(server, request)
 
 
@@ -44,6 +47,21 @@ def target_of(path: str) -> Target | None:
             rest = rest[2:]
     name = rest[1] if len(rest) > 1 else ""
     return Target(group, version, rest[0], namespace, name, "/".join(rest[2:]))
+
+
+def _watched(request: Request) -> Target | None:
+    """What is watched in the old way, by a GET of `/api/v1/watch/…`; a name becomes a field selector."""
+    root, is_old, rest = request.path.partition("/watch/")
+    parts = split_path(root)
+    if not is_old or request.method != "GET" or len(parts) != _ROOTS.get(parts[0] if parts else ""):
+        return None
+    target = target_of(f"{root}/{rest}")
+    if target is None or target.subresource:
+        return None
+    if target.name:
+        terms = filter(None, (request.first("fieldSelector"), f"metadata.name={target.name}"))
+        request.query["fieldSelector"] = [",".join(terms)]
+    return target._replace(name="")
 
 
 def _verb(request: Request) -> str:

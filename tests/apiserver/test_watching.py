@@ -185,10 +185,37 @@ async def test_a_list_of_initial_events_ends_with_a_bookmark(api: Api):
     }
 
 
-async def test_no_initial_events_means_from_now_on(api: Api):
-    await api.made(MAPS, a_map())
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/api/v1/watch/namespaces/default/configmaps", ["a", "b"]),
+        ("/api/v1/watch/namespaces/default/configmaps/b", ["b"]),
+        ("/apis/apps/v1/watch/deployments", []),
+    ],
+)
+async def test_the_old_way_to_watch_still_goes(api: Api, path: str, names: list[str]):
+    for name in ("a", "b"):
+        await api.made(MAPS, a_map(name))
 
-    async with api.watch(MAPS, sendInitialEvents="false", resourceVersionMatch="NotOlderThan") as stream:
+    async with api.watch(path, watch="") as stream:
+        told = await stream.take(len(names))
+
+    assert told == [("ADDED", name) for name in names]
+    assert (await api.post(path, a_map("c"))).status in (404, 405)
+
+
+async def test_a_list_has_no_initial_events(api: Api):
+    answer = await api.get(MAPS, query={"sendInitialEvents": "true"})
+
+    assert (answer.status, answer.json["details"]["causes"][0]["field"]) == (422, "sendInitialEvents")
+
+
+@pytest.mark.parametrize("version", ["", "0"])
+async def test_no_initial_events_means_from_now_on(api: Api, version: str):
+    await api.made(MAPS, a_map())
+    query = {"sendInitialEvents": "false", "resourceVersionMatch": "NotOlderThan", "resourceVersion": version}
+
+    async with api.watch(MAPS, **query) as stream:
         await api.made(MAPS, a_map("b"))
 
         assert await stream.take(1) == [("ADDED", "b")]
