@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, disable_created_metrics, generate_latest
 
 from apiserver.metrics.requests import Exposition
 from apiserver.server import Server
+from apiserver.webhooks.asking import REGISTRY as WEBHOOKS
 from wherry import __version__
 
 PATHS = ("/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz")
@@ -19,12 +20,14 @@ def operations(server: Server) -> FastAPI:
     """The FastAPI app for one server."""
     app = FastAPI(title="Wherry API server", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
 
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # Kubernetes does not say since when it counts
     own = CollectorRegistry(auto_describe=False)
     own.register(Exposition(server))
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(generate_latest() + generate_latest(own), media_type=CONTENT_TYPE_LATEST)
+        told = b"".join(generate_latest(each) for each in (REGISTRY, WEBHOOKS, own))
+        return Response(told, media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/.well-known/openid-configuration")
     async def openid_configuration() -> JSONResponse:

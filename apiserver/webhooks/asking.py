@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from apiserver.matching.attributes import Attributes
 from apiserver.proxying.callouts import CallFailed
@@ -22,21 +22,26 @@ log = structlog.get_logger()
 
 _DEFAULT_SECONDS = 10
 _BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10, 25)
+# Their own: the process that makes the others of a cluster has read this file, too.
+REGISTRY = CollectorRegistry()
 _DURATION = Histogram(
     "apiserver_admission_webhook_admission_duration_seconds",
     "How long admission webhooks took.",
     ("name", "type", "operation", "rejected"),
     buckets=_BUCKETS,
+    registry=REGISTRY,
 )
 _REJECTIONS = Counter(
     "apiserver_admission_webhook_rejection_count",
     "Writes that admission webhooks refused, or that failed because one did.",
     ("name", "type", "operation", "error_type", "rejection_code"),
+    registry=REGISTRY,
 )
 _FAIL_OPEN = Counter(
     "apiserver_admission_webhook_fail_open_count",
     "Webhooks that failed and were passed over.",
     ("name", "type"),
+    registry=REGISTRY,
 )
 _TYPES = {True: "admit", False: "validating"}
 

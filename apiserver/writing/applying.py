@@ -20,6 +20,7 @@ from apiserver.writing.decoding import Source, accept, load_json, load_yaml, med
 from wherry.machinery.errors import BadRequest, conflict
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import duplicate_fields, walk
+from wherry.machinery.schema.leaves import json_type
 
 if TYPE_CHECKING:
     from apiserver.writing.rest import Write
@@ -109,7 +110,8 @@ def _parse(body: bytes) -> tuple[Draft, Source]:
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise BadRequest(f"error decoding YAML: {error}") from None
     if not isinstance(config, dict):
-        raise BadRequest(f"error decoding YAML: expected an object, got {type(config).__name__}")
+        why = f"json: cannot unmarshal {json_type(config)} into Go value of type map[string]interface {{}}"
+        raise BadRequest(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
     return config, Source(body, not is_json)
 
 

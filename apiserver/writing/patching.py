@@ -19,6 +19,7 @@ from apiserver.writing.decoding import accept, load_json, media_type_of
 from wherry.machinery.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import settled_in
+from wherry.machinery.schema.leaves import json_type
 
 if TYPE_CHECKING:
     from apiserver.writing.rest import Write
@@ -88,8 +89,10 @@ def _parse(body: bytes, media_type: str) -> Any:
         raise BadRequest(f"error decoding patch: {error}") from None
     expected = list if media_type == JSON_PATCH else dict
     if not isinstance(patch, expected):
-        wanted = "a list of operations" if expected is list else "an object"
-        raise BadRequest(f"error decoding patch: expected {wanted}, got {type(patch).__name__}")
+        wanted = "[]interface {}" if expected is list else "map[string]interface {}"
+        raise BadRequest(
+            f"error decoding patch: json: cannot unmarshal {json_type(patch)} into Go value of type {wanted}"
+        )
     if media_type == JSON_PATCH and len(patch) > MAX_OPERATIONS:
         raise TooLarge(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}")
     return patch

@@ -202,6 +202,7 @@ async def test_what_is_counted_has_kubernetes_names(api: Api):
     assert 'code="404"' in told
     assert 'apiserver_flowcontrol_nominal_limit_seats{priority_level="exempt"} 0.0' in told
     assert "apiserver_request_duration_seconds_bucket" in told
+    assert "apiserver_admission_webhook_fail_open_count_total" in told
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 
 from apiserver.storage import open_store
 from apiserver.writing.patching import MAX_OPERATIONS
-from tests.apiserver.local_api import APPS, CORE, JSON_PATCH, MERGE, STRATEGIC, Api, running_api
+from tests.apiserver.local_api import APPLY, APPS, CORE, JSON_PATCH, MERGE, STRATEGIC, Api, running_api
 from tests.apiserver.test_objects import MAPS, a_deployment, a_map
 
 WEB = f"{APPS}/deployments/web"
@@ -37,6 +37,22 @@ async def test_a_strategic_patch_merges_containers_by_name(api: Api):
     merged = answer.json["spec"]["template"]["spec"]["containers"]
     assert [(each["name"], each["image"]) for each in merged] == [("d", "other"), ("c", "newer")]
     assert answer.json["metadata"]["generation"] == 2
+
+
+@pytest.mark.parametrize(
+    ("type", "patch", "words"),
+    [
+        (JSON_PATCH, {}, "error decoding patch: json: cannot unmarshal object into Go value of type []interface {}"),
+        (MERGE, [], "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"),
+        (APPLY, "text", "json: cannot unmarshal string into Go value of type map[string]interface {}"),
+    ],
+)
+async def test_a_patch_of_another_shape_is_refused_in_gos_words(api: Api, type: str, patch: object, words: str):
+    await api.made(MAPS, a_map())
+
+    answer = await api.patch(f"{MAPS}/a", patch, type, query={"fieldManager": "m"})
+
+    assert (answer.status, answer.json["message"].endswith(words)) == (400, True)
 
 
 async def test_a_patched_object_gets_its_defaults(api: Api):

@@ -252,7 +252,7 @@ async def test_a_uid_of_what_is_not_there_is_a_conflict(api: Api):
         (config(data=["x"]), 400, "cannot unmarshal array into Go struct field ConfigMap.data"),
         (config() | {"metadata": {"managedFields": []}}, 400, "metadata.managedFields must be nil"),
         (b"a: [", 400, "error decoding YAML"),
-        (b"[]", 400, "error decoding YAML: expected an object, got list"),
+        (b"[]", 400, "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array"),
         (b"{a: b, c", 400, "error decoding YAML"),
     ],
 )
