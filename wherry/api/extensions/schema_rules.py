@@ -199,12 +199,12 @@ def _check_default(node: Node, *, is_root: bool) -> Iterator[FieldError]:
     bare = {word: value for word, value in node.items() if word != "default"}
     try:
         walked = walk(default, Schema.from_openapi(bare), defaults=defaults)
+        if any(error.text == TOO_MUCH_FILLED for error in walked.errors):
+            yield forbidden("default", TOO_MUCH_FILLED)
+            return
         broken = list(checker(bare)(walked.value, "", NOTHING))
     except (TypeError, ValueError, KeyError, AttributeError):
         return  # the schema itself is broken, and that is told
-    if any(error.text == TOO_MUCH_FILLED for error in walked.errors):
-        yield forbidden("default", TOO_MUCH_FILLED)
-        return
     if walked.unknown:
         yield invalid("default", default, "must not have unknown fields")
     for error in broken:
