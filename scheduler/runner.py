@@ -79,7 +79,7 @@ class Scheduler:
         # Plans that are told when their bindings are on their way.
         self._unlogged: list[tuple[str, Choice]] = []
         seed = clock.randomness().getrandbits(32)
-        self._devices = Devices(client, self.snapshot, self.nodes, self._bound)
+        self._devices = Devices(client, self.snapshot, self.nodes, self._bound, may_act)
         self._binder = Binder(client, self._bound, may_act, self._devices.record)
         self._sharing = Sharing(client, self.pods, self.namespaces, self._devices, self.queue)
         self._volumes = VolumeBinder(client, self.snapshot, self._binder.bind, self._bound, bind_seconds(profiles))

@@ -143,6 +143,8 @@ class Mover:
             self._preemptor.withdraw(pod)
 
     async def _evicted(self, move: Moved) -> bool:
+        if not self._reporter.may_act():
+            return False  # whoever leads now decides who moves
         metadata = move.pod.metadata
         eviction = {
             "apiVersion": "policy/v1",

@@ -41,6 +41,7 @@ from wherry.api.resource.pod_claims import claim_names
 from wherry.api.resource.resource_claim import ResourceClaim
 from wherry.api.resource.resource_slice import ResourceSlice
 from wherry.client.backoff import Backoff
+from wherry.client.batches import check_lead
 from wherry.client.http import Client
 from wherry.client.informer import Change, Informer, OptionalInformer
 from wherry.machinery.errors import ApiError, Conflict, NotFound
@@ -54,12 +55,18 @@ Decide = Callable[[ResourceClaim], ClaimPatch | None]
 
 
 class Devices:
-    """See the module. `report` hears of pods whose claims could not be written."""
+    """See the module. `report` hears whose claims could not be written; `may_act` is asked before each write."""
 
     def __init__(
-        self, client: Client, snapshot: Snapshot, nodes: Informer[Node], report: Callable[[Bound], None]
+        self,
+        client: Client,
+        snapshot: Snapshot,
+        nodes: Informer[Node],
+        report: Callable[[Bound], None],
+        may_act: Callable[[], bool],
     ) -> None:
         self._client, self._snapshot, self._nodes, self._report = client, snapshot, nodes, report
+        self._may_act = may_act
         self.slices = OptionalInformer(client, ResourceSlice)
         self.claims = OptionalInformer(client, ResourceClaim)
         self.classes = OptionalInformer(client, DeviceClass)
@@ -126,6 +133,7 @@ class Devices:
         while True:
             try:
                 while (patch := decide(now)) is not None:
+                    check_lead(self._may_act)
                     written = await self._client.patch(
                         ResourceClaim, name, namespace, patch.body, subresource=patch.subresource
                     )

@@ -46,15 +46,19 @@ def disrupted(victim: Pod, preemptor: PodView, now: datetime) -> dict[str, Any]:
 
 
 class Evictor:
-    """Runs until cancelled. `told` hears of each victim that goes, `failed` of pods for which one could not be sent."""
+    """Runs until cancelled. `told` hears of each victim that goes, `failed` of pods for which one could not be sent.
+
+    `may_act` is asked before each write.
+    """
 
     def __init__(
         self,
         client: Client,
         told: Callable[[PodView, PodView, str], None],
         failed: Callable[[PodView, Sequence[PodView]], None],
+        may_act: Callable[[], bool],
     ) -> None:
-        self._client, self._told, self._failed = client, told, failed
+        self._client, self._told, self._failed, self._may_act = client, told, failed, may_act
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -98,6 +102,8 @@ class Evictor:
         """Try until there is an answer, which may be that the pod is gone, or another one of its name is there."""
         backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
         for _ in range(ATTEMPTS):
+            if not self._may_act():
+                return False  # whoever leads now decides who goes
             try:
                 await write()
             except (NotFound, Conflict):

@@ -51,7 +51,7 @@ class Preemptor:
         self.budgets = Informer(client, PodDisruptionBudget)
         self.budgets.subscribe(lambda _: self._forget_budgets())
         self._budgets: Budgets | None = None
-        self._evictor = Evictor(client, reporter.preempted, self._failed)
+        self._evictor = Evictor(client, reporter.preempted, self._failed, reporter.may_act)
         self._memory: Memory = {}
         # Who goes with a victim, because its group may be disrupted only as one.
         self.goes_with: Callable[[PodView], Sequence[PodView]] = lambda _: ()
