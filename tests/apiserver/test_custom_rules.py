@@ -168,13 +168,15 @@ async def test_rules_are_not_judged_where_values_are_not_what_they_should_be(api
         "self.free.anything == 1 && !has(self.free.more)",
         "self.labels.any == 'x'",
         "self.max__dash__size > self.size",
+        "self.points > 0",  # with a reserved word in its middle
         "self.until > timestamp('2026-01-01T00:00:00Z')",
         "self.color == null || self.color in ['red']",
     ],
 )
 async def test_a_rule_in_order_is_accepted(api, rule):
     texts = {"type": "object", "additionalProperties": {"type": "string"}}
-    fields = {"labels": texts, "max-size": {"type": "integer"}, "until": {"type": "string", "format": "date-time"}}
+    numbers = {name: {"type": "integer"} for name in ("max-size", "points")}
+    fields = {"labels": texts, **numbers, "until": {"type": "string", "format": "date-time"}}
 
     answer = await api.post(DEFINITIONS, ruled({"rule": rule}, **fields))
 

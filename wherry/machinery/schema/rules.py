@@ -226,11 +226,12 @@ def escaped(name: str) -> str:
 def unescaped(text: str) -> str:
     """What `escaped` was given, if it gives this.
 
-    >>> [unescaped(escaped(name)) for name in ("namespace", "a__.-_b", "replicas")]
-    ['namespace', 'a__.-_b', 'replicas']
+    >>> [unescaped(escaped(name)) for name in ("namespace", "a__.-_b", "points")]
+    ['namespace', 'a__.-_b', 'points']
     """
-    if text[2:-2] in _RESERVED:
-        return text[2:-2]
+    bare = text.removeprefix("__").removesuffix("__")
+    if bare in _RESERVED:
+        return bare
     return _ESCAPE.sub(lambda found: _ESCAPED[found[0]], text)
 
 
