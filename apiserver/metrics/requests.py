@@ -6,6 +6,7 @@ made of them when it asks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -125,12 +126,15 @@ class Exposition:
         took = HistogramMetricFamily("apiserver_request_duration_seconds", "How long answers took.", labels=_LABELS)
         sizes = HistogramMetricFamily("apiserver_response_sizes", "Bytes of what was read.", labels=_LABELS[:-1])
         by_kind: dict[tuple[str, ...], Tally] = {}
+        answered: Counter[tuple[str, ...]] = Counter()
         for key, tally in counts.tallies.items():
             shown = Labels(*key).shown()
-            total.add_metric(shown, sum(tally.seconds.counts))
+            answered[tuple(shown)] += sum(tally.seconds.counts)
             together = by_kind.setdefault(tuple(shown[:-1]), Tally())
             together.seconds.include(tally.seconds)
             together.sizes.include(tally.sizes)
+        for told, count in answered.items():
+            total.add_metric(told, count)
         for kind, tally in by_kind.items():
             tally.seconds.add_to(took, kind)
             if tally.sizes.sum:

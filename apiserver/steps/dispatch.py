@@ -55,9 +55,10 @@ async def dispatch(server: Server, request: Request, proceed: Proceed) -> Answer
         raise NotFound("the server could not find the requested resource", {})
     if cls.deprecation:
         request.warnings.append(cls.deprecation)
-        server.counts.deprecated.add(
-            (target.group, target.version, target.plural, target.subresource.partition("/")[0])
-        )
+        if not target.subresource or find_subresource(cls, target.subresource) is not None:
+            server.counts.deprecated.add(
+                (target.group, target.version, target.plural, target.subresource.partition("/")[0])
+            )
     if metrics.is_measured(cls):
         return await metrics.serve(server, request, cls)
     if components.is_component(cls):

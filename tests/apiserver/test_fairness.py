@@ -288,3 +288,15 @@ async def test_a_seat_whose_client_leaves_at_that_moment_goes_to_the_next(api: A
 
     await asyncio.wait_for(second, 1)
     assert (first.cancelled(), level.executing, level.waiting) == (True, level.nominal, 0)
+
+
+async def test_connections_by_any_method_count_together_and_what_is_not_served_is_not_old(api: Api):
+    await api.get("/api/v1/nodes/none/proxy/a")
+    await api.post("/api/v1/nodes/none/proxy/b", {})
+    await api.get("/api/v1/namespaces/default/endpoints/e/invented")
+
+    told = (await api.get("/metrics")).body.decode().splitlines()
+
+    [line] = [line for line in told if line.startswith("apiserver_request_total{") and '"CONNECT"' in line]
+    assert line.endswith(" 2.0")
+    assert not any(line.startswith("apiserver_requested_deprecated_apis{") for line in told)
