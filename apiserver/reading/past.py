@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from apiserver import keys
 from apiserver.fairness.slices import Slice
 from apiserver.reading.watchers import Event
-from apiserver.storage.store import Change, Compacted, Store
+from apiserver.storage.store import Change, Compacted, Store, StoreError
 
 if TYPE_CHECKING:
     from apiserver.reading.watch_cache import ResourceCache
@@ -33,15 +33,19 @@ _BY_REVISION = attrgetter("revision")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Every event after revision `since` up to `until`, by kind."""
+    """Every event after revision `since` up to `until`, by kind, and the last that nobody can decrypt any more."""
 
     since: int
     until: int
     events: dict[ResourceCache, list[Event]]
+    locked: dict[ResourceCache, tuple[int, StoreError]] = field(default_factory=dict)
 
     def after(self, revision: int, cache: ResourceCache) -> list[Event]:
-        """Those of one kind after a revision."""
+        """Those of one kind after a revision; raises StoreError where one of them cannot be told."""
         events = self.events.get(cache, [])
+        last, error = self.locked.get(cache, (0, None))
+        if error is not None and last > revision:
+            raise error
         return events[bisect_right(events, revision, key=_BY_REVISION) :]
 
 
@@ -105,7 +109,7 @@ class Past:
             self._kept = None
 
     async def _page(self, since: int, until: int) -> Page:
-        events: dict[ResourceCache, list[Event]] = {cache: [] for cache in self._caches()}
+        page = Page(since, until, {cache: [] for cache in self._caches()})
         count, size, read, is_full, slice = 0, 0, since, False, Slice()
         # All kinds are read, not just those asked for: only then is it certain to reach `until` without waiting for a
         # change.
@@ -113,21 +117,25 @@ class Past:
             is_full = count >= PAGE_CHANGES or size >= PAGE_BYTES
             if change.revision > until or (is_full and change.revision > read):
                 break
-            self._take(change, events)
+            self._take(change, page)
             count, size = count + 1, size + len(change.value or b"") + len(change.previous or b"")
             read = change.revision
             if read == until:
                 break
             await slice.maybe_others_first()
-        return Page(since, read if is_full else until, events)
+        return replace(page, until=read) if is_full else page
 
-    def _take(self, change: Change, events: dict[ResourceCache, list[Event]]) -> None:
+    def _take(self, change: Change, page: Page) -> None:
         cache = self._cache_at(change.key)
-        if cache is None or cache not in events:
+        if cache is None or cache not in page.events:
             return
-        event = cache.event_of(change)
+        try:
+            event = cache.event_of(change)
+        except StoreError as error:
+            page.locked[cache] = change.revision, error
+            return
         if event is not None:
-            events[cache].append(event)
+            page.events[cache].append(event)
 
 
 def _is_known(page: asyncio.Future[Page]) -> None:

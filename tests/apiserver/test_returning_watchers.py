@@ -10,10 +10,11 @@ from apiserver.reading import past
 from apiserver.storage.etcd import EtcdStore
 from apiserver.storage.memory import MemoryStore
 from apiserver.storage.opening import EtcdOptions
-from apiserver.storage.store import Change
+from apiserver.storage.store import Change, StoreError
 from tests.apiserver.local_api import Api, running_api
 from tests.apiserver.test_objects import MAPS, a_map
 from tests.storage.etcd_server import start_etcd
+from wherry.api.core.secret import Secret
 
 NAMES = "abcdefgh"
 
@@ -92,3 +93,15 @@ async def test_a_kind_that_is_declared_later_has_a_past_as_well():
             cache.declare(maps.cls)
 
             assert await missed(second, versions[4]) == NAMES[4:]
+
+
+async def test_a_value_that_nobody_can_decrypt_any_more_concerns_only_its_kind():
+    async with running_api(store := MemoryStore()) as first:
+        versions = await history(first)
+        key = "/registry/secrets/default/s"
+        locked = await store.put(key, b"k8s:enc:aescbc:v1:gone:", expected=0)
+        await store.delete(key, expected=locked.revision)
+        async with running_api(store) as second:
+            assert await missed(second, versions[3]) == NAMES[3:]
+            with pytest.raises(StoreError):  # it must not seem that nothing happened
+                await anext(second.server.cache.replay(Secret, int(versions[0]), locked.revision))
