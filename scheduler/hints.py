@@ -15,8 +15,10 @@ from scheduler.columns.spot import Spot
 from scheduler.framework import Plugin
 from scheduler.pods import PodView
 from scheduler.snapshot import Snapshot
+from scheduler.triggers import home_of_cards
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
+from wherry.api.resource.resource_claim import ResourceClaim
 from wherry.machinery.resource import Resource
 
 # Whether a change could lift what a plugin, by name, has against a pod that these plugins refused.
@@ -70,10 +72,12 @@ class Hints:
 
 
 def _node_of(before: Resource | None, after: Resource | None) -> str:
-    """The node that changed, or on which a pod did; empty if it is something else."""
+    """The node that changed, or on which a pod did, or a claim has or had cards; empty if it is something else."""
     for seen in (after, before):
         if isinstance(seen, Node):
             return seen.metadata.name
         if isinstance(seen, Pod) and seen.spec.node_name:
             return seen.spec.node_name
+        if isinstance(seen, ResourceClaim) and (node := home_of_cards(seen)):
+            return node
     return ""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
+from wherry.api.resource.gpu import DRIVER
 from wherry.machinery.resource import Resource
 
 
@@ -62,6 +63,20 @@ class Deleted(Trigger):
 
     def _fits(self, before: Resource | None, after: Resource | None) -> bool:
         return before is not None and _is_there(before) and not _is_there(after)
+
+
+class Freed(Trigger):
+    """A claim has no cards any more that nodes count."""
+
+    def _fits(self, before: Resource | None, after: Resource | None) -> bool:
+        return bool(home_of_cards(before)) and not home_of_cards(after)
+
+
+def home_of_cards(obj: Any) -> str:
+    """The node whose cards a claim has; empty if it has none."""
+    allocation = obj.status.allocation if obj is not None else None
+    held = () if allocation is None else allocation.devices.held
+    return next((each.pool for each in held if each.driver == DRIVER), "")
 
 
 def _is_there(obj: Any) -> bool:

@@ -241,6 +241,8 @@ class Devices:
             self.lookup.returning -= {each for each in self.lookup.returning if each[0] == after.metadata.uid}
         if after is not None:
             self.grants.hold_claim(after.metadata.uid, self.lookup.allocation(after))
+            if before is not None and before.status.allocation is not None and after.status.allocation is None:
+                self.grants.forget_promise(after)  # before others hear of it, and are tried again
 
     def _charge(self, node: str) -> None:
         self._snapshot.charge(node, RESOURCE, charge_of(self.inventory.local(node), self.ledger))

@@ -13,9 +13,10 @@ from scheduler.columns.spot import Spot
 from scheduler.framework import HIGHEST_SCORE, Plugin, PluginArgs, Verdict
 from scheduler.pods import PodView
 from scheduler.strategies import ScoringStrategy
-from scheduler.triggers import Added, Changed, Deleted
+from scheduler.triggers import Added, Changed, Deleted, Freed
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
+from wherry.api.resource.resource_claim import ResourceClaim
 
 
 class NodeResourcesFitArgs(PluginArgs):
@@ -41,6 +42,7 @@ class NodeResourcesFit(Plugin):
     retry_when = (
         *(Added(Node), Changed(Node, "status.allocatable")),
         *(Changed(Pod, "spec.containers", "resizing"), Deleted(Pod)),
+        Freed(ResourceClaim),
     )
     Args = NodeResourcesFitArgs
 

@@ -10,6 +10,7 @@ from test_devices import GROUP, a_class, a_request
 from test_gang_runner import a_gang, placed
 from test_scheduler_runner import events, placement, scheduling
 
+from wherry.api.core.pod import Pod
 from wherry.api.resource.gpu import DRIVER, GRANTED, fake_gpus, slice_manifest
 from wherry.api.resource.resource_claim import ResourceClaim
 from wherry.api.resource.resource_slice import ResourceSlice
@@ -39,6 +40,10 @@ def a_member(api, name, group, device=""):
 
 
 AT_N = {"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n"]}]}]}
+
+
+def pod_of(api, name):
+    return next(pod for pod in api.all(Pod) if pod.metadata.name == name)
 
 
 def given(api):
@@ -113,3 +118,38 @@ async def test_nobody_takes_a_card_that_is_kept_for_a_gang_however_he_asks_for_i
 
 
 ONE_CARD = {GRANTED: "GPU-n-0"}
+
+
+@in_virtual_time
+async def test_who_counts_cards_gets_the_one_that_a_claim_gives_back_after_its_pod_is_gone():
+    api = a_cluster(1)
+    claim = a_member(api, "claims", "", "gpu-0")
+    async with scheduling(api):
+        await asyncio.sleep(1)
+        a_wish(api, "count", "counts")
+        await asyncio.sleep(30)
+        api.remove(pod_of(api, "claims"))
+        await asyncio.sleep(30)
+        assert placement(api) == {"counts": ""}
+        api.put(claim.with_status(allocation=None, reserved_for=()))
+        await asyncio.sleep(1)
+
+    assert placement(api) == {"counts": "n"}
+
+
+@in_virtual_time
+async def test_devices_of_a_pod_that_was_gone_before_it_was_bound_go_to_who_waits_at_once():
+    async def disturb(method, path, perform):
+        if method == "POST" and "binding" in path and "brief" in placement(api):
+            await asyncio.sleep(30)
+            api.remove(pod_of(api, "brief"))
+        return await perform()
+
+    api = a_cluster(1, disturb)
+    async with scheduling(api):
+        a_member(api, "brief", "")
+        await asyncio.sleep(10)
+        a_member(api, "waits", "")
+        await asyncio.sleep(25)
+
+    assert placement(api) == {"waits": "n"}
