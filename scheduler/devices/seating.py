@@ -72,6 +72,7 @@ class _Rest:
         self._wants, self._cards, self._ledger = wants, cards, ledger
         self._free = {card.id for card in cards if ledger.is_free(card)}
         self._kept = sum(map(ledger.kept_on, {card.node for card in cards}))
+        self._choices = 0
         self._whole: list[Device] = []
         self._parts: Mapping[int, Device] = {}
 
@@ -83,9 +84,12 @@ class _Rest:
         counted = sum(want.cards for want in self._wants)
         opens = len(whole) - counted - self._kept
         sizes = {number: want.part for number, want in enumerate(self._wants) if want.part}
-        layout = _Layout(sorted(sizes.items(), key=lambda one: -one[1]), shared, [each for each in whole if each.uuid])
+        largest_first, closed = sorted(sizes.items(), key=lambda one: -one[1]), [each for each in whole if each.uuid]
+        layout = _Layout(largest_first, shared, closed, choices=self._choices)
         is_short = counted > len(whole) or (opens < 0 and not self._free.isdisjoint(taken))
-        if is_short or not layout.fits(0, max(opens, 0)):
+        does_fit = not is_short and layout.fits(0, max(opens, 0))
+        self._choices = layout.choices
+        if not does_fit:
             return False
         self._parts = layout.card_of
         opened = {card.id for card in self._parts.values()}
