@@ -57,8 +57,8 @@ class Grants:
         needs = seen.devices
         if needs.problem or not self._put or (needs.nodes is None and needs.sharing is None):
             return seen
-        known = needs.nodes if needs.sharing is None else needs.sharing
-        more = [node for node in self._put if node not in (known or ()) and self._together(pod, node)]
+        known = frozenset((needs.nodes if needs.sharing is None else needs.sharing) or ())
+        more = [node for node in self._put if node not in known and self._together(pod, node)]
         return seen.replace(devices=needs.also_at(more)) if more else seen
 
     # -- for good ----------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ class _Rest:
         largest_first, closed = sorted(sizes.items(), key=lambda one: -one[1]), [each for each in whole if each.uuid]
         layout = _Layout(largest_first, shared, closed, choices=self._choices)
         is_short = counted > len(whole) or (opens < 0 and not self._free.isdisjoint(taken))
-        does_fit = not is_short and layout.fits(0, max(opens, 0))
+        does_fit = not is_short and layout.may_fit(max(opens, 0)) and layout.fits(0, max(opens, 0))
         self._choices = layout.choices
         if not does_fit:
             return False
@@ -113,6 +113,13 @@ class _Layout:
     whole: list[Device]
     card_of: dict[int, Device] = field(default_factory=dict)
     choices: int = 0
+
+    def may_fit(self, opens: int) -> bool:
+        """Whether there is as much left as all parts want, in pieces for each of them; to try it all takes long."""
+        sizes = [size for _, size in self.sizes]
+        largest = sorted((card.memory_bytes for card in self.whole), reverse=True)[:opens]
+        left, least = [max(size, 0) for size in (*self.left.values(), *largest)], min(sizes, default=1)
+        return sum(sizes) <= sum(left) and len(sizes) <= sum(size // least for size in left)
 
     def fits(self, index: int, opens: int) -> bool:
         """Whether all parts from this one on find a card, if so many more may be opened."""
