@@ -74,8 +74,12 @@ def _claims(pod: Pod, world: World) -> Iterator[ResourceClaim]:
 
 
 def _waits_of(claim: ResourceClaim, world: World) -> Iterator[float]:
-    for result in _results(claim):
-        slices = [each for each in world.list(ResourceSlice) if _is_in(each, result)]
+    results = _results(claim)
+    # There may be thousands of slices, so they are looked through once for all devices.
+    pools = {(result.driver, result.pool) for result in results}
+    near = [each for each in world.list(ResourceSlice) if _pool_of(each) in pools] if pools else []
+    for result in results:
+        slices = [each for each in near if _is_in(each, result)]
         newest = max((each.spec.pool.generation for each in slices), default=0)
         for each in slices:
             for taint in evicting_taints(each, result.device) if each.spec.pool.generation == newest else ():
@@ -87,7 +91,11 @@ def _results(claim: ResourceClaim) -> tuple[DeviceRequestAllocationResult, ...]:
 
 
 def _is_in(slice: ResourceSlice, result: DeviceRequestAllocationResult) -> bool:
-    return (slice.spec.driver, slice.spec.pool.name) == (result.driver, result.pool)
+    return _pool_of(slice) == (result.driver, result.pool)
+
+
+def _pool_of(slice: ResourceSlice) -> tuple[str, str]:
+    return slice.spec.driver, slice.spec.pool.name
 
 
 def evicting_taints(slice: ResourceSlice, name: str) -> list[DeviceTaint]:

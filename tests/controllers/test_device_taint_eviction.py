@@ -6,6 +6,7 @@ import pytest
 from make import NOW, a_pod, an_object
 
 from controllers.nodes.device_taint_eviction import plan, users_of_devices
+from wherry.api.resource.resource_slice import ResourceSlice
 from wherry.client.plan import CheckAgain, Delete, Event
 from wherry.client.world import World
 
@@ -85,3 +86,23 @@ def test_only_evicting_taints_wake_the_pods_that_have_such_devices():
 
     assert list(users_of_devices(a_slice(), world)) == ["default/web"]
     assert list(users_of_devices(a_slice(effect="NoSchedule"), world)) == []
+
+
+class Counting(World):
+    """Knows how often all slices were looked through."""
+
+    looks = 0
+
+    def list(self, kind, **more):
+        self.looks += kind is ResourceSlice
+        return super().list(kind, **more)
+
+
+def test_slices_are_looked_through_once_however_many_devices_a_claim_has():
+    results = [{"request": "r", "driver": "x.example", "pool": "p", "device": f"d{n}"} for n in range(8)]
+    status = a_claim().to_wire()["status"] | {"allocation": {"devices": {"results": results}}}
+    pod, many = a_user(), an_object("ResourceClaim", "c", api_version=V1, status=status)
+    world = Counting(pod, many, *(a_slice(device=f"d{n}", name=f"s{n}") for n in (6, 7)))
+
+    assert Delete(pod) in list(plan(pod, world))
+    assert world.looks == 1
