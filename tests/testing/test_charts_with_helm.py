@@ -15,7 +15,7 @@ Helm = Callable[..., str]
 
 FILES = {
     "Chart.yaml": "{apiVersion: v2, name: shop, version: 0.1.0}",
-    "values.yaml": "{replicas: 1, fate: ready}",
+    "values.yaml": "{replicas: 1, migration: succeeds}",
     "crds/crates.yaml": """
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -34,7 +34,7 @@ spec:
   replicas: {{ .Values.replicas }}
   selector: {matchLabels: {app: web}}
   template:
-    metadata: {labels: {app: web}, annotations: {sim.wherry.dev/fate: {{ .Values.fate }}}}
+    metadata: {labels: {app: web}}
     spec: {containers: [{name: web, image: web:1}]}
 """,
     "templates/migrate.yaml": """
@@ -44,8 +44,9 @@ metadata:
   name: migrate
   annotations: {helm.sh/hook: "pre-install,pre-upgrade", helm.sh/hook-delete-policy: before-hook-creation}
 spec:
+  backoffLimit: 0
   template:
-    metadata: {annotations: {sim.wherry.dev/fate: succeeds}}
+    metadata: {annotations: {sim.wherry.dev/fate: {{ .Values.migration }}}}
     spec: {restartPolicy: Never, containers: [{name: migrate, image: migrate:1}]}
 """,
     "templates/probe.yaml": """
@@ -89,7 +90,7 @@ def test_a_chart_lives_from_install_to_uninstall(helm: Helm, chart: str) -> None
     assert "STATUS: deployed" in helm("install", "one", chart, "--wait", "--wait-for-jobs", "--timeout", "60s")
     assert "Phase:          Succeeded" in helm("test", "one", "--timeout", "60s")
     helm("upgrade", "one", chart, "--set", "replicas=3", "--wait", "--timeout", "60s")
-    helm("upgrade", "one", chart, "--set", "fate=no-image", "--atomic", "--timeout", "2s")
+    helm("upgrade", "one", chart, "--set", "migration=fails", "--atomic", "--timeout", "60s")
     helm("rollback", "one", "1", "--wait", "--timeout", "60s")
 
     assert [status for status, _ in history(helm)] == ["superseded", "superseded", "failed", "superseded", "deployed"]
@@ -99,9 +100,12 @@ def test_a_chart_lives_from_install_to_uninstall(helm: Helm, chart: str) -> None
     assert json.loads(helm("list", "-a", "-o", "json")) == []
 
 
-def test_what_the_server_would_refuse_is_told_before_anything_is_installed(helm: Helm, chart: str) -> None:
+def test_what_the_server_refuses_is_told_in_its_words(helm: Helm, chart: str) -> None:
+    elsewhere = ("-n", "elsewhere", "--create-namespace", "--wait")
     (Path(chart) / "templates" / "bad.yaml").write_text("{apiVersion: v1, kind: ConfigMap, metadata: {name: -a-}}")
 
-    assert 'ConfigMap "-a-" is invalid: metadata.name: Invalid value: "-a-"' in helm("install", "two", chart, "--wait")
-    helm("uninstall", "two")
-    assert json.loads(helm("list", "-a", "-o", "json")) == []
+    assert 'ConfigMap "-a-" is invalid: metadata.name: Invalid value: "-a-"' in helm(
+        "install", "two", chart, *elsewhere
+    )
+    helm("uninstall", "two", "-n", "elsewhere")
+    assert json.loads(helm("list", "-a", "-n", "elsewhere", "-o", "json")) == []
