@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from controllers.nodes.taint_eviction import driven_out
 from wherry.api.core.pod import Pod
-from wherry.api.meta import Condition, with_condition
+from wherry.api.meta import Condition
 from wherry.api.resource.device_claim import DeviceToleration
 from wherry.api.resource.pod_claims import claim_names
 from wherry.api.resource.resource_claim import DeviceRequestAllocationResult, ResourceClaim
 from wherry.api.resource.resource_slice import DeviceTaint, ResourceSlice
 from wherry.client.controller import controller
-from wherry.client.plan import CheckAgain, Delete, Event, Plan, SetStatus
+from wherry.client.plan import Event, Plan
 from wherry.client.world import World
 
 
@@ -51,18 +52,12 @@ def plan(pod: Pod, world: World) -> Plan:
     if not pod.spec.node_name or not pod.is_active:
         return
     waits = [wait for claim in _claims(pod, world) for wait in _waits_of(claim, world)]
-    if not waits:
-        return
-    if min(waits) > 0:
-        yield CheckAgain(min(waits))
-        return
-    yield Event(pod, "DeviceTaintManagerEviction", "Marking for deletion")
+    event = Event(pod, "DeviceTaintManagerEviction", "Marking for deletion")
     message = "Device Taint manager: deleting due to NoExecute taint"
     disrupted = Condition(
         type="DisruptionTarget", status="True", reason="DeletionByDeviceTaintManager", message=message
     )
-    yield SetStatus(pod.with_status(conditions=with_condition(pod.status.conditions, disrupted, world.now)))
-    yield Delete(pod)
+    yield from driven_out(pod, waits, event, disrupted, world.now)
 
 
 def _claims(pod: Pod, world: World) -> Iterator[ResourceClaim]:

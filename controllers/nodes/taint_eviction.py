@@ -7,7 +7,7 @@ when its controller first saw the two together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from wherry.api.core.node import Node, Taint
@@ -35,15 +35,21 @@ def plan(pod: Pod, world: World) -> Plan:
     """Delete the pod when its time is up."""
     node = world.get(Node, pod.spec.node_name) if pod.spec.node_name and pod.is_active else None
     waits = [wait for taint in (evicting_taints(node) if node else ()) for wait in _waits(pod, taint, world.now)]
+    event = Event(pod, "TaintManagerEviction", f"Marking for deletion Pod {pod.key}")
+    message = "Taint manager: deleting due to NoExecute taint"
+    disrupted = Condition(type="DisruptionTarget", status="True", reason="DeletionByTaintManager", message=message)
+    yield from driven_out(pod, waits, event, disrupted, world.now)
+
+
+def driven_out(pod: Pod, waits: Sequence[float], event: Event, disrupted: Condition, now: datetime) -> Plan:
+    """Delete the pod, and say why, once the shortest of these waits is over; nothing drives it out if there is none."""
     if not waits:
         return
     if min(waits) > 0:
         yield CheckAgain(min(waits))
         return
-    yield Event(pod, "TaintManagerEviction", f"Marking for deletion Pod {pod.key}")
-    message = "Taint manager: deleting due to NoExecute taint"
-    disrupted = Condition(type="DisruptionTarget", status="True", reason="DeletionByTaintManager", message=message)
-    yield SetStatus(pod.with_status(conditions=with_condition(pod.status.conditions, disrupted, world.now)))
+    yield event
+    yield SetStatus(pod.with_status(conditions=with_condition(pod.status.conditions, disrupted, now)))
     yield Delete(pod)
 
 
