@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 import uvloop
-from api import Connection, together
+from clients.http import Connection, together
 
 from wherry.cluster.layout import Layout
 from wherry.cluster.settings import Settings

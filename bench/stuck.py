@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import click
 import uvloop
-from api import Connection
+from clients.http import Connection
 from scheduling import PODS, REQUIRED, Cluster, Used, Watcher, a_pod
 
 NOBODYS = {"matchExpressions": [{"key": "example.org/nobody-has-it", "operator": "Exists"}]}

@@ -1,0 +1,1 @@
+"""What the benches send requests with, and nothing that a client library would add to the cost."""
