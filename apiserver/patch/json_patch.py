@@ -3,14 +3,16 @@
 >>> json_patch({"a": [1, 2]}, [{"op": "add", "path": "/a/-", "value": 3}, {"op": "move", "from": "/a", "path": "/b"}])
 {'b': [1, 2, 3]}
 
-A patch that is no patch is a `PatchError`; one that does not fit this object, a failed `test` included, is a
-`PatchFailed`. The result shares with the object and the patch what no operation touched: only the containers on the
-way to a change are copied, and those once for the whole patch.
+A list that is none is a `PatchError`; one that does not fit this object, a failed `test` or an operation without its
+words included, is a `PatchFailed`. The result shares with the object and the patch what no operation touched: only the
+containers on the way to a change are copied, and those once for the whole patch.
 
-Kubernetes: RFC 6902 and RFC 6901, and its limit on what `copy` may add; beyond them, indices below zero count from a
-list's end (-1 of `add` is behind it), may have zeros in front, and a `test` for null holds where a field is missing.
-How many operations are allowed is the caller's business. Differs: the moves of list items are limited, so that a small
-patch cannot keep the server busy with a huge list.
+Kubernetes: evanphx/json-patch v4, which is RFC 6902 and RFC 6901 with a limit on what `copy` may add; beyond them,
+indices below zero count from a list's end (-1 of `add` is behind it) and may have zeros in front; a field that is
+missing may be replaced, copied as null, and tested for null; an operation without its value has null for it, and no
+`test` without one holds of something; what stands in front of a pointer's first slash does not count. How many
+operations are allowed is the caller's business. Differs: the moves of list items are limited, so that a small patch
+cannot keep the server busy with a huge list.
 """
 
 from __future__ import annotations
@@ -60,29 +62,29 @@ class _Patching:
 
     def apply(self, operation: Any) -> None:
         """Carry out one operation."""
-        if not isinstance(operation, dict):
+        if not isinstance(operation, dict | None):
             raise PatchError("an operation of a JSON patch must be an object")
-        name = operation.get("op")
+        name = operation.get("op") if operation else None
         perform = _OPERATIONS.get(name) if isinstance(name, str) else None
-        if perform is None:
-            raise PatchError(
+        if operation is None or perform is None:
+            raise PatchFailed(
                 f"unknown JSON patch operation {str(name)[:64]!r}: add, copy, move, remove, replace, test are possible"
             )
         perform(self, operation)
 
     def add(self, operation: Json) -> None:
-        self._put(_pointer(operation, "path"), _value(operation))
+        self._put(_pointer(operation, "path"), operation.get("value"))
 
     def remove(self, operation: Json) -> None:
         self._take(_pointer(operation, "path"))
 
     def replace(self, operation: Json) -> None:
-        path, value = _pointer(operation, "path"), _value(operation)
+        path, value = _pointer(operation, "path"), operation.get("value")
         if not path:
             self.root = value
             return
         container = self._writable(path[:-1])
-        container[_existing(container, path[-1])] = value
+        container[path[-1] if isinstance(container, dict) else _existing(container, path[-1])] = value
 
     def move(self, operation: Json) -> None:
         source, target = _pointer(operation, "from"), _pointer(operation, "path")
@@ -96,7 +98,7 @@ class _Patching:
     def copy(self, operation: Json) -> None:
         source, target = _pointer(operation, "from"), _pointer(operation, "path")
         try:
-            text = orjson.dumps(self._get(source))
+            text = orjson.dumps(self._field(source))
         except orjson.JSONEncodeError as error:
             raise PatchFailed(f"{_text(source)} cannot be copied: {error}") from None
         self._bytes_left -= len(text)
@@ -105,11 +107,17 @@ class _Patching:
         self._put(target, orjson.loads(text))
 
     def test(self, operation: Json) -> None:
-        path, value = _pointer(operation, "path"), _value(operation)
-        if value is None and path and _lacks(self._get(path[:-1]), path[-1]):
-            return
-        if not _same(self._get(path), value):
+        path = _pointer(operation, "path")
+        seen = self._field(path) if path else self.root
+        if not (_same(seen, operation["value"]) if "value" in operation else seen is None):
             raise PatchFailed(f"testing value {_text(path)} failed")
+
+    def _field(self, path: list[str]) -> Any:
+        """What is at a place; None for a field that its object lacks."""
+        if not path:
+            raise PatchFailed("the whole object is no field")
+        container = self._get(path[:-1])
+        return container.get(path[-1]) if isinstance(container, dict) else container[_existing(container, path[-1])]
 
     def _get(self, path: list[str]) -> Any:
         node = self.root
@@ -119,8 +127,7 @@ class _Patching:
 
     def _put(self, path: list[str], value: Any) -> None:
         if not path:
-            self.root = value
-            return
+            raise PatchFailed("nothing can be put in the place of the whole object")
         container, token = self._writable(path[:-1]), path[-1]
         if isinstance(container, dict):
             container[token] = value
@@ -172,19 +179,13 @@ _OPERATIONS: dict[str, Callable[[_Patching, Json], None]] = {
 }
 
 
-def _value(operation: Json) -> Any:
-    if "value" not in operation:
-        raise PatchError(f"JSON patch operation {operation['op']!r} lacks its value")
-    return operation["value"]
-
-
 def _pointer(operation: Json, field: str) -> list[str]:
     """The tokens of a JSON pointer; none for the whole document."""
     text = operation.get(field)
     if not isinstance(text, str):
-        raise PatchError(f"JSON patch operation {operation['op']!r} lacks its {field}")
-    if (text and not text.startswith("/")) or re.search("~(?![01])", text):
-        raise PatchError(f"{text[:256]!r} is not a JSON pointer")
+        raise PatchFailed(f"JSON patch operation {operation['op']!r} lacks its {field}")
+    if text and "/" not in text:
+        raise PatchFailed(f"{text[:256]!r} is not a JSON pointer")
     return [token.replace("~1", "/").replace("~0", "~") for token in text.split("/")[1:]]
 
 
@@ -199,10 +200,6 @@ def _existing(container: Any, token: str) -> Any:
     if isinstance(container, list):
         return _index(container, token, len(container))
     raise PatchFailed(f"there is no {token[:256]!r} here")
-
-
-def _lacks(container: Any, token: str) -> bool:
-    return isinstance(container, dict) and token not in container
 
 
 def _index(container: list[Any], token: str, places: int) -> int:

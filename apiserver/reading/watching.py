@@ -22,7 +22,7 @@ from apiserver.reading.watchers import Watcher
 from apiserver.request import Request, Stream
 from apiserver.storage.store import Compacted
 from wherry.machinery.errors import ApiError, BadRequest, Expired, Timeout, invalid_object
-from wherry.machinery.field_errors import FieldError, forbidden
+from wherry.machinery.field_errors import FieldError, forbidden, not_supported
 from wherry.machinery.resource import Resource
 
 if TYPE_CHECKING:
@@ -155,12 +155,17 @@ def _wants_initial_events(request: Request) -> bool | None:
     """The sendInitialEvents parameter; None when unset."""
     text, match = request.first("sendInitialEvents"), request.first("resourceVersionMatch")
     errors: list[FieldError] = []
+    field = "resourceVersionMatch"
     if text and match != "NotOlderThan":
         detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        errors.append(forbidden("resourceVersionMatch", detail))
+        errors.append(forbidden(field, detail))
     if match and not text:
         detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-        errors.append(forbidden("resourceVersionMatch", detail))
+        errors.append(forbidden(field, detail))
+    if match and match != "NotOlderThan":
+        errors.append(not_supported(field, match, ["NotOlderThan"]))
+    if match and request.first("continue"):
+        errors.append(forbidden(field, "resourceVersionMatch is forbidden when continue is provided"))
     if errors:
         raise invalid_object("ListOptions.meta.k8s.io", "", errors)
     return request.flag("sendInitialEvents") if text else None

@@ -29,6 +29,14 @@ MAX_VALUES = 100_000
 _OBJECT_FIELDS = ("", "apiVersion", "kind", "metadata")
 
 
+class Undecodable(BadRequest):
+    """An object with a value that its field cannot hold; `complaint` is the decoder's own part of the message."""
+
+    def __init__(self, complaint: str, message: str) -> None:
+        super().__init__(message)
+        self.complaint = complaint
+
+
 class _Loader(yaml.CSafeLoader):
     """YAML as JSON knows it: timestamps stay text, and keys are text."""
 
@@ -168,7 +176,7 @@ def accept(
     for error in walked.errors:
         # A custom object with a value of a wrong type can be read; its schema refuses it, with all that is wrong.
         if not kind.is_custom or error.text or error.path.partition(".")[0] in _OBJECT_FIELDS:
-            raise BadRequest(error.message(kind.name, kind.version))
+            raise Undecodable(error.complaint(), error.message(kind.name, kind.version))
     if validation != "Ignore":
         problems = [f'unknown field "{path}"' for path in walked.unknown]
         if source is not None:

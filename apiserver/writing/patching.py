@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from apiserver.fairness.aside import aside, weight_of
 from apiserver.patch import PatchError
 from apiserver.patch.json_patch import PatchFailed, json_patch
@@ -15,22 +13,16 @@ from apiserver.patch.strategic import strategic_merge
 from apiserver.reading.conversion import is_converted
 from apiserver.request import Request
 from apiserver.writing.applying import APPLY_PATCH, read_configuration
-from apiserver.writing.decoding import accept, load_json, media_type_of
-from wherry.machinery.errors import BadRequest, Invalid, TooLarge, UnsupportedMediaType
+from apiserver.writing.decoding import Undecodable, accept, media_type_of
+from apiserver.writing.patch_body import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, read_patch
+from wherry.machinery.errors import BadRequest, Invalid, UnsupportedMediaType
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import settled_in
-from wherry.machinery.schema.leaves import json_type
 
 if TYPE_CHECKING:
     from apiserver.writing.rest import Write
 
 Draft = dict[str, Any]
-
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-# Kubernetes: operations a JSON patch may have.
-MAX_OPERATIONS = 10_000
 
 
 async def patch_function(request: Request, cls: type[Resource], write: Write) -> Callable[[Draft], Draft]:
@@ -45,8 +37,9 @@ async def patch_function(request: Request, cls: type[Resource], write: Write) ->
         raise UnsupportedMediaType(message)
     body = await request.body()
     write.weight = weight_of(body)
-    patch = await aside(write.weight, _parse, body, media_type)
     validation = request.first("fieldValidation", "Warn")
+    sent = await aside(write.weight, read_patch, body, media_type, validation)
+    patch = sent.patch
     names_entries = _names_entries(patch)
     # A merge leaves what it does not name where it was. Schemas of custom kinds change.
     is_merge = media_type != JSON_PATCH and not cls.kind.is_custom and not is_converted(cls)
@@ -65,7 +58,15 @@ async def patch_function(request: Request, cls: type[Resource], write: Write) ->
             raise BadRequest("metadata: a patch may not remove it or make it anything but an object")
         is_known = is_merge and int(current["metadata"].get("resourceVersion") or 0) > write.accepted_since
         settled = settled_in(current) if is_known else frozenset()
-        wanted = accept(patched, cls, validation=validation, warnings=request.warnings, settled=settled)
+        found = list(sent.problems)
+        try:
+            judged_as = "Ignore" if validation == "Ignore" else "Warn"
+            wanted = accept(patched, cls, validation=judged_as, warnings=found, settled=settled)
+        except Undecodable as error:
+            raise sent.refusal(error.complaint) from None
+        if found and validation == "Strict":
+            raise sent.refusal(f"strict decoding error: {', '.join(found)}")
+        request.warnings += found
         _check_identity(wanted, current)
         if entries is not None:
             wanted["metadata"]["managedFields"] = entries
@@ -80,22 +81,6 @@ def _names_entries(patch: Any) -> bool:
         return isinstance(patch.get("metadata"), dict) and "managedFields" in patch["metadata"]
     places = [step.get(word) for step in patch if isinstance(step, dict) for word in ("path", "from")]
     return any(place in ("", "/metadata") or str(place).startswith("/metadata/managedFields") for place in places)
-
-
-def _parse(body: bytes, media_type: str) -> Any:
-    try:
-        patch = load_json(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"error decoding patch: {error}") from None
-    expected = list if media_type == JSON_PATCH else dict
-    if not isinstance(patch, expected):
-        wanted = "[]interface {}" if expected is list else "map[string]interface {}"
-        raise BadRequest(
-            f"error decoding patch: json: cannot unmarshal {json_type(patch)} into Go value of type {wanted}"
-        )
-    if media_type == JSON_PATCH and len(patch) > MAX_OPERATIONS:
-        raise TooLarge(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}")
-    return patch
 
 
 def _apply(current: Draft, patch: Any, media_type: str, cls: type[Resource]) -> Draft:

@@ -58,7 +58,7 @@ async def test_patches_are_validated_after_they_are_applied(api: Api):
     strict = await api.patch(f"{APPS}/deployments/web", steps, JSON_PATCH, query={"fieldValidation": "Strict"})
     warned = await api.patch(f"{APPS}/deployments/web", {"spec": {"replica": 3}})
 
-    assert (strict.status, 'unknown field "spec.replica"' in strict.json["message"]) == (400, True)
+    assert (strict.status, 'unknown field "spec.replica"' in strict.json["message"]) == (422, True)
     assert warned.all("warning") == [r'299 - "unknown field \"spec.replica\""']
 
 

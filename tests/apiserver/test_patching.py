@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from apiserver.storage import open_store
-from apiserver.writing.patching import MAX_OPERATIONS
+from apiserver.writing.patch_body import MAX_OPERATIONS
 from tests.apiserver.local_api import APPLY, APPS, CORE, JSON_PATCH, MERGE, STRATEGIC, Api, running_api
 from tests.apiserver.test_objects import MAPS, a_deployment, a_map
 
@@ -42,7 +42,13 @@ async def test_a_strategic_patch_merges_containers_by_name(api: Api):
 @pytest.mark.parametrize(
     ("type", "patch", "words"),
     [
-        (JSON_PATCH, {}, "error decoding patch: json: cannot unmarshal object into Go value of type []interface {}"),
+        (
+            JSON_PATCH,
+            {},
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
+        ),
+        (JSON_PATCH, ["add"], "json: cannot unmarshal string into Go value of type handlers.jsonPatchOp"),
+        (JSON_PATCH, [{"op": 1}], "json: cannot unmarshal number into Go struct field jsonPatchOp.op of type string"),
         (MERGE, [], "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"),
         (APPLY, "text", "json: cannot unmarshal string into Go value of type map[string]interface {}"),
     ],
@@ -53,6 +59,52 @@ async def test_a_patch_of_another_shape_is_refused_in_gos_words(api: Api, type: 
     answer = await api.patch(f"{MAPS}/a", patch, type, query={"fieldManager": "m"})
 
     assert (answer.status, answer.json["message"].endswith(words)) == (400, True)
+
+
+async def test_who_wants_no_validation_is_told_less_about_operations(api: Api):
+    await api.made(MAPS, a_map())
+    query = {"fieldValidation": "Ignore"}
+
+    answer = await api.patch(f"{MAPS}/a", ["add"], JSON_PATCH, query=query)
+    failed = await api.patch(f"{MAPS}/a", [{"op": 1}], JSON_PATCH, query=query)
+
+    words = "json: cannot unmarshal string into Go value of type jsonpatch.Operation"
+    assert (answer.error, failed.status) == ((400, "BadRequest", words), 422)
+
+
+async def test_a_patch_of_no_operations_changes_nothing(api: Api):
+    made = await api.made(MAPS, a_map())
+
+    assert (await api.patch(f"{MAPS}/a", b"null", JSON_PATCH)).json == made
+
+
+@pytest.mark.parametrize("type", [MERGE, STRATEGIC])
+async def test_what_nobody_can_read_once_it_is_patched_is_a_422_about_the_patch(api: Api, type: str):
+    await api.made(MAPS, a_map())
+
+    answer = await api.patch(f"{MAPS}/a", {"data": 5}, type)
+
+    why = "json: cannot unmarshal number into Go struct field ConfigMap.data of type map[string]string"
+    assert answer.error == (422, "Invalid", f' "" is invalid: patch: Invalid value: "{{\\"data\\":5}}": {why}')
+    assert [cause["field"] for cause in answer.json["details"]["causes"]] == ["patch"]
+
+
+@pytest.mark.parametrize(
+    ("type", "patch", "problem"),
+    [
+        (MERGE, b'{"data":{"k":"1","k":"2"}}', 'duplicate field "data.k"'),
+        (JSON_PATCH, b'[{"op":"test","path":"/x","new":1}]', 'json patch unknown field "[0].new"'),
+        (JSON_PATCH, b'[{"op":"add","op":"test","path":"/x"}]', 'json patch duplicate field "[0].op"'),
+    ],
+)
+async def test_how_a_patch_is_written_is_validated_too(api: Api, type: str, patch: bytes, problem: str):
+    await api.made(MAPS, a_map())
+
+    strict = await api.patch(f"{MAPS}/a", patch, type, query={"fieldValidation": "Strict"})
+    warned = await api.patch(f"{MAPS}/a", patch, type)
+
+    assert (strict.status, strict.json["message"].endswith(f"strict decoding error: {problem}")) == (422, True)
+    assert warned.all("warning") == ["299 - " + orjson.dumps(problem).decode()]
 
 
 async def test_a_patched_object_gets_its_defaults(api: Api):
@@ -98,6 +150,8 @@ async def test_a_version_in_a_patch_makes_it_conditional(api: Api):
     [
         (JSON_PATCH, [{"op": "test", "path": "/data/k", "value": "other"}]),
         (JSON_PATCH, [{"op": "remove", "path": "/data/missing"}]),
+        (JSON_PATCH, [{"op": "test", "path": "/data/k"}]),
+        (JSON_PATCH, [{"op": "explode", "path": "/data"}]),
         (JSON_PATCH, [{"op": "replace", "path": "", "value": 5}]),
     ],
 )
@@ -118,7 +172,6 @@ async def test_a_json_patch_that_fails_is_a_422(api: Api, type: str, patch: list
         (MERGE, b"[]"),
         (MERGE, b"5"),
         (JSON_PATCH, b"{}"),
-        (JSON_PATCH, [{"op": "explode", "path": "/data"}]),
         (STRATEGIC, {"$patch": "explode"}),
         (STRATEGIC, {"metadata": {"finalizers": 5}}),
         (MERGE, {"metadata": None}),
@@ -241,4 +294,4 @@ async def test_a_patch_does_not_smuggle_a_part_to_a_place_where_it_does_not_belo
 
     answer = await api.patch(f"{MAPS}/a", steps, JSON_PATCH)
 
-    assert (answer.status, answer.json["reason"]) == (400, "BadRequest")
+    assert (answer.status, answer.json["reason"]) == (422, "Invalid")

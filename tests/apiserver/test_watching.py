@@ -222,7 +222,14 @@ async def test_no_initial_events_means_from_now_on(api: Api, version: str):
 
 
 @pytest.mark.parametrize(
-    "query", [{"sendInitialEvents": "true"}, {"resourceVersionMatch": "NotOlderThan"}, {"resourceVersionMatch": "x"}]
+    "query",
+    [
+        {"sendInitialEvents": "true"},
+        {"resourceVersionMatch": "NotOlderThan"},
+        {"resourceVersionMatch": "x"},
+        {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "continue": "x"},
+        {"sendInitialEvents": "false", "resourceVersionMatch": "NotOlderThan", "continue": "x"},
+    ],
 )
 async def test_half_a_request_for_initial_events_is_a_422(api: Api, query: dict):
     assert (await api.get(MAPS, query={"watch": "true", **query})).error[:2] == (422, "Invalid")

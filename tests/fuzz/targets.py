@@ -14,7 +14,7 @@ import orjson
 import yaml
 
 from apiserver.writing.applying import APPLY_PATCH
-from apiserver.writing.patching import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
+from apiserver.writing.patch_body import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from tests.fuzz import grammars, parsers
 from tests.fuzz.grammars import lines
 from tests.fuzz.inputs import Grammar
