@@ -69,8 +69,12 @@ def carry_over(draft: Draft, old: Draft, cls: type[Resource]) -> None:
     if "status" in cls.kind.subresources:
         _copy(draft, old, "status")
     cls.prepare_update(draft, old)
+
+
+def count_generation(draft: Draft, old: Draft, cls: type[Resource]) -> None:
+    """Note that the desired state is another one; after admission, which may have put back what it was."""
     if cls.counts_generations and _desired(draft, cls) != _desired(old, cls):
-        metadata["generation"] = before.get("generation", 0) + 1
+        draft["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 
 def status_only(draft: Draft, old: Draft, cls: type[Resource]) -> Draft:

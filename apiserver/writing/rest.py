@@ -275,6 +275,8 @@ class Rest:
         if write.rounds is not None and write.rounds.has_changed:
             wanted = self._as_far_as_allowed(wanted, old, write)
             drafts.set_entries(wanted, entries)
+        if write.subresource not in ("status", *DECIDED_HERE):
+            await aside(write.weight, drafts.count_generation, wanted, old, self.cls)
         async with self.server.allocations.reserve(self.cls, wanted, old, is_dry=write.dry_run) as reserved:
             judged_by = None if write.subresource in DECIDED_HERE else old
             await aside(write.weight, self._validate, wanted, judged_by, write)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.apiserver.local_api import running_api
+from tests.apiserver.local_api import APPLY, running_api
 from tests.apiserver.test_device_grants import a_client
 from wherry.api.core.namespace import Namespace
 from wherry.api.resource.resource_claim import ResourceClaim
@@ -53,16 +53,35 @@ async def test_admin_access_is_not_given_either_where_the_label_is_missing():
         await client.patch(ResourceClaim, "look", "default", status, subresource="status")
 
 
-async def test_a_taint_of_a_device_gets_the_time_and_keeps_it():
-    pool = {"name": "p", "generation": 1, "resourceSliceCount": 1}
+def a_slice(generation=1):
+    pool = {"name": "p", "generation": generation, "resourceSliceCount": 1}
     devices = [{"name": "d", "taints": [{"key": "old", "effect": "NoSchedule"}]}]
     spec = {"driver": "x.example", "pool": pool, "nodeName": "n", "devices": devices}
+    return {"apiVersion": V1, "kind": "ResourceSlice", "metadata": {"name": "s"}, "spec": spec}
+
+
+async def test_a_taint_of_a_device_gets_the_time_and_keeps_it():
     async with running_api(now=clock.now) as api:
         client = a_client(api)
-        manifest = {"apiVersion": V1, "kind": "ResourceSlice", "metadata": {"name": "s"}, "spec": spec}
-        first = ResourceSlice.read(await client.create(manifest))
-        await client.update({**manifest, "spec": {**spec, "pool": {**pool, "generation": 2}}})
+        first = ResourceSlice.read(await client.create(a_slice()))
+        await client.update(a_slice(generation=2))
         again = await client.get(ResourceSlice, "s")
 
     assert first.spec.devices[0].taints[0].time_added is not None
     assert again.spec.devices == first.spec.devices
+
+
+@pytest.mark.parametrize("is_apply", [True, False])
+async def test_a_slice_that_is_written_anew_without_the_times_has_not_changed(api, is_apply):
+    slices = "/apis/resource.k8s.io/v1/resourceslices"
+    query = {"fieldManager": "driver"}
+
+    async def written():
+        return await api.patch(f"{slices}/s", a_slice(), APPLY, query=query)
+
+    made = (await written()).json if is_apply else await api.made(slices, a_slice(), query=query)
+
+    again = await written() if is_apply else await api.put(f"{slices}/s", a_slice(), query=query)
+
+    assert again.json["metadata"] == made["metadata"]
+    assert again.json["spec"]["devices"][0]["taints"][0]["timeAdded"]
