@@ -44,7 +44,7 @@ class Where(NamedTuple):
 Step = Key | Index | Every | Where
 Path = tuple[Step, ...]
 
-# What a path may have at most, which is many times what a place in an object needs.
+# What a path of a new definition may have at most, which is many times what a place in an object needs.
 LONGEST = 1024
 
 # A name, or a place in brackets: a quoted name, a number or all.
@@ -62,12 +62,9 @@ _ESCAPED = re.compile(r"\\(.)")
 
 def parse(text: str) -> Path:
     """The steps of a path such as `.spec.items[0]['a.b']`; ValueError says where it cannot be read."""
-    if len(text) > LONGEST:
-        raise ValueError(f"is longer than {LONGEST} characters")
-    return _parsed(text)
+    return _kept(text) if len(text) <= LONGEST else _parsed(text)
 
 
-@lru_cache(maxsize=2048)
 def _parsed(text: str) -> Path:
     inner = text.strip()
     if inner.startswith("{") and inner.endswith("}"):
@@ -85,6 +82,9 @@ def _parsed(text: str) -> Path:
     if not steps:
         raise ValueError("is not a path")
     return tuple(steps)
+
+
+_kept = lru_cache(maxsize=2048)(_parsed)
 
 
 def _step(text: str, at: int) -> tuple[Step, int]:

@@ -87,12 +87,15 @@ def as_maps(expression: str) -> str:
     return "".join(written)
 
 
-def each_of_few(path: str, items: Sequence[T], check: Check[T]) -> Iterator[FieldError]:
-    """The errors of every item of a list of expressions, if there are few enough to compile."""
-    if len(items) > MOST_EXPRESSIONS:
-        yield too_many(path, len(items), MOST_EXPRESSIONS)
-    else:
+def each_of_few(path: str, items: Sequence[T], check: Check[T], old: Sequence[T] = ()) -> Iterator[FieldError]:
+    """The errors of every item of a list of expressions, if there are few enough to compile.
+
+    A longer list that was accepted before, `old`, may stay as it is.
+    """
+    if len(items) <= MOST_EXPRESSIONS:
         yield from each(path, items, check)
+    elif items != old:
+        yield too_many(path, len(items), MOST_EXPRESSIONS)
 
 
 def check_expression(field: str, expression: str, *types: str, is_mutation: bool = False) -> Iterator[FieldError]:

@@ -60,10 +60,10 @@ class MutatingAdmissionPolicy(
     def validate(self, old: MutatingAdmissionPolicy | None) -> Iterator[FieldError]:
         """Every broken rule of a policy."""
         spec = self.spec
-        yield from under("spec", check_policy(spec))
+        yield from under("spec", check_policy(spec, old.spec if old else None))
         if not spec.mutations:
             yield required("spec.mutations", "mutations must contain at least one item")
-        yield from each_of_few("spec.mutations", spec.mutations, _check_mutation)
+        yield from each_of_few("spec.mutations", spec.mutations, _check_mutation, old.spec.mutations if old else ())
         yield from one_of("spec.reinvocationPolicy", spec.reinvocation_policy, REINVOCATION_POLICIES)
 
 

@@ -87,7 +87,7 @@ PARAM_KIND = Column("ParamKind", lambda policy: str(policy.spec.param_kind or "<
 BINDING_COLUMNS = (Column("PolicyName", lambda binding: binding.spec.policy_name), Column("ParamRef", _param), AGE)
 
 
-def check_policy(spec: PolicySpec) -> Iterator[FieldError]:
+def check_policy(spec: PolicySpec, old: PolicySpec | None) -> Iterator[FieldError]:
     """Every broken rule of what both kinds of policy say."""
     yield from needed("failurePolicy", spec.failure_policy, FAILURE_POLICIES)
     if spec.param_kind is not None:
@@ -99,7 +99,7 @@ def check_policy(spec: PolicySpec) -> Iterator[FieldError]:
         if not spec.match_constraints.resource_rules:
             yield required("matchConstraints.resourceRules")
     yield from under("matchConditions", check_conditions(spec.match_conditions))
-    yield from each_of_few("variables", spec.variables, _check_variable)
+    yield from each_of_few("variables", spec.variables, _check_variable, old.variables if old else ())
 
 
 def _check_param_kind(kind: ParamKind) -> Iterator[FieldError]:

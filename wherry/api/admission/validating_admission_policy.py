@@ -92,8 +92,8 @@ class ValidatingAdmissionPolicy(
 
     def validate(self, old: ValidatingAdmissionPolicy | None) -> Iterator[FieldError]:
         """Every broken rule of a policy."""
-        yield from under("spec", check_policy(self.spec))
-        yield from under("spec", self._check_rules())
+        yield from under("spec", check_policy(self.spec, old.spec if old else None))
+        yield from under("spec", self._check_rules(old.spec.validations if old else ()))
 
     def validate_status(self, old: ValidatingAdmissionPolicy) -> Iterator[FieldError]:
         """Every broken rule of a report about its expressions."""
@@ -101,12 +101,12 @@ class ValidatingAdmissionPolicy(
         warnings = () if found is None else found.expression_warnings
         return each("status.typeChecking.expressionWarnings", warnings, _check_warning)
 
-    def _check_rules(self) -> Iterator[FieldError]:
+    def _check_rules(self, known: tuple[Validation, ...]) -> Iterator[FieldError]:
         spec = self.spec
         if not spec.validations and not spec.audit_annotations:
             yield required("validations", _ONE_OF_BOTH)
             yield required("auditAnnotations", _ONE_OF_BOTH)
-        yield from each_of_few("validations", spec.validations, _check_validation)
+        yield from each_of_few("validations", spec.validations, _check_validation, known)
         if len(spec.audit_annotations) > MAX_AUDIT_ANNOTATIONS:
             shown = [annotation.to_wire() for annotation in spec.audit_annotations]
             yield invalid(

@@ -85,7 +85,7 @@ def _check_rule(
     if not text.strip():
         yield required("rule", "rule is not specified")
         return
-    yield from _check_words(rule, node)
+    yield from _check_words(rule, node, is_known=text in known)
     program = compiled_rule(rule)
     if isinstance(program, Failure):
         yield invalid_rule("rule", rule, program.message)
@@ -105,7 +105,7 @@ def _check_rule(
         )
 
 
-def _check_words(rule: Node, node: Node) -> Iterator[FieldError]:
+def _check_words(rule: Node, node: Node, *, is_known: bool) -> Iterator[FieldError]:
     message, expression = rule.get("message"), rule.get("messageExpression")
     if message and not str(message).strip():
         yield invalid("message", message, "message must be non-empty if specified")
@@ -123,7 +123,8 @@ def _check_words(rule: Node, node: Node) -> Iterator[FieldError]:
             yield invalid_rule("messageExpression", rule, "messageExpression must evaluate to a string")
     if rule.get("reason") and rule["reason"] not in REASONS:
         yield not_supported("reason", rule["reason"], REASONS)
-    if rule.get("fieldPath") and not _leads_somewhere(str(rule["fieldPath"]), node):
+    path = str(rule.get("fieldPath") or "")
+    if path and ((len(path) > jsonpath.LONGEST and not is_known) or not _leads_somewhere(path, node)):
         yield invalid("fieldPath", rule["fieldPath"], "fieldPath must be a valid path")
 
 

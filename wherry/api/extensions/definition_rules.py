@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wherry.api.extensions.definition_views import DefinitionSpec, Names, PrinterColumn, Version
+from wherry.api.extensions.definition_views import DefinitionSpec, Names, PrinterColumn, ScalePaths, Version
 from wherry.api.extensions.schema_rules import check_schema
 from wherry.machinery import jsonpath, names
 from wherry.machinery.field_errors import FieldError, duplicate, invalid, not_supported, required, too_many
@@ -18,7 +18,7 @@ SCOPES = ("Cluster", "Namespaced")
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 MAX_SELECTABLE = 8
-# Kubernetes knows no limit here: far more than any kind has, and few enough to serve.
+# Kubernetes knows no limit here: far more than any kind has, and few enough to serve. What was declared before stays.
 MOST_VERSIONS, MOST_COLUMNS = 100, 256
 APPROVED = "api-approved.kubernetes.io"
 
@@ -103,7 +103,7 @@ def _check_spec(spec: DefinitionSpec, old: DefinitionSpec | None) -> Iterator[Fi
 
 
 def _check_versions(spec: DefinitionSpec, old: DefinitionSpec | None) -> Iterator[FieldError]:
-    if len(spec.versions) > MOST_VERSIONS:
+    if len(spec.versions) > max(MOST_VERSIONS, len(old.versions) if old else 0):
         yield too_many("versions", len(spec.versions), MOST_VERSIONS)
         return
     schemas = [version.open_schema for version in spec.versions]
@@ -115,6 +115,7 @@ def _check_versions(spec: DefinitionSpec, old: DefinitionSpec | None) -> Iterato
             yield from under("validation.openAPIV3Schema", check_schema(schemas[0], known_schema))
     seen: set[str] = set()
     known = {version.name: version for version in old.versions} if old else {}
+    paths = frozenset(path for version in known.values() for path in _paths_of(version))
     for index, version in enumerate(spec.versions):
         if version.name in seen:
             yield invalid("versions", [each.name for each in spec.versions], "must contain unique version names")
@@ -123,7 +124,7 @@ def _check_versions(spec: DefinitionSpec, old: DefinitionSpec | None) -> Iterato
         if names.dns1035_label(version.name):
             yield from check_name(f"{place}.name", version.name, names.dns1035_label)
         before = known.get(version.name)
-        yield from under(place, _check_version(version))
+        yield from under(place, _check_version(version, before, paths))
         if not is_shared and version.open_schema and not (before and before.open_schema == version.open_schema):
             path = f"{place}.schema.openAPIV3Schema"
             yield from under(path, check_schema(version.open_schema, before.open_schema if before else None))
@@ -133,7 +134,16 @@ def _check_versions(spec: DefinitionSpec, old: DefinitionSpec | None) -> Iterato
         )
 
 
-def _check_version(version: Version) -> Iterator[FieldError]:
+def _paths_of(version: Version) -> Iterator[str]:
+    yield from (column.json_path for column in version.additional_printer_columns)
+    yield from (field.json_path for field in version.selectable_fields)
+    scale = version.subresources.scale if version.subresources else None
+    if scale is not None:
+        yield from (scale.spec_replicas_path, scale.status_replicas_path, scale.label_selector_path)
+
+
+def _check_version(version: Version, before: Version | None, paths: frozenset[str]) -> Iterator[FieldError]:
+    """Broken rules of a version; `paths` were declared before and need not be within today's length."""
     if not version.open_schema:
         yield required("schema.openAPIV3Schema", "schemas are required")
     if version.deprecation_warning is not None and not version.deprecated:
@@ -142,30 +152,32 @@ def _check_version(version: Version) -> Iterator[FieldError]:
     if scale is not None:
         yield from under(
             "subresources.scale",
-            _check_scale(scale.spec_replicas_path, scale.status_replicas_path, scale.label_selector_path),
+            _check_scale(scale, paths),
         )
-    if len(version.additional_printer_columns) > MOST_COLUMNS:
+    if len(version.additional_printer_columns) > max(
+        MOST_COLUMNS, len(before.additional_printer_columns) if before else 0
+    ):
         yield too_many("additionalPrinterColumns", len(version.additional_printer_columns), MOST_COLUMNS)
         return
     for index, column in enumerate(version.additional_printer_columns):
-        yield from under(f"additionalPrinterColumns[{index}]", _check_column(column))
+        yield from under(f"additionalPrinterColumns[{index}]", _check_column(column, paths))
     if len(version.selectable_fields) > MAX_SELECTABLE:
         yield too_many("selectableFields", len(version.selectable_fields), MAX_SELECTABLE)
         return
-    yield from under("selectableFields", _check_selectable(version))
+    yield from under("selectableFields", _check_selectable(version, paths))
 
 
-def _check_scale(spec: str, status: str, selector: str) -> Iterator[FieldError]:
+def _check_scale(scale: ScalePaths, paths: frozenset[str]) -> Iterator[FieldError]:
     for field, path, root in (
-        ("specReplicasPath", spec, ".spec."),
-        ("statusReplicasPath", status, ".status."),
-        ("labelSelectorPath", selector, ""),
+        ("specReplicasPath", scale.spec_replicas_path, ".spec."),
+        ("statusReplicasPath", scale.status_replicas_path, ".status."),
+        ("labelSelectorPath", scale.label_selector_path, ""),
     ):
         if not path:
             if field != "labelSelectorPath":
                 yield required(field)
             continue
-        wrong = _broken_path(path)
+        wrong = _broken_path(path, paths)
         if wrong:
             yield invalid(field, path, wrong)
         elif root and not path.startswith(root):
@@ -174,7 +186,7 @@ def _check_scale(spec: str, status: str, selector: str) -> Iterator[FieldError]:
             yield invalid(field, path, "should be a json path under either .spec or .status")
 
 
-def _check_column(column: PrinterColumn) -> Iterator[FieldError]:
+def _check_column(column: PrinterColumn, paths: frozenset[str]) -> Iterator[FieldError]:
     if not column.name:
         yield required("name")
     if not column.type:
@@ -185,15 +197,15 @@ def _check_column(column: PrinterColumn) -> Iterator[FieldError]:
         yield invalid("format", column.format, f"must be one of {','.join(COLUMN_FORMATS)}")
     if not column.json_path:
         yield required("jsonPath")
-    elif wrong := _broken_path(column.json_path):
+    elif wrong := _broken_path(column.json_path, paths):
         yield invalid("jsonPath", column.json_path, wrong)
 
 
-def _check_selectable(version: Version) -> Iterator[FieldError]:
+def _check_selectable(version: Version, paths: frozenset[str]) -> Iterator[FieldError]:
     seen: set[str] = set()
     for index, field in enumerate(version.selectable_fields):
         path, place = field.json_path, f"[{index}].jsonPath"
-        wrong = _broken_path(path)
+        wrong = _broken_path(path, paths)
         if not path:
             yield required(place)
         elif wrong:
@@ -225,7 +237,9 @@ def _scalar_at(schema: dict[str, object], path: str) -> str | None:
     return str(node.get("type", "")) if isinstance(node, dict) else None
 
 
-def _broken_path(path: str) -> str:
+def _broken_path(path: str, known: frozenset[str]) -> str:
+    if len(path) > jsonpath.LONGEST and path not in known:
+        return f"is longer than {jsonpath.LONGEST} characters"
     if path and not path.startswith((".", "[", "{")):
         return "must be a simple json path starting with ."
     try:

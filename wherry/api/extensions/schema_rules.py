@@ -37,11 +37,13 @@ def check_schema(root: Node, old: Node | None) -> Iterator[FieldError]:
         yield invalid("type", root["type"], "must be object at the root")
     if root.get("nullable"):
         yield forbidden("nullable", "nullable cannot be true at the root")
-    is_structural = True
-    for error in _check_node(root, is_root=True):
-        is_structural = False
-        yield error
-    if is_structural:
+    errors = list(_check_node(root, is_root=True))
+    grown = {error for error in errors if error.message.endswith(TOO_MUCH_FILLED)}
+    if grown and old:
+        accepted = grown.intersection(_check_node(old, is_root=True))
+        errors = [error for error in errors if error not in accepted]
+    yield from errors
+    if not errors:
         yield from check_cel_rules(root, old)
 
 
