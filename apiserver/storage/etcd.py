@@ -31,6 +31,7 @@ from apiserver.storage.etcd_connection import (
     Refused,
     Unanswered,
 )
+from apiserver.storage.etcd_marks import MARK_KEY, Followed, Marks
 from apiserver.storage.opening import EtcdOptions
 from apiserver.storage.request_times import Timed
 from apiserver.storage.store import (
@@ -83,6 +84,7 @@ class EtcdStore:
         # Which revision there is: the question that etcd was asked last, and the one to come.
         self._question: asyncio.Future[int] | None = None
         self._next_question: asyncio.Future[int] | None = None
+        self._marks = Marks(self._mark)
 
     @classmethod
     async def open(cls, options: EtcdOptions) -> "EtcdStore":
@@ -116,6 +118,7 @@ class EtcdStore:
             entries += map(_entry, answer.kvs)
             more = answer.more
             start = start_of(prefix, entries[-1].key) if entries else start
+        self._marks.note(at)
         return Page(entries, at, more)
 
     async def put(self, key: str, value: bytes, *, expected: int) -> Entry:
@@ -142,6 +145,11 @@ class EtcdStore:
                 return await self._swap(key, None, expected, messages.RequestOp(request_delete_range=deletion))
 
     async def watch(self, prefix: str, *, since: int) -> AsyncIterator[Change]:
+        with self._marks.following(prefix, since) as followed:
+            async for change in self._changes(prefix, since, followed):
+                yield change
+
+    async def _changes(self, prefix: str, since: int, followed: Followed) -> AsyncIterator[Change]:
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
@@ -150,12 +158,14 @@ class EtcdStore:
                     async with asyncio.timeout(ATTEMPT_SECONDS):
                         response = await read()
                     while not response.canceled:
+                        if response.events:
+                            followed.told = max(since, response.events[-1].kv.mod_revision)
                         for event in response.events:
                             if event.kv.mod_revision > since:
                                 yield _change(event)
                         # One response holds whole revisions, so the next one resumes after its last.
                         if response.events:
-                            since = max(since, response.events[-1].kv.mod_revision)
+                            since = followed.told
                             pause = FIRST_PAUSE_SECONDS
                         response = await read()
                     if response.compact_revision:
@@ -196,9 +206,16 @@ class EtcdStore:
             await asyncio.wait((self._question,))
         self._question, self._next_question = self._next_question, None
         answer = await self._connection.ask(RANGE, messages.RangeRequest(key=PROBE_KEY, keys_only=True))
-        return int(answer.header.revision)
+        revision = int(answer.header.revision)
+        self._marks.note(revision)
+        return revision
+
+    async def _mark(self) -> None:
+        put = messages.PutRequest(key=MARK_KEY.encode(), value=b"{}")
+        await self._connection.ask(TXN, messages.TxnRequest(success=[messages.RequestOp(request_put=put)]))
 
     async def close(self) -> None:
+        self._marks.close()
         await self._connection.close()
 
     def _turn(self, key: str) -> Turn:

@@ -8,6 +8,7 @@ import pytest
 
 from apiserver.reading import past
 from apiserver.storage.etcd import EtcdStore
+from apiserver.storage.etcd_marks import MARK_KEY
 from apiserver.storage.memory import MemoryStore
 from apiserver.storage.opening import EtcdOptions
 from apiserver.storage.store import Change, StoreError
@@ -61,6 +62,23 @@ async def test_all_who_come_back_share_one_watch_of_etcd(tmp_path: Path):
 
     assert told == [NAMES[number:] for number in reversed(range(len(NAMES)))] * 5
     assert store.watched_from[1:] == [int(versions[0])]  # besides the one that feeds the cache
+
+
+async def test_nobody_waits_for_the_next_change_where_others_wrote_last(tmp_path: Path):
+    with start_etcd(tmp_path) as etcd:
+        options = EtcdOptions(endpoints=(etcd.url,))
+        async with running_api(await EtcdStore.open(options)) as first:
+            versions = await history(first)
+        other = await EtcdStore.open(options)
+        await other.put("/elsewhere/a", b"1", expected=0)
+        async with running_api(await EtcdStore.open(options)) as second:
+            told = await missed(second, versions[-2])
+            await other.put("/elsewhere/b", b"1", expected=0)
+            listed = await second.get(MAPS)
+            marked = await other.get(MARK_KEY)
+        await other.close()
+
+    assert (told, listed.status, marked is not None) == (NAMES[-1], 200, True)
 
 
 async def test_a_long_past_is_read_in_pages(monkeypatch: pytest.MonkeyPatch):
