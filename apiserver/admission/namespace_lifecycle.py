@@ -13,12 +13,15 @@ IMMORTAL = ("default", "kube-system", "kube-public")
 
 
 class NamespaceLifecycle(AdmissionPlugin):
-    """Kubernetes: NamespaceLifecycle."""
+    """Asked before all others, so that whoever misses something in a namespace says so of one that exists.
+
+    Kubernetes: NamespaceLifecycle.
+    """
 
     operations: ClassVar[tuple[str, ...]] = ("CREATE", "DELETE")
     order = 0
 
-    async def validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
+    async def mutate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         kind = write.cls.kind
         if write.operation == "DELETE":
             if kind.resource == "namespaces" and write.name in IMMORTAL:

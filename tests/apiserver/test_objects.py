@@ -94,6 +94,14 @@ async def test_nothing_is_created_in_a_missing_namespace(api: Api):
     assert (await api.get("/api/v1/namespaces/nowhere/configmaps")).json["items"] == []
 
 
+async def test_of_a_pod_in_a_missing_namespace_that_is_said_and_not_what_the_pod_would_find_missing_there(api: Api):
+    spec = {"containers": [{"name": "c", "image": "c"}], "serviceAccountName": "robot"}
+
+    answer = await api.post("/api/v1/namespaces/nowhere/pods", {"metadata": {"name": "a"}, "spec": spec})
+
+    assert answer.error == (404, "NotFound", 'namespaces "nowhere" not found')
+
+
 async def test_nothing_is_created_in_a_namespace_that_is_going(api: Api):
     await api.made("/api/v1/namespaces", {"metadata": {"name": "shop"}})
     await api.delete("/api/v1/namespaces/shop")
