@@ -20,7 +20,7 @@ from scheduler.cycle.pinned import choice_at
 from scheduler.cycle.plan import Choice, plan
 from scheduler.explaining.text import Record, brief, promised, record_of
 from scheduler.framework import Plugin
-from scheduler.plugins.dynamic_resources import NONE_LEFT
+from scheduler.plugins.dynamic_resources import NO_CLAIMS, NONE_LEFT, OLD_CLAIMS, DynamicResources
 from scheduler.plugins.gpu_packing import GpuShare
 from scheduler.pods import PodView
 from scheduler.preemption.plan import Preemption
@@ -30,7 +30,7 @@ from scheduler.snapshot import Snapshot
 
 class Outcome(NamedTuple):
     """A choice and what is kept of its reasons, which the decision says in full; or else the decision that says why
-    not, and who could make way.
+    not, and who could make way. `of_claims` says what giving back claims would have helped.
     """
 
     choice: Choice | None = None
@@ -38,6 +38,19 @@ class Outcome(NamedTuple):
     decision: Decision | None = None
     preemption: Preemption | None = None
     pod: PodView | None = None
+    of_claims: str = ""
+
+    @property
+    def message(self) -> str:
+        """Why there is no node, and what was tried in vain. Kubernetes: the words of Filter, then of PostFilter."""
+        if self.decision is None:
+            return ""
+        is_in_vain = self.preemption is None or self.preemption.message
+        is_about_nodes = self.decision.nodes and not any(each.is_about_pod for each in self.decision.counted)
+        tried = [self.of_claims] if self.of_claims and is_in_vain and is_about_nodes else []
+        if self.preemption is not None and self.preemption.message:
+            tried.append(f"preemption: {self.preemption.message}")
+        return " ".join((self.decision.message, ", ".join(tried))).rstrip()
 
 
 class Chooser:
@@ -91,7 +104,9 @@ class Chooser:
         if decision.winner:
             return Outcome(Choice(decision.winner, 0.0, "", 0.0), record_of(decision))
         who = self._preemptor.plan(pod, decision, answers.panel) if preempts else None
-        return Outcome(decision=decision, preemption=who)
+        gives_claims_back = any(isinstance(plugin, DynamicResources) for plugin in answers.panel.plugins)
+        in_vain = OLD_CLAIMS if pod.spec.resource_claims else NO_CLAIMS
+        return Outcome(decision=decision, preemption=who, of_claims=in_vain if gives_claims_back else "")
 
     def prepare(self, *, explains: bool) -> None:
         """While nobody waits: what the next pods would wait for that look like the last ones."""

@@ -242,9 +242,7 @@ class Scheduler:
         if decision is None:
             return
         self._attempted(UNSCHEDULABLE, pod)
-        message, nominated = decision.message, None
-        if preemption is not None and preemption.message:
-            message += f" preemption: {preemption.message}"
+        message, nominated = outcome.message, None
         log.info("plan", pod=pod.key, message=message)
         record = record_of(decision).about(pod.key, message) if self._is_attentive() else None
         self.queue.refused(pod, decision.rejected_by, self._now())

@@ -111,7 +111,7 @@ class Amounts(Tables):
 
     def offer(self, pod: PodView) -> Offer:
         """What there is for a pod now."""
-        choice, _, decision, preemption, _ = self._chooser.choose(pod)
+        choice, _, decision, preemption, *_ = self._chooser.choose(pod)
         return Offer(choice.node if choice else "", decision, preemption)
 
     def send_away(self, victims: Iterable[PodView]) -> None:

@@ -83,7 +83,7 @@ async def test_while_victims_go_no_more_are_chosen_and_nobody_takes_the_room():
     assert placement(api) == {"other": "n", "urgent": "n", "late": ""}
     assert [pod.metadata.name for pod in api.all(Pod) if pod.metadata.deleted_at] == []
     last = [message for name, _, message in events(api) if name == "late"][-1]
-    assert last.endswith("preemption: not eligible due to preemptionPolicy=Never.")
+    assert last.endswith(". no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never.")
 
 
 @in_virtual_time
@@ -150,7 +150,7 @@ async def test_a_profile_without_the_plugin_evicts_nobody():
         await asyncio.sleep(2)
 
     assert placement(api) == {"victim": "n", "urgent": ""}
-    assert pod_named(api, "urgent").status.conditions[0].message == MESSAGE
+    assert pod_named(api, "urgent").status.conditions[0].message == f"{MESSAGE} no new claims to deallocate"
 
 
 async def forgetful(method, path, perform):

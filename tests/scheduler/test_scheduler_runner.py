@@ -114,7 +114,9 @@ async def test_a_pod_that_fits_nowhere_says_so_and_is_bound_when_it_fits():
     api = BindingApi()
     api.put(a_node("n", cpu="1"))
     api.put(a_pod("big", requests={"cpu": "2"}, conditions=[{"type": "Other", "status": "True"}]))
-    vain = "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+    vain = (
+        "no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+    )
     message = f"0/1 nodes are available: 1 Insufficient cpu. {vain}"
     async with scheduling(api):
         await asyncio.sleep(1)

@@ -96,7 +96,9 @@ def test_with_fair_share_who_has_had_less_is_next_and_everybody_can_see_it(clust
     kubectl("delete", "fairshare", "default")
 
 
-NO_VICTIMS = " preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+NO_VICTIMS = (
+    " no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+)
 
 
 def test_a_queue_borrows_gives_back_and_says_so(cluster, kubectl):
