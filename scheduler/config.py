@@ -17,7 +17,8 @@
 
 Every known plugin is on unless a profile disables it (`*` disables all that are not enabled by name). What is said at
 one extension point (`preEnqueue`, `filter`, `score`, `postFilter`) wins over what is said for all of them. Plugins of
-Kubernetes that are part of the scheduler itself here (`PrioritySort`, `DefaultBinder`, `SchedulingGates`) may be named.
+Kubernetes that are part of the scheduler itself here (`PrioritySort`, `DefaultBinder`, `SchedulingGates`) may be named,
+and so may `NodeDeclaredFeatures`, which has nothing to do here.
 
 Differs: the other extension points have no plugins of their own. What is said there is checked and changes nothing:
 `preFilter` and `preScore` belong to `filter` and `score`, and queue and bindings cannot be given to anybody else.
@@ -47,6 +48,8 @@ POINTS = {
 }
 # Plugins of Kubernetes that are no plugins here, and always on.
 ALWAYS_ON = frozenset(("PrioritySort", "DefaultBinder", "SchedulingGates"))
+# Plugins of Kubernetes that have nothing to say here: the API takes no pod that needs a feature which nodes declare.
+IDLE = frozenset(("NodeDeclaredFeatures",))
 
 
 class ConfigError(ValueError):
@@ -80,13 +83,13 @@ def rules_of(config: Path | None, plugins: Path | None) -> dict[str, list[Plugin
 
 def plugins_of(profile: ProfileConfig, known: Mapping[str, type[Plugin]]) -> list[Plugin]:
     """The profile's plugins with their settings and weights, in the order of `known`; raises `ConfigError`."""
-    args = {entry.name: entry.args for entry in profile.plugin_config}
+    args = {entry.name: entry.args or {} for entry in profile.plugin_config}
     try:
         _check(profile.plugins, known)
     except ConfigError as error:
         raise ConfigError(f"profile {profile.scheduler_name}: {error}") from None
     for name in args:
-        if name not in known and name not in ALWAYS_ON:
+        if name not in known and name not in ALWAYS_ON | IDLE:
             raise ConfigError(f"profile {profile.scheduler_name}: no plugin {name!r}; there are {', '.join(known)}")
     made = (_plugin(plugin, args.get(name, {}), profile.plugins) for name, plugin in known.items())
     return [plugin for plugin in made if not plugin.switched_off.issuperset(plugin.points())]
@@ -97,7 +100,7 @@ def _check(plugins: Plugins, known: Mapping[str, object]) -> None:
     for point in type(plugins).model_fields:
         said: PluginSet = getattr(plugins, point)
         for entry in (*said.enabled, *said.disabled):
-            if entry.name not in known and entry.name not in (ALL, *ALWAYS_ON):
+            if entry.name not in known and entry.name not in (ALL, *ALWAYS_ON, *IDLE):
                 raise ConfigError(f"no plugin {entry.name!r}; there are {', '.join(known)}")
         if always := [entry.name for entry in said.disabled if entry.name in ALWAYS_ON]:
             raise ConfigError(f"plugins.{to_camel(point)}: {always[0]} is part of the scheduler and cannot be disabled")
@@ -105,6 +108,8 @@ def _check(plugins: Plugins, known: Mapping[str, object]) -> None:
 
 def _plugin(plugin: type[Plugin], args: Mapping[str, Any], plugins: Plugins) -> Plugin:
     # Kubernetes' files name the type of the settings again, which says nothing new.
+    if args.get("kind", f"{plugin.name}Args") != f"{plugin.name}Args":
+        raise ConfigError(f"pluginConfig {plugin.name}: kind: expected {plugin.name}Args (seen: {args['kind']!r})")
     own = {key: value for key, value in args.items() if key not in ("apiVersion", "kind")}
     try:
         made = plugin(plugin.Args.model_validate(own))

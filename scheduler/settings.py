@@ -9,9 +9,10 @@ Differs: extenders are refused.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from wherry.client.leader import Timing
@@ -50,6 +51,13 @@ class PluginSet(_Part):
     enabled: tuple[PluginName, ...] = ()
     disabled: tuple[PluginName, ...] = ()
 
+    @model_validator(mode="after")
+    def _says_it_once(self) -> Self:
+        counts = Counter(each.name for each in self.enabled)
+        if twice := [name for name, number in counts.items() if number > 1]:
+            raise ValueError(f"enabled: {twice[0]} stands twice")
+        return self
+
 
 class Plugins(_Part):
     """Differences at all extension points, and at single ones."""
@@ -73,7 +81,7 @@ class PluginConfig(_Part):
     """Settings of one plugin."""
 
     name: str
-    args: dict[str, Any] = {}
+    args: dict[str, Any] | None = None
 
 
 class ProfileConfig(_Part):
@@ -83,6 +91,13 @@ class ProfileConfig(_Part):
     percentage_of_nodes_to_score: Percentage | None = None
     plugins: Plugins = Plugins()
     plugin_config: tuple[PluginConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _says_it_once(self) -> Self:
+        counts = Counter(each.name for each in self.plugin_config)
+        if twice := [name for name, number in counts.items() if number > 1]:
+            raise ValueError(f"pluginConfig: {twice[0]} stands twice")
+        return self
 
 
 class LeaderElection(_Part):
@@ -96,8 +111,20 @@ class LeaderElection(_Part):
     resource_name: str = LEASE
     resource_namespace: str = LEASE_NAMESPACE
 
+    @field_validator("resource_name")
+    @classmethod
+    def _has_a_name(cls, name: str) -> str:
+        return name or LEASE
+
+    @field_validator("resource_namespace")
+    @classmethod
+    def _has_a_namespace(cls, name: str) -> str:
+        return name or LEASE_NAMESPACE
+
     @model_validator(mode="after")
     def _leaves_room(self) -> Self:
+        if not self.leader_elect:
+            return self
         if not self.lease_duration > self.renew_deadline > self.retry_period > 0:
             raise ValueError("leaseDuration must be greater than renewDeadline, that than retryPeriod, and that than 0")
         return self
@@ -139,6 +166,8 @@ class SchedulerConfig(_Part):
     def _is_sound(self) -> Self:
         if not self.profiles:
             raise ValueError("profiles: at least one is needed")
+        if len(self.profiles) > 1 and any("scheduler_name" not in each.model_fields_set for each in self.profiles):
+            raise ValueError("profiles: of several each needs a schedulerName")
         if self.pod_max_backoff_seconds < self.pod_initial_backoff_seconds:
             raise ValueError("podMaxBackoffSeconds must be greater than or equal to podInitialBackoffSeconds")
         if self.extenders:

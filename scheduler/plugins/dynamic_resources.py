@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
 
 from scheduler.columns import Columns
 from scheduler.framework import Plugin, PluginArgs, Verdict, where_reached
@@ -17,13 +20,15 @@ from wherry.api.resource.resource_slice import ResourceSlice
 
 ELSEWHERE = "resourceclaim not available on the node"
 NONE_LEFT = "cannot allocate all claims"
+# To free claims is the first thing that Kubernetes tries for any pod that found no node; this is what it says in vain.
+NO_CLAIMS, OLD_CLAIMS = "no new claims to deallocate", "still not schedulable"
 
 
 class DynamicResourcesArgs(PluginArgs):
     """How long devices are sought, and waited for. A search is bounded by its choices here, whatever this says."""
 
-    filter_timeout: Duration = 10.0
-    binding_timeout: Duration = 600.0
+    filter_timeout: Annotated[Duration, Field(ge=0)] = 10.0
+    binding_timeout: Annotated[Duration, Field(ge=1)] = 600.0
 
 
 class DynamicResources(Plugin):

@@ -16,8 +16,12 @@ from scheduler.pods import PodView
 from scheduler.triggers import Added, Changed
 from wherry.api.core.node import Node
 from wherry.api.core.pod.spec import NodeAffinity as Wishes
+from wherry.api.core.pod.validation.scheduling import check_node_affinity
+from wherry.machinery.schema import walk
+from wherry.machinery.schema.definitions import definition
 
 REASON = "node(s) didn't match Pod's node affinity/selector"
+SCHEMA = "io.k8s.api.core.v1.NodeAffinity"
 ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
 
 
@@ -30,10 +34,17 @@ class NodeAffinityArgs(PluginArgs):
     @field_validator("added_affinity", mode="before")
     @classmethod
     def _is_affinity(cls, value: Any) -> Wishes:
+        if value is None or isinstance(value, Wishes):
+            return value or Wishes()
         try:
-            return value if isinstance(value, Wishes) else Wishes.read(value)
+            wishes = Wishes.read(value)
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from error
+        unknown = walk(value, definition(SCHEMA)).unknown
+        problems = [f'unknown field "{path}"' for path in unknown] + [str(each) for each in check_node_affinity(wishes)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return wishes
 
 
 class NodeAffinity(Plugin):

@@ -107,7 +107,8 @@ profiles:
     [
         ("profile: []", "profile: Extra inputs are not permitted"),
         ("profiles: []", "profiles: at least one is needed"),
-        ("profiles: [{}, {}]", "a schedulerName stands twice"),
+        ("profiles: [{schedulerName: a}, {schedulerName: a}]", "a schedulerName stands twice"),
+        ("profiles: [{schedulerName: a}, {}]", "profiles: of several each needs a schedulerName"),
         (
             "profiles: [{plugins: {multiPoint: {enabled: [{name: Nope}]}}}]",
             "no plugin 'Nope'; there are QueueQuota, NodeUnschedulable,",
@@ -143,6 +144,36 @@ profiles:
         (
             "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {ignoredResourceGroups: [a/b]}}]}]",
             "ignoredResourceGroups.0: String should match pattern",
+        ),
+        (
+            "profiles: [{pluginConfig: [{name: NodeAffinity, args: {addedAffinity: {requiredDuring"
+            "SchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}}]}]",
+            "nodeSelectorTerms: Required value: must have at least one node selector term",
+        ),
+        (
+            "profiles: [{pluginConfig: [{name: NodeAffinity, args: {addedAffinity: {required: 1}}}]}]",
+            'addedAffinity: Value error, unknown field "required"',
+        ),
+        (
+            "profiles: [{pluginConfig: [{name: NodeName}, {name: NodeName}]}]",
+            "pluginConfig: NodeName stands twice",
+        ),
+        (
+            "profiles: [{plugins: {score: {enabled: [{name: NodeAffinity}, {name: NodeAffinity}]}}}]",
+            "enabled: NodeAffinity stands twice",
+        ),
+        (
+            "profiles: [{pluginConfig: [{name: NodeName, args: {kind: NodeAffinityArgs}}]}]",
+            "pluginConfig NodeName: kind: expected NodeNameArgs (seen: 'NodeAffinityArgs')",
+        ),
+        (
+            "profiles: [{pluginConfig: [{name: DefaultPreemption, args: "
+            "{minCandidateNodesPercentage: 0, minCandidateNodesAbsolute: 0}}]}]",
+            "minCandidateNodesPercentage cannot be zero at the same time as minCandidateNodesAbsolute",
+        ),
+        (
+            "profiles: [{pluginConfig: [{name: DynamicResources, args: {bindingTimeout: 0s}}]}]",
+            "bindingTimeout: Input should be greater than or equal to 1",
         ),
     ],
 )
@@ -181,6 +212,21 @@ profiles:
     assert config.client_connection.kubeconfig == "/etc/kubernetes/scheduler.conf"
     assert (plugins["ImageLocality"].weight, plugins["NodeAffinity"].weight) == (1, 1000)
     assert plugins["VolumeBinding"].args.bind_timeout_seconds == 30
+
+
+def test_what_kubernetes_fills_in_or_passes_over_is_no_mistake(tmp_path):
+    text = """
+leaderElection: {leaderElect: false, leaseDuration: 0s, resourceName: "", resourceNamespace: ""}
+profiles:
+- plugins: {multiPoint: {disabled: [{name: NodeDeclaredFeatures}]}}
+  pluginConfig:
+  - {name: DefaultPreemption, args: {minCandidateNodesAbsolute: 0}}
+  - {name: InterPodAffinity, args: null}
+"""
+    election = configured(tmp_path, text).leader_election
+
+    assert (election.resource_name, election.resource_namespace) == ("kube-scheduler", "kube-system")
+    assert len(only_plugins(tmp_path, text)) == len(only_plugins(tmp_path, ""))
 
 
 def test_a_profile_asks_for_more_than_its_pods_and_for_less(tmp_path):

@@ -31,14 +31,15 @@ _ALREADY_SELECTED = "exists in both matchLabelKeys and labelSelector"
 def check_affinity(affinity: Affinity) -> Iterator[FieldError]:
     """Everything the pod says about where it belongs; paths begin at `affinity`."""
     if affinity.node_affinity:
-        yield from under("nodeAffinity", _check_node_affinity(affinity.node_affinity))
+        yield from under("nodeAffinity", check_node_affinity(affinity.node_affinity))
     if affinity.pod_affinity:
         yield from under("podAffinity", _check_pod_affinity(affinity.pod_affinity))
     if affinity.pod_anti_affinity:
         yield from under("podAntiAffinity", _check_pod_affinity(affinity.pod_anti_affinity))
 
 
-def _check_node_affinity(affinity: NodeAffinity) -> Iterator[FieldError]:
+def check_node_affinity(affinity: NodeAffinity) -> Iterator[FieldError]:
+    """Good terms, and wishes with a weight of 1 to 100."""
     if affinity.required_during_scheduling_ignored_during_execution is not None:
         yield from under(_REQUIRED, check_node_selector(affinity.required_during_scheduling_ignored_during_execution))
     for index, term in enumerate(affinity.preferred_during_scheduling_ignored_during_execution):
