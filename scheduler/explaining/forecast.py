@@ -14,6 +14,7 @@ from typing import NamedTuple
 from scheduler.consolidation.mover import most_moves
 from scheduler.consolidation.plan import Moved, Regrouping, Site, consolidate
 from scheduler.explaining.gangs import Gang, Thought, gang_of
+from scheduler.explaining.hints import gated
 from scheduler.explaining.picture import Judgement, Picture
 from scheduler.explaining.regrouping import regroupings
 from scheduler.gangs.groups import group_of
@@ -104,6 +105,7 @@ def forecast(picture: Picture, pods: Iterable[Pod]) -> Forecast:
             fates = list(_together(picture, gang, views))
             notes += [] if gang.lacking else _elsewhere(picture, fates, gang.needed)
         found += fates
+    notes = [*dict.fromkeys(line for fate in found for line in gated(fate.pod)), *notes]
     return Forecast(tuple(found), tuple(notes))
 
 

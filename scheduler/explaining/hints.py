@@ -24,8 +24,6 @@ MOST_NODES, MOST_HOLDERS = 3, 3
 def hints(pod: PodView, judgement: Judgement, held: Mapping[str, Sequence[Holder]]) -> Iterator[str]:
     """The lines; `held` says who has what on each node."""
     decision, preemption = judgement
-    if gates := ", ".join(gate.name for gate in pod.spec.scheduling_gates):
-        yield f"it is not looked at before its scheduling gates are removed: {gates}"
     if preemption.victims:
         victims = ", ".join(victim.key for victim in preemption.victims)
         is_lower = all(victim.spec.priority < pod.spec.priority for victim in preemption.victims)
@@ -44,6 +42,12 @@ def hints(pod: PodView, judgement: Judgement, held: Mapping[str, Sequence[Holder
     if lacking and not near and any(holder.is_own_gang for row in lacking for holder in held[decision.nodes[row]]):
         yield "no node has room for it beside the others of its gang, even if all who are there went"
     yield from _other_ways(decision)
+
+
+def gated(pod: PodView) -> Iterator[str]:
+    """A line of a pod that waits for more than a node."""
+    if gates := ", ".join(gate.name for gate in pod.spec.scheduling_gates):
+        yield f"it is not looked at before its scheduling gates are removed: {gates}"
 
 
 def _refusals(decision: Decision, row: int) -> list[Refusal]:

@@ -58,6 +58,8 @@ def wanted_by(manifest: dict[str, Any], namespace: str) -> Iterator[Wanted]:
             pod["spec"] = {**pod["spec"], "schedulingGroup": {"podGroupName": name}}
         first = (manifest["spec"].get("ordinals") or {}).get("start", 0) if kind == "StatefulSet" else 1
         yield Wanted(pod, _number(kind, name, manifest["spec"]), owner=f"{kind} {place}/{name}", first=first)
+    elif kind != "PodTemplate" and _has_pod_template(manifest.get("spec")):
+        raise ValueError(f"{kind} {place}/{name}: only its own controller knows which pods it makes")
 
 
 def brought_by(manifest: dict[str, Any], namespace: str) -> Iterator[dict[str, Any]]:
@@ -73,6 +75,17 @@ def brought_by(manifest: dict[str, Any], namespace: str) -> Iterator[dict[str, A
 def has_namespace(kind: str) -> bool:
     """Whether objects of a kind, of those that a plan knows, are in namespaces."""
     return kind not in _OF_THE_CLUSTER
+
+
+def _has_pod_template(value: Any) -> bool:
+    """Whether somewhere in this a pod is described, as a JobSet does in its jobs."""
+    if isinstance(value, list):
+        return any(map(_has_pod_template, value))
+    if not isinstance(value, dict):
+        return False
+    template = value.get("template")
+    spec = template.get("spec") if isinstance(template, dict) else None
+    return (isinstance(spec, dict) and bool(spec.get("containers"))) or any(map(_has_pod_template, value.values()))
 
 
 def _gang_of(manifest: dict[str, Any]) -> dict[str, Any] | None:

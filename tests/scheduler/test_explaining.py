@@ -8,7 +8,7 @@ from scheduling import all_plugins, decide, gpu_node, tainted
 
 from scheduler.explaining.attention import Attention
 from scheduler.explaining.forecast import Verdict, forecast
-from scheduler.explaining.hints import hints
+from scheduler.explaining.hints import gated, hints
 from scheduler.explaining.holders import holders_on
 from scheduler.explaining.manifests import wanted_by
 from scheduler.explaining.picture import Objects, Picture
@@ -32,7 +32,7 @@ def hinted(pod, picture):
     view = picture.view(pod)
     judgement = picture.judged(view)
     held = {node: list(holders_on(picture, node, view, NOW)) for node in judgement.decision.nodes}
-    return list(hints(view, judgement, held))
+    return [*gated(view), *hints(view, judgement, held)]
 
 
 def test_a_pod_that_waits_for_gpus_is_told_who_holds_them_since_when():
@@ -79,6 +79,15 @@ def test_pods_are_placed_in_thought_one_after_the_other():
         "1 pod would have to make way:",
         "  default/low on b",
     ]
+
+
+def test_of_pods_with_room_and_gates_the_gates_are_told():
+    pods = [a_pod(f"p{n}", scheduling_gates=[{"name": "wait"}]) for n in range(2)]
+
+    told = forecast(a_picture(a_node("a")), pods)
+
+    gates = "it is not looked at before its scheduling gates are removed: wait"
+    assert list(told.lines()) == ["2 of 2 pods fit:", "  a: 2", gates]
 
 
 def test_a_budget_and_promised_room_count_in_a_picture():
@@ -129,6 +138,16 @@ def test_what_cannot_be_planned_is_named_and_what_makes_no_pods_passed_over():
                 "lab",
             )
         )
+
+
+def test_of_what_makes_pods_in_its_own_way_no_plan_is_made():
+    job = {"template": {"spec": {"template": {"spec": {"containers": [{"name": "c"}]}}}}}
+    jobs = {"kind": "JobSet", "metadata": {"name": "x"}, "spec": {"replicatedJobs": [job]}}
+
+    with pytest.raises(ValueError, match="JobSet lab/x: only its own controller knows which pods it makes"):
+        list(wanted_by(jobs, "lab"))
+    template = {"template": job["template"]["spec"]["template"]}
+    assert list(wanted_by({"kind": "PodTemplate", "metadata": {"name": "x"}, **template}, "lab")) == []
 
 
 def test_of_many_decisions_in_a_second_the_first_are_explained_in_full():

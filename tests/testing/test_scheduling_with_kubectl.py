@@ -109,6 +109,27 @@ def test_it_says_what_a_pending_pod_waits_for(cluster, kubectl):
     )
 
 
+def test_of_a_pod_with_gates_it_says_so_first_though_there_is_room(cluster, kubectl):
+    kubectl("apply", "-f-", stdin=a_pod("gated", "10m", schedulingGates=[{"name": "lab.example/paid"}]))
+
+    lines = ask(cluster, "why", "pod/gated")[1]
+    kubectl("delete", "pod", "gated")
+
+    assert lines[0] == "it is not looked at before its scheduling gates are removed: lab.example/paid"
+    assert lines[1].startswith("default/gated: fake-")
+
+
+def test_a_plan_takes_several_files_and_pods_of_no_namespace_are_refused_as_such(cluster, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(a_pod(name, "10m"))
+
+    both = ask(cluster, "plan", "-f", str(tmp_path / "a"), "-f", str(tmp_path / "b"))[1]
+    code, lines = ask(cluster, "plan", "-n", "nowhere", "-f", str(tmp_path / "a"))
+
+    assert both[:2] == ["it fits", "2 of 2 pods fit:"]
+    assert (code, lines[0].partition(": ")[2][:45]) == (3, 'the API server would refuse it: namespaces "n')
+
+
 def test_a_plan_says_by_its_exit_status_whether_a_job_fits_and_changes_nothing(cluster, kubectl):
     def job(cpu: str, **spec: object) -> str:
         template = {"spec": {"restartPolicy": "Never", **json.loads(a_pod("x", cpu, **spec))["spec"]}}

@@ -35,7 +35,9 @@ _WORDS = {
 
 
 @click.command(cls=StrictCommand)
-@click.option("-f", "--filename", required=True, help="A manifest, or - for standard input.")
+@click.option(
+    "-f", "--filename", "files", required=True, multiple=True, help="A manifest, or - for standard input; also several."
+)
 @click.option("-n", "--namespace", default="default", show_default=True, help="Of objects that name none.")
 @scheduler_options
 @kubeconfig_option
@@ -43,7 +45,7 @@ _WORDS = {
 @data_dir_option
 @says_problems_with(CANNOT_TELL)
 def command(
-    filename: str,
+    files: tuple[str, ...],
     namespace: str,
     config: Path | None,
     plugins: Path | None,
@@ -61,11 +63,12 @@ def command(
     and claims on volumes and devices; other objects are passed over. The API server checks and completes the pods as if
     they were created (priority, limits, quotas), and changes nothing.
     """
-    trial = Trial(list(_documents(filename)), namespace)
+    about = ", ".join(files)
+    trial = Trial([document for each in files for document in _documents(each)], namespace)
     if not trial.wanted:
-        raise ClusterProblem(f"{filename}: there is nothing in it that makes pods")
+        raise ClusterProblem(f"{about}: there is nothing in it that makes pods")
     rules = scheduling_rules(config, plugins) if kubeconfig else rules_here(config, plugins, name, data_dir)
-    told, owners = forecast_of(kubeconfig or admin_kubeconfig(name, data_dir), rules, trial, about=filename)
+    told, owners = forecast_of(kubeconfig or admin_kubeconfig(name, data_dir), rules, trial, about=about)
     click.echo("\n".join(_lines(told, owners)))
     sys.exit(told.verdict)
 

@@ -198,7 +198,7 @@ def _read(document: dict[str, Any], namespace: str) -> Iterable[Wanted]:
     except KeyError as error:
         raise ClusterProblem(f"an object of the manifest lacks its field {error}") from error
     except (TypeError, ValueError) as error:
-        raise ClusterProblem(f"an object of the manifest cannot be read: {error}") from error
+        raise ClusterProblem(f"an object of the manifest cannot be planned: {error}") from error
 
 
 def _of_class(pod: dict[str, Any], chosen: PriorityClass | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import msgspec
 from scheduler.consolidation.mover import most_moves
 from scheduler.explaining.device_hints import device_hints
 from scheduler.explaining.gangs import gang_of
-from scheduler.explaining.hints import hints
+from scheduler.explaining.hints import gated, hints
 from scheduler.explaining.holders import holders_on
 from scheduler.explaining.picture import Judgement, Picture
 from scheduler.explaining.regrouping import regroupings
@@ -152,6 +152,7 @@ def _lines(known: _Known, rules: Mapping[str, Sequence[Plugin]], most: int) -> I
         yield from explain(picture.judged(picture.view(anew), preempts=False).decision, most)
         return
     view = picture.view(pod)
+    yield from gated(view)
     yield from _with_its_gang(view, picture, most)
     moves = most_moves(rules.get(pod.spec.scheduler_name) or next(iter(rules.values())))
     gang = gang_of(picture, pod)
