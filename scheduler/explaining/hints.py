@@ -15,6 +15,7 @@ from scheduler.cycle.decision import Decision, Refusal
 from scheduler.explaining.holders import KEPT, Holder
 from scheduler.explaining.picture import Judgement
 from scheduler.explaining.text import amount_text
+from scheduler.plugins.node_affinity import ENFORCED
 from scheduler.pods import PodView
 
 # Nodes that are named, and pods that are named for each.
@@ -142,6 +143,7 @@ _WAYS = {
     "PodTopologySpread": "on {node} there would be too many like it",
     "InterPodAffinity": "pods on or near {node} are in the way, or the pods it wants to be near are missing",
 }
+_ENFORCED = "{node} lacks the labels that its scheduler's configuration asks for (addedAffinity)"
 
 
 def _other_ways(decision: Decision) -> Iterator[str]:
@@ -153,4 +155,6 @@ def _other_ways(decision: Decision) -> Iterator[str]:
         )
         rows = np.flatnonzero(~decision.feasible & ~others)
         if plugin in _WAYS and len(rows):
-            yield _WAYS[plugin].format(node=decision.nodes[int(rows[0])])
+            row = int(rows[0])
+            is_enforced = any(each.reason == ENFORCED and each.nodes[row] for each in decision.refusals)
+            yield (_ENFORCED if is_enforced else _WAYS[plugin]).format(node=decision.nodes[row])

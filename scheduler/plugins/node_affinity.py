@@ -3,48 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import msgspec
 import numpy as np
-from pydantic import ConfigDict, field_validator
 
 from scheduler.columns import Columns, FloatArray
 from scheduler.columns.node_selectors import is_empty, matching, matching_any
-from scheduler.framework import Plugin, PluginArgs, Verdict, normalize_to_highest
+from scheduler.enforced import NodeAffinityArgs
+from scheduler.framework import Plugin, Verdict, normalize_to_highest
 from scheduler.pods import PodView
 from scheduler.triggers import Added, Changed
 from wherry.api.core.node import Node
 from wherry.api.core.pod.spec import NodeAffinity as Wishes
-from wherry.api.core.pod.validation.scheduling import check_node_affinity
-from wherry.machinery.schema import walk
-from wherry.machinery.schema.definitions import definition
 
 REASON = "node(s) didn't match Pod's node affinity/selector"
-SCHEMA = "io.k8s.api.core.v1.NodeAffinity"
 ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
-
-
-class NodeAffinityArgs(PluginArgs):
-    """What all pods of the profile ask for, besides what they say themselves."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-    added_affinity: Wishes = Wishes()
-
-    @field_validator("added_affinity", mode="before")
-    @classmethod
-    def _is_affinity(cls, value: Any) -> Wishes:
-        if value is None or isinstance(value, Wishes):
-            return value or Wishes()
-        try:
-            wishes = Wishes.read(value)
-        except msgspec.ValidationError as error:
-            raise ValueError(str(error)) from error
-        unknown = walk(value, definition(SCHEMA)).unknown
-        problems = [f'unknown field "{path}"' for path in unknown] + [str(each) for each in check_node_affinity(wishes)]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return wishes
 
 
 class NodeAffinity(Plugin):

@@ -4,15 +4,17 @@ from datetime import timedelta
 
 import pytest
 from make import NOW, a_node, a_pod, an_object
-from scheduling import all_plugins, decide, gpu_node, tainted
+from scheduling import all_plugins, decide, gpu_node, snapshot_of, tainted
 
+from scheduler.cycle.plan import plan
 from scheduler.explaining.attention import Attention
 from scheduler.explaining.forecast import Verdict, forecast
 from scheduler.explaining.hints import gated, hints
 from scheduler.explaining.holders import holders_on
 from scheduler.explaining.manifests import wanted_by
-from scheduler.explaining.picture import Objects, Picture
+from scheduler.explaining.picture import Judgement, Objects, Picture
 from scheduler.explaining.text import record_of
+from scheduler.plugins.node_affinity import NodeAffinity
 from scheduler.pods import PodView
 from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
@@ -51,6 +53,17 @@ def test_what_can_never_be_is_said_and_what_one_command_would_change():
 
     assert hinted(a_pod(requests={"cpu": "16"}), picture) == ["no node offers 16 cpu, even if it were empty"]
     assert hinted(a_pod(requests={"cpu": "4"}), picture) == ["`kubectl uncordon shut` opens shut"]
+
+
+def test_what_the_configuration_asks_for_is_not_said_of_the_pod():
+    required = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "team", "operator": "Exists"}]}]}
+    args = {"addedAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    enforced = NodeAffinity(NodeAffinity.Args.model_validate(args))
+    decision = plan(PodView(a_pod()), snapshot_of(a_node("theirs")).columns, [enforced])
+
+    assert list(hints(PodView(a_pod()), Judgement(decision), {"theirs": []})) == [
+        "theirs lacks the labels that its scheduler's configuration asks for (addedAffinity)"
+    ]
 
 
 def test_it_is_said_who_would_make_way_and_that_gates_come_first():
