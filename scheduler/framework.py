@@ -38,6 +38,8 @@ from scheduler.triggers import Trigger
 from wherry.api.core.pod.spec import NodeSelector
 
 HIGHEST_SCORE = 100.0
+# What the modules of a user's folder are called.
+USER_PLUGINS = "user_plugins."
 
 
 class Verdict(NamedTuple):
@@ -198,6 +200,17 @@ def culprit(error: BaseException) -> str:
     return f"plugin {names[-1]}" if names else "the scheduler's plugins"
 
 
+def mistake_in_a_file(error: BaseException) -> str:
+    """Where in a user's file an error arose, and which; empty if it arose nowhere in one."""
+    if isinstance(error, PluginFileError):
+        return str(error)
+    steps = [
+        (frame.f_globals.get("__name__", ""), frame, line) for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    own = [f"{frame.f_code.co_filename}:{line}" for name, frame, line in steps if name.startswith(USER_PLUGINS)]
+    return f"{own[-1]}: {type(error).__name__}: {error}" if own else ""
+
+
 def load_plugins(folder: Path | None = None) -> dict[str, type[Plugin]]:
     """The plugins of `scheduler/plugins/` and of a user's folder by name, in the order their filters are asked.
 
@@ -216,7 +229,7 @@ def _import_files(folder: Path) -> Iterator[str]:
     if not folder.is_dir():
         raise PluginFileError(f"{folder} is not a folder of scheduler plugins")
     for file in sorted(folder.glob("[!_]*.py")):
-        name = f"user_plugins.{file.stem}"
+        name = f"{USER_PLUGINS}{file.stem}"
         spec = importlib.util.spec_from_file_location(name, file)
         if spec is None or spec.loader is None:
             raise PluginFileError(f"{file} cannot be imported as a scheduler plugin")

@@ -124,6 +124,22 @@ def test_an_unknown_policy_is_named(tmp_path):
     assert "'best': expected spread, pack, default, mine" in CliRunner().invoke(main, words).output
 
 
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [("    x = 1 / 0\n", ":3: Zero"), ("    def score(self, pod, nodes):\n        return nodes.nope\n", ":4: Attr")],
+)
+def test_a_plugin_that_breaks_is_told_by_its_line(tmp_path, body, place):
+    (tmp_path / "nodes.yaml").write_text(ONE_NODE)
+    (tmp_path / "trace.csv").write_text(HEAD + "first,0,100,1,0,3\n")
+    (tmp_path / "mine.py").write_text(f"from scheduler.framework import Plugin\nclass Mine(Plugin):\n{body}")
+    files = ["--nodes", str(tmp_path / "nodes.yaml"), "--trace", str(tmp_path / "trace.csv")]
+
+    shown = CliRunner().invoke(main, ["simulate", *files, "--plugins", str(tmp_path), "--policy", "mine"])
+
+    assert (shown.exit_code, len(shown.output.splitlines())) == (1, 1)
+    assert f"Error: {tmp_path}/mine.py{place}" in shown.output
+
+
 def test_a_folder_for_the_plot_that_is_not_there_is_named_before_anything_is_replayed(tmp_path):
     (tmp_path / "nodes.yaml").write_text(ONE_NODE)
     (tmp_path / "trace.csv").write_text(f"{HEAD}a,0,1,1,0,1\n")

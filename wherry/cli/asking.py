@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from scheduler.config import ConfigError, rules_of
-from scheduler.framework import Plugin
+from scheduler.framework import Plugin, mistake_in_a_file
 from wherry.client.http import Client
 from wherry.client.kubeconfig import KubeconfigError, load_connection
 from wherry.cluster.layout import layout_of, options_of
@@ -64,6 +65,21 @@ def _silent(kubeconfig: Path) -> str:
     options = options_of(layout)
     start = f"`wherry status{options}` says how it does, and `wherry up{options}` starts it if it is stopped"
     return f"cluster {layout.name} does not answer at {server}; {start}"
+
+
+def blames_plugins(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a ClusterProblem say it if a plugin of the user's own is what breaks a verb."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except Exception as error:
+            if mistake := mistake_in_a_file(error):
+                raise ClusterProblem(mistake) from error
+            raise
+
+    return wrapper
 
 
 def scheduling_rules(config: Path | None, plugins: Path | None) -> Mapping[str, Sequence[Plugin]]:

@@ -13,7 +13,7 @@ import yaml
 
 from scheduler.explaining.forecast import Forecast, Verdict
 from scheduler.explaining.text import explain
-from wherry.cli.asking import admin_kubeconfig, rules_here, scheduling_rules
+from wherry.cli.asking import admin_kubeconfig, blames_plugins, rules_here, scheduling_rules
 from wherry.cli.options import (
     StrictCommand,
     data_dir_option,
@@ -44,6 +44,7 @@ _WORDS = {
 @name_option
 @data_dir_option
 @says_problems_with(CANNOT_TELL)
+@blames_plugins
 def command(
     files: tuple[str, ...],
     namespace: str,

@@ -10,7 +10,7 @@ import click
 from scheduler.config import plugins_of
 from scheduler.framework import Plugin, load_plugins
 from scheduler.settings import PluginConfig, PluginName, Plugins, PluginSet, ProfileConfig
-from wherry.cli.asking import scheduling_rules
+from wherry.cli.asking import blames_plugins, scheduling_rules
 from wherry.cli.options import says_problems
 from wherry.cluster.problem import ClusterProblem
 from wherry.sim.chart import chart
@@ -41,6 +41,7 @@ _RESOURCES = [{"name": "cpu"}, {"name": "memory"}, {"name": "nvidia.com/gpu", "w
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the course of it, as SVG.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides between nodes that are equally good.")
 @says_problems
+@blames_plugins
 def command(
     nodes: Path, trace: Path, policies: tuple[str, ...], plugins: Path | None, plot: Path | None, seed: int
 ) -> None:

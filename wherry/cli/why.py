@@ -22,7 +22,7 @@ from scheduler.framework import Plugin
 from scheduler.pods import PodView
 from wherry.api.core.pod import Pod
 from wherry.api.events.event import Event
-from wherry.cli.asking import admin_kubeconfig, asked, rules_here, scheduling_rules
+from wherry.cli.asking import admin_kubeconfig, asked, blames_plugins, rules_here, scheduling_rules
 from wherry.cli.options import (
     data_dir_option,
     kubeconfig_option,
@@ -67,6 +67,7 @@ class _Known(NamedTuple):
 @name_option
 @data_dir_option
 @says_problems
+@blames_plugins
 def command(
     what: str,
     namespace: str,
