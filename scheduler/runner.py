@@ -244,6 +244,10 @@ class Scheduler:
         self._attempted(UNSCHEDULABLE, pod)
         message, nominated = outcome.message, None
         log.info("plan", pod=pod.key, message=message)
+        if pod.devices.is_early:
+            # In a moment its claims are there. Kubernetes does not even try it before (PreEnqueue).
+            self.queue.refused(pod, decision.rejected_by, self._now())
+            return
         record = record_of(decision).about(pod.key, message) if self._is_attentive() else None
         self.queue.refused(pod, decision.rejected_by, self._now())
         if pod.devices.reachable:

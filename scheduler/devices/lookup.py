@@ -27,6 +27,10 @@ class Missing(Exception):
     """A claim is not there, or not for this pod; the message says so."""
 
 
+class NotYetMade(Missing):
+    """A claim is to be made from a template."""
+
+
 class Lookup:
     """See the module. The shelves are those that informers keep current; `promised` are allocations on their way."""
 
@@ -88,7 +92,7 @@ class Lookup:
             asks = self.asks(claims)
             found = dict(self._nodes_for(asks, pod.requests.get(RESOURCE, 0))) if asks else None
         except (Missing, SelectorProblem) as problem:
-            return DeviceNeeds(str(problem))
+            return DeviceNeeds(str(problem), is_early=isinstance(problem, NotYetMade))
         given = (allocation.node_selector for claim in claims if (allocation := self.allocation(claim)) is not None)
         reachable = tuple(selector for selector in given if selector is not None)
         if found is None:
@@ -101,7 +105,7 @@ class Lookup:
         for use in pod.spec.resource_claims:
             name = names[use.name]
             if name is None:
-                raise Missing(f'pod "{pod.key}": ResourceClaim not created yet')
+                raise NotYetMade(f'pod "{pod.key}": ResourceClaim not created yet')
             if not name:
                 continue  # the template asks for nothing
             claim = self._claims.get(f"{pod.metadata.namespace}/{name}")

@@ -9,10 +9,11 @@ from wherry.api.core.pod.spec import NodeSelector
 
 
 class DeviceNeeds(NamedTuple):
-    """All claims of a pod. `problem`: why it can go nowhere for now; `reachable`: where those can be used that have
-    their devices; `nodes`: where the others can get theirs (None: there are no others), and how many `cards` those
-    are. `sharing`: where there is a card of which it can have the part that it wants (None: it wants none), and
-    `shared` where such a card is in use; `largest` is the largest part that there is anywhere else, in bytes.
+    """All claims of a pod. `problem`: why it can go nowhere for now, and `is_early` if its claims are still to be made;
+    `reachable`: where those can be used that have their devices; `nodes`: where the others can get theirs (None: there
+    are no others), and how many `cards` those are. `sharing`: where there is a card of which it can have the part that
+    it wants (None: it wants none), and `shared` where such a card is in use; `largest` is the largest part that there
+    is anywhere else, in bytes.
     """
 
     problem: str = ""
@@ -22,6 +23,7 @@ class DeviceNeeds(NamedTuple):
     shared: tuple[str, ...] = ()
     largest: int = 0
     cards: int = 0
+    is_early: bool = False
 
     def also_at(self, nodes: Iterable[str]) -> DeviceNeeds:
         """The same, and it can have what it wants there, too."""

@@ -130,6 +130,24 @@ async def test_a_pod_that_fits_nowhere_says_so_and_is_bound_when_it_fits():
 
 
 @in_virtual_time
+async def test_of_a_pod_whose_claim_is_still_to_be_made_nothing_is_said_until_it_is():
+    api = BindingApi()
+    api.put(a_node("n"))
+    uses = [{"name": "cards", "resourceClaimTemplateName": "large"}]
+    api.put(a_pod("early", uid="early", resource_claims=uses))
+    async with scheduling(api):
+        await asyncio.sleep(1)
+        told = events(api), api.all(Pod)[0].status.conditions
+        api.put(
+            a_pod("early", uid="early", resource_claims=uses, status={"resourceClaimStatuses": [{"name": "cards"}]})
+        )
+        await asyncio.sleep(1)
+
+    assert told == ([], ())
+    assert placement(api) == {"early": "n"}
+
+
+@in_virtual_time
 async def test_a_pending_pod_costs_nothing_while_nothing_changes():
     api = BindingApi()
     api.put(a_node("n", cpu="1"))
