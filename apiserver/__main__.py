@@ -9,24 +9,21 @@ import signal
 import socket
 import ssl
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
 
+from apiserver.options import Options, audit_of, settings_of, spans_of
 from wherry.client.logs import log_to_stdout
 from wherry.machinery.garbage import look_seldom
 
 if TYPE_CHECKING:
     import uvicorn
 
-    from apiserver.access.oidc.config import Anonymous, Trusted
-    from apiserver.admission.pod_security.configuration import PodSecurityConfiguration
     from apiserver.app import App
-    from apiserver.audit.record import Audit
-    from apiserver.server import Server, Settings
+    from apiserver.server import Server
     from apiserver.storage.store import Store
 
 log = structlog.get_logger()
@@ -34,53 +31,6 @@ log = structlog.get_logger()
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 # How long connections may take to finish after SIGTERM.
 DRAIN_SECONDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The command line."""
-
-    store: str
-    bind_addresses: tuple[str, ...]
-    port: int
-    tls_cert: Path
-    tls_key: Path
-    client_ca: Path
-    service_account_key: Path
-    service_cidr: str
-    advertise_address: str
-    kubelet_ca: Path | None
-    kubelet_cert: Path | None
-    kubelet_key: Path | None
-    proxy_client_cert: Path | None
-    proxy_client_key: Path | None
-    requestheader_client_ca: Path | None
-    etcd_ca: Path | None
-    etcd_cert: Path | None
-    etcd_key: Path | None
-    disable_admission_plugins: tuple[str, ...]
-    max_requests_inflight: int
-    request_timeout: float
-    encryption_provider_config: Path | None
-    audit_policy_file: Path | None
-    audit_log_path: str
-    audit_log_maxsize: int
-    audit_log_maxbackup: int
-    audit_log_maxage: int
-    enable_admission_plugins: tuple[str, ...]
-    pod_security_config: Path | None
-    authentication_config: Path | None
-    oidc_issuer_url: str
-    oidc_client_id: str
-    oidc_ca_file: Path | None
-    oidc_username_claim: str
-    oidc_username_prefix: str
-    oidc_groups_claim: str
-    oidc_groups_prefix: str
-    oidc_signing_algs: str
-    oidc_required_claim: tuple[str, ...]
-    default_not_ready_toleration_seconds: int
-    default_unreachable_toleration_seconds: int
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -133,6 +83,7 @@ class Options:
 )
 @click.option("--encryption-provider-config", type=FILE, help="Which resources are encrypted at rest, with which keys.")
 @click.option("--audit-policy-file", type=FILE, help="Which requests are written into the audit log, and how much.")
+@click.option("--tracing-config-file", type=FILE, help="Where OpenTelemetry listens, and what it is told (YAML).")
 @click.option("--audit-log-path", default="-", help="The audit log; - is standard output.")
 @click.option("--audit-log-maxsize", type=click.IntRange(min=0), default=100, help="In MiB; then a new file begins.")
 @click.option("--audit-log-maxbackup", type=click.IntRange(min=0), default=10, help="Files that are kept; 0 is all.")
@@ -211,90 +162,6 @@ def _websocket(**given: Any) -> asyncio.Protocol:
     return WebSocketProtocol(**given)
 
 
-def _settings(options: Options) -> Settings:
-    from apiserver.server import Settings
-
-    trusted, anonymous = _authentication(options)
-    return Settings(
-        service_account_key=options.service_account_key,
-        service_cidr=options.service_cidr,
-        advertise_address=options.advertise_address or options.bind_addresses[-1],
-        port=options.port,
-        hostname=socket.gethostname(),
-        kubelet_ca=options.kubelet_ca,
-        kubelet_cert=options.kubelet_cert,
-        kubelet_key=options.kubelet_key,
-        proxy_client_cert=options.proxy_client_cert,
-        proxy_client_key=options.proxy_client_key,
-        requestheader_ca=options.requestheader_client_ca,
-        client_ca=options.client_ca,
-        disabled_admission=options.disable_admission_plugins,
-        max_requests_inflight=options.max_requests_inflight,
-        request_timeout_seconds=options.request_timeout,
-        enabled_admission=options.enable_admission_plugins,
-        pod_security=_pod_security(options.pod_security_config),
-        trusted_issuers=trusted,
-        anonymous=anonymous,
-        not_ready_toleration_seconds=options.default_not_ready_toleration_seconds,
-        unreachable_toleration_seconds=options.default_unreachable_toleration_seconds,
-    )
-
-
-def _authentication(options: Options) -> tuple[tuple[Trusted, ...], Anonymous | None]:
-    file = options.authentication_config
-    if file is None and not options.oidc_issuer_url:
-        return (), None
-    from pydantic import ValidationError
-
-    from apiserver.access.oidc.config import AuthenticationConfiguration, Flags, Trusted, trusted_by_flags
-    from apiserver.file_errors import FileProblem, problems_of, read_model
-
-    if file is not None and options.oidc_issuer_url:
-        raise click.ClickException("--authentication-config and --oidc-issuer-url exclude each other")
-    try:
-        if file is not None:
-            said = read_model(file, AuthenticationConfiguration)
-            return said.jwt, said.anonymous
-        if not options.oidc_client_id:
-            raise click.ClickException("--oidc-issuer-url needs an --oidc-client-id")
-        names = (options.oidc_username_claim, options.oidc_username_prefix)
-        groups = (options.oidc_groups_claim, options.oidc_groups_prefix)
-        algorithms = tuple(options.oidc_signing_algs.split(","))
-        who = (options.oidc_issuer_url, options.oidc_client_id, options.oidc_ca_file)
-        return (trusted_by_flags(Flags(*who, *names, *groups, algorithms, options.oidc_required_claim)),), None
-    except FileProblem as problem:
-        raise click.ClickException(f"--authentication-config {file}: {problem}") from None
-    except ValidationError as error:
-        raise click.ClickException(f"--oidc-issuer-url: {problems_of(error, Trusted)}") from None
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _audit(options: Options) -> Audit | None:
-    if options.audit_policy_file is None:
-        return None
-    from apiserver.audit.log import AuditLog, Rotation
-    from apiserver.audit.policy import PolicyError, load_policy
-    from apiserver.audit.record import Audit
-
-    rotation = Rotation(options.audit_log_maxsize, options.audit_log_maxbackup, options.audit_log_maxage)
-    try:
-        return Audit(load_policy(options.audit_policy_file), AuditLog(options.audit_log_path, rotation))
-    except (PolicyError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _pod_security(path: Path | None) -> PodSecurityConfiguration | None:
-    if path is None:
-        return None
-    from apiserver.admission.pod_security.configuration import ConfigurationError, read_configuration
-
-    try:
-        return read_configuration(path)
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from None
-
-
 async def _open_store(options: Options) -> Store:
     """The store, in the clear to whoever holds it."""
     if options.encryption_provider_config is None:
@@ -334,9 +201,9 @@ async def serve(options: Options) -> int:
     from apiserver.server import Server
     from apiserver.storage.store import StoreError
 
-    audit = _audit(options)
+    audit, spans = audit_of(options), spans_of(options)
     store = await _open_store(options)
-    server = Server(store, _settings(options), audit=audit)
+    server = Server(store, settings_of(options), audit=audit, spans=spans)
     web = web_server(App(server), tls_context(options))
     sockets = [_listen(address, options.port) for address in options.bind_addresses]
 
@@ -367,6 +234,8 @@ async def serve(options: Options) -> int:
     await server.callouts.close()
     if server.audit is not None:
         server.audit.close()
+    if server.spans is not None:
+        await asyncio.to_thread(server.spans.close)
     await store.close()
     return status
 

@@ -23,6 +23,7 @@ from apiserver.steps.panics import panics_become_500
 from apiserver.steps.prioritization import prioritize
 from apiserver.steps.readiness import await_readiness
 from apiserver.steps.room import make_room
+from apiserver.steps.tracing import trace
 
 if TYPE_CHECKING:
     from apiserver.server import Server
@@ -36,6 +37,7 @@ PIPELINE: tuple[Step, ...] = (
     identify_request,
     await_readiness,
     authenticate,
+    trace,
     audit,
     impersonate,
     keep_deadline,

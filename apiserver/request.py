@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 
+from apiserver.tracing.trace import part
 from wherry.machinery.errors import BadRequest, TooLarge
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ class Request:
         if self.announced_bytes > BODY_LIMIT_BYTES:
             raise too_large()
         while True:
-            message = await self.receive()
+            with part("body"):
+                message = await self.receive()
             if message["type"] != "http.request":
                 raise BadRequest("the client closed the connection before the body was complete")
             chunk = message.get("body", b"")

@@ -35,6 +35,7 @@ from apiserver.reading.watchers import Watcher
 from apiserver.request import Receive, Scope, Send, Target
 from apiserver.storage.encryption.store import EncryptedStore
 from apiserver.storage.store import Store, StoreError
+from apiserver.tracing.slow import SlowRequests
 from apiserver.writing.allocations import Allocations
 from apiserver.writing.claims import Claims
 from apiserver.writing.entropy import Entropy
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from apiserver.access.oidc.issuers import Issuers
     from apiserver.admission.pod_security.configuration import PodSecurityConfiguration
     from apiserver.audit.record import Audit
+    from apiserver.tracing.spans import Spans
 
 log = structlog.get_logger()
 
@@ -126,6 +128,7 @@ class Server:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         random: Random | None = None,
         audit: Audit | None = None,
+        spans: Spans | None = None,
     ) -> None:
         kinds.load()
         self.store = store
@@ -138,7 +141,9 @@ class Server:
         self.tokens = TokenIssuer(self.cache, settings.service_account_key, settings.issuer, settings.audiences)
         self.issuers = _issuers(settings, self.now)
         self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)
-        self.audit = audit
+        self.audit, self.spans = audit, spans
+        self.slow_requests = SlowRequests()
+        self.slow_requests = SlowRequests()
         self.counts = Counts()
         self.sharing = Sharing(self.cache, settings.max_requests_inflight)
         self.turnstile = Turnstile()

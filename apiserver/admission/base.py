@@ -8,6 +8,8 @@ from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from apiserver.tracing.trace import part
+
 if TYPE_CHECKING:
     from apiserver.server import Server
     from apiserver.writing.rest import Write
@@ -69,17 +71,19 @@ class Admission:
         """Let every plugin that changes such objects do so."""
         plugins = self._concerned(self._mutating, "mutate", write)
         write.rounds = None
-        for plugin in plugins:
-            await plugin.mutate(draft, old, write)
-        if write.rounds is not None and write.rounds.has_changed:
-            write.rounds.is_second = True
+        with part("mutating admission"):
             for plugin in plugins:
                 await plugin.mutate(draft, old, write)
+            if write.rounds is not None and write.rounds.has_changed:
+                write.rounds.is_second = True
+                for plugin in plugins:
+                    await plugin.mutate(draft, old, write)
 
     async def validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         """Ask every plugin that judges such objects."""
-        for plugin in self._concerned(self._validating, "validate", write):
-            await plugin.validate(draft, old, write)
+        with part("validating admission"):
+            for plugin in self._concerned(self._validating, "validate", write):
+                await plugin.validate(draft, old, write)
 
     def _concerned(
         self, known: dict[tuple[str, str], list[AdmissionPlugin]], method: str, write: Write

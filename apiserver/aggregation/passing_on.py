@@ -16,6 +16,7 @@ from urllib.parse import quote
 from apiserver.proxying.forwarding import Onward
 from apiserver.proxying.places import Asked, Place, place_behind
 from apiserver.request import Answer, Request, Response, User
+from apiserver.tracing.trace import part, propagated
 from wherry.api.apiregistration.api_service import HTTPS_PORT, APIService
 from wherry.api.core.service import Service
 from wherry.machinery.errors import Unavailable
@@ -35,7 +36,9 @@ async def pass_on(server: Server, request: Request, remote: Remote) -> Answer:
     try:
         place = place_of(server, remote.service)
         raw = (request.scope.get("raw_path") or request.path.encode()).partition(b"?")[0].decode("latin-1")
-        return await server.forwarding.answer(request, Onward(place, raw, more_headers=identity_of(request.user)))
+        with part("aggregated server"):
+            headers = (*identity_of(request.user), *propagated().items())
+            return await server.forwarding.answer(request, Onward(place, raw, more_headers=headers))
     except Unavailable:
         return _UNAVAILABLE
 

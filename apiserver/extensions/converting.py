@@ -20,6 +20,7 @@ from apiserver.reading.negotiation import Representation
 from apiserver.reading.representation import event_of, one
 from apiserver.reading.table import partial
 from apiserver.request import Answer, Request, Stream
+from apiserver.tracing.trace import part
 from wherry.api.admission.webhooks import WebhookClientConfig
 from wherry.api.extensions.conversions import Conversions, NotConverted, key_of
 from wherry.api.extensions.custom_resource import CustomResource
@@ -93,8 +94,8 @@ async def _ask(server: Server, conversions: Conversions, drafts: list[Draft], ap
     unknown = [draft for draft in drafts if not conversions.has(draft, api_version)]
     wanted = list({key_of(draft, api_version): draft for draft in unknown}.values())
     for begin in range(0, len(wanted), AT_A_TIME):
-        part = wanted[begin : begin + AT_A_TIME]
-        for draft, answer in zip(part, await _answers(server, conversions, part, api_version), strict=True):
+        some = wanted[begin : begin + AT_A_TIME]
+        for draft, answer in zip(some, await _answers(server, conversions, some, api_version), strict=True):
             conversions.keep(draft, api_version, _checked(draft, answer, api_version))
 
 
@@ -105,7 +106,8 @@ async def _answers(server: Server, conversions: Conversions, drafts: list[Draft]
     client = WebhookClientConfig.read(conversions.webhook.client_config.raw)
     what = f"conversion webhook for {drafts[0]['apiVersion']}, Kind={drafts[0]['kind']} failed"
     try:
-        answer = await server.callouts.post(client, review, SECONDS)
+        with part("conversion webhook"):
+            answer = await server.callouts.post(client, review, SECONDS)
     except CallFailed as error:
         raise InternalError(f"{what}: {error}", {}) from None
     response = answer.get("response") if isinstance(answer, dict) else None

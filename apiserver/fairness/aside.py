@@ -20,6 +20,8 @@ from functools import cache, partial
 from queue import PriorityQueue
 from typing import Any, ParamSpec, TypeVar
 
+from apiserver.tracing.trace import part
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -64,7 +66,8 @@ async def aside(weight: int, work: Callable[P, T], *args: P.args, **kwargs: P.kw
     # One call for each piece of work, also for one that nobody waits for any more: it may do what another waits for.
     _thread().submit(_do_the_first)
     try:
-        return await asyncio.wrap_future(done)
+        with part("work on a huge object"):
+            return await asyncio.wrap_future(done)
     finally:
         del done  # an error knows this frame: together they would be garbage that is found late
 

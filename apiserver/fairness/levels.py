@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+from apiserver.tracing.trace import part
 from wherry.api.flowcontrol.priority_level_configuration import (
     PriorityLevelConfiguration,
     PriorityLevelConfigurationSpec,
@@ -93,7 +94,8 @@ class Level:
         if len(queue) == 1:
             self._turns.append(index)
         try:
-            await asyncio.wait((turn,), timeout=WAIT_SECONDS)
+            with part("seat"):
+                await asyncio.wait((turn,), timeout=WAIT_SECONDS)
         except asyncio.CancelledError:
             if turn.done():
                 self.leave(flow)  # its turn came as its client went

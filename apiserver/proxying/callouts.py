@@ -17,6 +17,7 @@ import orjson
 
 from apiserver.proxying.forwarding import whole_body
 from apiserver.proxying.places import Asked, place_behind
+from apiserver.tracing.trace import propagated
 from wherry.api.admission.webhooks import ServiceReference, WebhookClientConfig
 from wherry.api.core.service import Service
 from wherry.machinery.errors import ApiError
@@ -88,6 +89,7 @@ class Callouts:
             "Content-Type": "application/json",
             "Accept": "application/json",
             "User-Agent": "kube-apiserver-admission",
+            **propagated(),
         }
         if way.server_name:
             headers["Host"] = way.server_name

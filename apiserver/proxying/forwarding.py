@@ -93,7 +93,7 @@ class Forwarding:
         """Pass a request on; raises Unavailable if nobody is there."""
         if request.scope["type"] == "websocket":
             return await self._websocket(request, onward)
-        sent = rules.of_request(request.scope) + list(onward.more_headers)
+        sent = rules.of_request(request.scope, onward.more_headers)
         protocol = request.header(b"upgrade")
         if protocol:
             sent += [("Connection", "Upgrade"), ("Upgrade", protocol)]
@@ -105,7 +105,7 @@ class Forwarding:
         import aiohttp
         from yarl import URL
 
-        sent = rules.of_request(request.scope) + list(onward.more_headers)
+        sent = rules.of_request(request.scope, onward.more_headers)
         url = URL(onward.url(request), encoded=True)
         offered = request.scope.get("subprotocols") or ()
         try:

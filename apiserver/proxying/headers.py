@@ -5,7 +5,7 @@ Credentials never do: they were meant for the API server. Kubernetes: httputil.R
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from apiserver.request import Scope
 
@@ -46,13 +46,17 @@ def passed_on(headers: Headers) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def of_request(scope: Scope) -> Headers:
-    """The headers for the backend: the client's without its credentials, and where the request came from."""
+def of_request(scope: Scope, ours: Sequence[tuple[str, str]] = ()) -> Headers:
+    """The headers for the backend: the client's without its credentials, where the request came from, and ours.
+
+    What we say ourselves, the client does not say.
+    """
+    unsaid = _OURS.union(name.lower() for name, _ in ours)
     given = decoded(scope["headers"])
     kept = [
         (name, value)
         for name, value in passed_on(given)
-        if name.lower() not in _OURS and not name.lower().startswith(_CLAIMS)
+        if name.lower() not in unsaid and not name.lower().startswith(_CLAIMS)
     ]
     before = [value for name, value in given if name.lower() == "x-forwarded-for"]
     client = scope.get("client")
@@ -62,7 +66,7 @@ def of_request(scope: Scope) -> Headers:
     kept.append(("X-Forwarded-Uri", scope["path"]))
     kept.append(("X-Forwarded-Host", next((value for name, value in given if name.lower() == "host"), "")))
     kept.append(("X-Forwarded-Proto", "https" if scope.get("scheme") in ("https", "wss") else "http"))
-    return kept
+    return [*kept, *ours]
 
 
 def of_answer(headers: Headers) -> Headers:

@@ -26,6 +26,7 @@ from apiserver.reading.stored import Stored
 from apiserver.reading.watchers import Event, Watchers
 from apiserver.storage.encryption.providers import check_clear
 from apiserver.storage.store import Change, Entry, Store, StoreUnavailable
+from apiserver.tracing.trace import part
 from wherry.machinery.resource import Resource
 
 log = structlog.get_logger()
@@ -292,7 +293,10 @@ class WatchCache:
 
     async def fresh(self) -> int:
         """Wait until every write acknowledged so far is in the cache; returns the revision it is at."""
-        await self.reaches(await self.store.revision())
+        revision = await self.store.revision()
+        if self.applied < revision:
+            with part("watch cache"):
+                await self.reaches(revision)
         return self.applied
 
     async def reaches(self, revision: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from apiserver.fairness.flows import FLOW
 from apiserver.request import Answer, Request
+from apiserver.tracing.trace import part
 
 if TYPE_CHECKING:
     from apiserver.pipeline import Proceed
@@ -35,7 +36,8 @@ async def prioritize(server: Server, request: Request, proceed: Proceed) -> Answ
     await server.sharing.enter(place)
     try:
         if not has_passed and not server.turnstile.passes(place.flow):
-            await server.turnstile.come(place.flow)
+            with part("turn"):
+                await server.turnstile.come(place.flow)
         return await proceed(server, request)
     finally:
         server.sharing.leave(place)

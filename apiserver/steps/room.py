@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from apiserver.fairness.bodies import SHORT_BYTES
 from apiserver.request import BODY_LIMIT_BYTES, Answer, Request
 from apiserver.steps.prioritization import is_lasting
+from apiserver.tracing.trace import part
 
 if TYPE_CHECKING:
     from apiserver.pipeline import Proceed
@@ -19,7 +20,8 @@ async def make_room(server: Server, request: Request, proceed: Proceed) -> Answe
     if size <= SHORT_BYTES or size > BODY_LIMIT_BYTES or is_lasting(request):  # what is too long is never read
         return await proceed(server, request)
     request.narrow()
-    room = request.room = await server.bodies.enter(request.user.name, size, request.abort)
+    with part("room"):
+        room = request.room = await server.bodies.enter(request.user.name, size, request.abort)
     try:
         return await proceed(server, request)
     finally:

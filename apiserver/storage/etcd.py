@@ -47,6 +47,7 @@ from apiserver.storage.store import (
     end_of,
     start_of,
 )
+from apiserver.tracing.trace import part
 
 # Kubernetes lists in pages of 500 too; a page of large objects stays well below a second.
 PAGE_ENTRIES = 500
@@ -98,7 +99,7 @@ class EtcdStore:
         return store
 
     async def get(self, key: str) -> Entry | None:
-        with Timed("get", key):
+        with Timed("get", key), part("etcd get"):
             return await self._get(key)
 
     async def _get(self, key: str) -> Entry | None:
@@ -111,7 +112,7 @@ class EtcdStore:
         more = True
         while more and (not limit or len(entries) < limit):
             size = min(PAGE_ENTRIES, limit - len(entries)) if limit else PAGE_ENTRIES
-            with Timed("list", prefix):
+            with Timed("list", prefix), part("etcd list"):
                 answer = await self._range(start, prefix, size, at)
             # The first page decides which revision the others are of.
             at = at or answer.header.revision
@@ -130,7 +131,7 @@ class EtcdStore:
             # Only what happened while we waited is news; what happened before may be history by now.
             if turn.won and turn.won is not before and turn.won.revision > expected:
                 raise Conflict(key, expected, turn.won)
-            with Timed("update" if expected else "create", key):
+            with Timed("update" if expected else "create", key), part("etcd write"):
                 turn.won = await self._swap(key, value, expected, operation)
             return turn.won
 
@@ -141,7 +142,7 @@ class EtcdStore:
         turn = self._turn(key)
         async with turn.lock:
             turn.won = None
-            with Timed("delete", key):
+            with Timed("delete", key), part("etcd delete"):
                 return await self._swap(key, None, expected, messages.RequestOp(request_delete_range=deletion))
 
     async def watch(self, prefix: str, *, since: int) -> AsyncIterator[Change]:
@@ -199,7 +200,8 @@ class EtcdStore:
         if question is None:
             question = self._next_question = asyncio.ensure_future(self._ask_revision())
             question.add_done_callback(_is_known)
-        return await asyncio.shield(question)
+        with part("etcd revision"):
+            return await asyncio.shield(question)
 
     async def _ask_revision(self) -> int:
         if self._question is not None:

@@ -26,6 +26,7 @@ from apiserver.storage.feed import Feed, closed
 from apiserver.storage.sqlite_log import Head, Log
 from apiserver.storage.sqlite_writer import Job, Outcomes, Result, Sweep, Write, Writer
 from apiserver.storage.store import Change, Compacted, Entry, Page, StoreUnavailable, check_size
+from apiserver.tracing.trace import part
 
 # What watchers that keep up need in memory; those that do not read from the file. The API server has one watcher, its
 # cache, which takes changes in as they come.
@@ -174,12 +175,14 @@ class SqliteStore:
         self._check_open()
         future: asyncio.Future[Change] = asyncio.get_running_loop().create_future()
         self._writer.submit(Write(key, value, expected, future, FLOW.get()))
-        return await future
+        with part("store write"):
+            return await future
 
     async def _read(self, query: Callable[[Log], T]) -> T:
         self._check_open()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._reader, query, self._far)
+            with part("store read"):
+                return await asyncio.get_running_loop().run_in_executor(self._reader, query, self._far)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self._far.path}: {error}") from error
 

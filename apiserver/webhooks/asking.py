@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from apiserver.matching.attributes import Attributes
 from apiserver.proxying.callouts import CallFailed
+from apiserver.tracing.trace import part
 from apiserver.webhooks.hooks import Concerned, Hook
 from apiserver.webhooks.reviews import Verdict, denial, question, verdict
 from wherry.machinery.errors import BadRequest, InternalError
@@ -58,7 +59,8 @@ async def ask(
         raise BadRequest(f'admission webhook "{hook.name}" does not support dry run')
     begun, is_rejected = time.perf_counter(), True
     try:
-        answer = await _answer(server, attributes, concerned, is_mutating=is_mutating)
+        with part(f"webhook {hook.name}"):
+            answer = await _answer(server, attributes, concerned, is_mutating=is_mutating)
         if not answer.is_allowed:
             refusal = denial(hook.name, answer.status)
             _REJECTIONS.labels(hook.name, type, attributes.operation, "no_error", str(refusal.code)).inc()

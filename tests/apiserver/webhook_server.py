@@ -30,6 +30,7 @@ class Hooks:
     def __init__(self, port: int, ca_bundle: str) -> None:
         self.port, self.ca_bundle = port, ca_bundle
         self.asked: list[Json] = []
+        self.headers: list[dict[str, str]] = []
         self.answers: dict[str, Callable[[Json], Json]] = {}
         self.hanging = asyncio.Event()
 
@@ -41,6 +42,7 @@ class Hooks:
     async def answer(self, request: web.Request) -> web.Response:
         review = await request.json()
         self.asked.append(review)
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
         if request.path == "/hang":
             await self.hanging.wait()
         if request.path not in self.answers:

@@ -19,6 +19,8 @@ POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
 KEYS = "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources: "
 PROFILES = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
 NO_PLUGIN = f"profile default-scheduler: no plugin 'Nope'; there are {', '.join(load_plugins())}"
+TRACING = "apiVersion: apiserver.config.k8s.io/v1\nkind: TracingConfiguration\n"
+RATE = "samplingRatePerMillion: Input should be less than or equal to 1000000"
 KEY = b64encode(bytes(32)).decode()
 
 
@@ -54,6 +56,8 @@ def a_layout(folder: Path, file: str, content: str) -> Layout:
         ),
         ("scheduler.yaml", PROFILES + "profiles: [{plugins: {score: {enabled: [{name: Nope}]}}}]", NO_PLUGIN),
         ("authentication.yaml", "jwt: [", "line 1: it is not YAML"),
+        ("tracing.yaml", TRACING + "samplingRatePerMillion: 2000000", RATE),
+        ("tracing.yaml", TRACING + "endpoint: https://a:1", "endpoint: String should match pattern '^[^/\\s]+:\\d+$'"),
     ],
 )
 def test_up_names_the_field_and_starts_nothing(tmp_path: Path, file: str, content: str, said: str) -> None:

@@ -9,6 +9,7 @@ DATA/logs/              one file per process
 DATA/run/               who runs now; exists only while the cluster does
 DATA/encryption.yaml    what is encrypted in the store, and with which keys; yours to make
 DATA/audit-policy.yaml  which requests are written into logs/audit.log; yours to make
+DATA/tracing.yaml       where OpenTelemetry listens, and which requests it is told; yours to make
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ class Layout:
     def authentication_file(self) -> Path:
         """Whose ID tokens are believed besides what the cluster gives out itself; where there is none, nobody's."""
         return self.data_dir / "authentication.yaml"
+
+    @property
+    def tracing_file(self) -> Path:
+        """Where OpenTelemetry listens; where there is none, nowhere."""
+        return self.data_dir / "tracing.yaml"
 
     @property
     def scheduler_file(self) -> Path:

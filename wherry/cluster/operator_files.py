@@ -1,6 +1,7 @@
 """What an operator may put into the data folder, besides what `up` makes there.
 
-An audit policy, keys for what is encrypted at rest, whose ID tokens are believed, the scheduler's profiles and plugins.
+An audit policy, keys for what is encrypted at rest, whose ID tokens are believed, where OpenTelemetry listens, the
+scheduler's profiles and plugins.
 """
 
 from __future__ import annotations
@@ -25,6 +26,14 @@ def check_files(layout: Layout) -> None:
             read_model(layout.authentication_file, AuthenticationConfiguration)
         except FileProblem as problem:
             raise ClusterProblem(f"authentication {layout.authentication_file}: {problem}") from None
+    if layout.tracing_file.exists():
+        from apiserver.file_errors import FileProblem
+        from apiserver.tracing.configuration import read_tracing
+
+        try:
+            read_tracing(layout.tracing_file)
+        except FileProblem as problem:
+            raise ClusterProblem(f"tracing {layout.tracing_file}: {problem}") from None
     if layout.scheduler_file.exists() or layout.scheduler_plugins.exists():
         from scheduler.config import ConfigError, rules_of
         from scheduler.framework import PluginFileError

@@ -52,4 +52,4 @@ def refuse_strangers_folder(layout: Layout) -> None:
 def persons_files(layout: Layout) -> tuple[Path, ...]:
     """What the person puts into the folder; no cluster makes or removes it."""
     files = (layout.encryption_file, layout.audit_policy_file, layout.authentication_file)
-    return *files, layout.scheduler_file, layout.scheduler_plugins
+    return *files, layout.tracing_file, layout.scheduler_file, layout.scheduler_plugins

@@ -16,8 +16,9 @@ import click
 import structlog
 import uvloop
 
-from apiserver.__main__ import Options, serve
 from apiserver.__main__ import main as apiserver
+from apiserver.__main__ import serve
+from apiserver.options import Options
 from controllers.assembly import Controllers
 from controllers.assembly import Settings as ControllerSettings
 from scheduler.config import plugins_of

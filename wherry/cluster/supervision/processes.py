@@ -122,6 +122,8 @@ def _policies(layout: Layout) -> Iterator[str]:
         yield from ("--audit-log-path", str(layout.logs / "audit.log"))
     if layout.authentication_file.exists():
         yield from ("--authentication-config", str(layout.authentication_file))
+    if layout.tracing_file.exists():
+        yield from ("--tracing-config-file", str(layout.tracing_file))
 
 
 def _profiles(layout: Layout) -> Iterator[str]:
