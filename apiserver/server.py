@@ -22,7 +22,7 @@ from apiserver.extensions.catalogue import CustomKinds
 from apiserver.extensions.establishing import Establishing
 from apiserver.fairness.bodies import Bodies
 from apiserver.fairness.sharing import Sharing
-from apiserver.fairness.turnstile import Turnstile
+from apiserver.fairness.turnstile import Turnstile, turnstile_here
 from apiserver.kubelets import Kubelets
 from apiserver.metrics.gathering import Gathering
 from apiserver.metrics.requests import Counts
@@ -146,7 +146,6 @@ class Server:
         self.slow_requests = SlowRequests()
         self.counts = Counts()
         self.sharing = Sharing(self.cache, settings.max_requests_inflight)
-        self.turnstile = Turnstile()
         self.bodies = Bodies()
         self.forwarding = Forwarding()
         self.callouts = Callouts(self)
@@ -174,6 +173,11 @@ class Server:
     def now(self) -> datetime:
         """The time, in UTC."""
         return self._now()
+
+    @cached_property
+    def turnstile(self) -> Turnstile:
+        """Where requests wait for each other; the store's answers do so too."""
+        return turnstile_here()
 
     @cached_property
     def operations(self) -> Callable[[Scope, Receive, Send], Awaitable[None]]:

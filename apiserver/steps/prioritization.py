@@ -26,12 +26,12 @@ async def prioritize(server: Server, request: Request, proceed: Proceed) -> Answ
     if place is None:
         return await proceed(server, request)
     request.told += place.headers
+    FLOW.set(place.flow)
     level = place.level
     if not level.is_limited or is_lasting(request):
         level.dispatched += 1
         server.turnstile.let_by(place.flow)
         return await proceed(server, request)
-    FLOW.set(place.flow)
     has_passed = request.known_as(server.turnstile, place.flow)
     await server.sharing.enter(place)
     try:

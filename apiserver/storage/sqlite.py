@@ -21,10 +21,11 @@ from typing import TypeVar
 
 import structlog
 
-from apiserver.fairness.flows import FLOW, Lines
+from apiserver.fairness.flows import FLOW
+from apiserver.fairness.turnstile import turnstile_here
 from apiserver.storage.feed import Feed, closed
 from apiserver.storage.sqlite_log import Head, Log
-from apiserver.storage.sqlite_writer import Job, Outcomes, Result, Sweep, Write, Writer
+from apiserver.storage.sqlite_writer import Outcomes, Sweep, Write, Writer
 from apiserver.storage.store import Change, Compacted, Entry, Page, StoreUnavailable, check_size
 from apiserver.tracing.trace import part
 
@@ -35,9 +36,6 @@ FEED_BYTES = 4 * 1024 * 1024
 
 # How far versions jump past the newest known to have been given out. After a loss of power a few more may have been.
 JUMP = 1_000_000
-
-# How many writers are answered in one turn of the loop.
-ANSWERS = 4
 
 T = TypeVar("T")
 
@@ -87,7 +85,7 @@ class SqliteStore:
         self._near = Log.reading(path)
         self._far = Log.reading(path)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="sqlite-reader")
-        self._unanswered: Lines[tuple[Job, Result | Exception]] = Lines()
+        self._turnstile = turnstile_here()
         self._writer = Writer(table, self._publish)
 
     @classmethod
@@ -189,8 +187,8 @@ class SqliteStore:
     def _publish(self, outcomes: Outcomes) -> None:
         """Watchers first, then the writers: one who was answered finds every watcher in this process woken.
 
-        Writers are answered a turn later, so that who watches is written to before they go on with what they do, and a
-        few in each turn, of one flow after the other, so that nobody waits for all of them.
+        Writers are answered a turn later, so that who watches is written to before they go on with what they do, and
+        when it is their flow's turn, so that nobody waits for all of them.
         """
         changes = [result for _, result in outcomes if isinstance(result, Change)]
         if changes:
@@ -201,19 +199,8 @@ class SqliteStore:
 
     def _acknowledge(self, outcomes: Outcomes, revision: int) -> None:
         self._acknowledged = max(self._acknowledged, revision)
-        is_answering = bool(self._unanswered)
         for job, result in outcomes:
-            self._unanswered.append(job.flow, (job, result))
-        if not is_answering:
-            self._answer()
-
-    def _answer(self) -> None:
-        for _ in range(ANSWERS):
-            if self._unanswered:
-                job, result = self._unanswered.take()
-                job.answer(result)
-        if self._unanswered:
-            asyncio.get_running_loop().call_soon(self._answer)
+            self._turnstile.go_on(job.flow, partial(job.answer, result))
 
 
 def _caught_up(path: Path, lock: FileLock, table: Log) -> Head:
