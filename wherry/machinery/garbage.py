@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import gc
 
-# How many objects more there are until it looks at the newest, and how often until it looks at those that are older.
-# Everything comes after a hundred of the latter, whatever this says.
-NEWEST, OLDER = 50_000, 50
+# How many objects more there are until it looks at the newest, and how often until it looks at those that are older. A
+# look at the newest takes a millisecond, so that no request waits long for it. Everything comes after a hundred of the
+# latter, whatever this says.
+NEWEST, OLDER = 5_000, 500
 # Of so many looks at everything, one is at what had stayed before, too: of that, cycles have ended since.
 WHOLE_EVERY = 10
 
