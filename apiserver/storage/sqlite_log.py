@@ -23,6 +23,8 @@ SWEEP_REVISIONS = 1000
 HISTORY_ROWS = 500
 # Checkpoint once the WAL has 16 MiB: larger than SQLite's 4 MiB, because each checkpoint holds up the writers.
 CHECKPOINT_PAGES = 4000
+# In a quiet moment that is done after so many commits, which are some 600 pages: milliseconds, not tens of them.
+CHECKPOINT_COMMITS = 128
 # SQLite's format: the header of a WAL, and what stands in it with every page.
 WAL_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 ZEROS_AT_A_TIME = 1024 * 1024
@@ -81,6 +83,7 @@ class Log:
         self.path = path
         self.has_room = False
         self._connection = connection
+        self._commits = 0  # since the last checkpoint that was asked for
 
     @classmethod
     def writing(cls, path: Path) -> "Log":
@@ -115,6 +118,7 @@ class Log:
         try:
             yield
             self._connection.execute("COMMIT")
+            self._commits += 1
         finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -178,6 +182,20 @@ class Log:
         self._connection.execute("DELETE FROM log WHERE revision > ? AND revision <= ? AND value IS NULL", window)
         self._connection.execute("UPDATE compaction SET promised = max(promised, ?), swept = ?", (revision, window[1]))
         return self.head()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a checkpoint in a quiet moment spares a commit a long one."""
+        return self._commits >= CHECKPOINT_COMMITS
+
+    def checkpoint(self) -> None:
+        """Write what the WAL holds into the table's file, so that it begins anew.
+
+        What goes wrong here is no error: it all stands in the WAL still, and a later one tries again.
+        """
+        self._commits = 0
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def make_room(self) -> None:
         """Give the WAL the size it will have anyway, so that a commit writes into a file that does not grow.

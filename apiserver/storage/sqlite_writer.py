@@ -5,7 +5,8 @@ even with a Conflict, before the transaction that was looked at is durable. When
 refused: a full disk heals by itself when there is space again; any other error, above all one from fsync, leaves the
 state of the file unknown, so the thread stops writing for good and a restart recovers from the file.
 
-In the first quiet moment it makes room in the log, so that later commits find it.
+In the first quiet moment it makes room in the log, so that later commits find it. What the log holds goes into the
+table's file between bursts of writes, a little at a time: a commit that finds the log full must do all of it.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from apiserver.storage.store import Change, Conflict, Entry, StoreError, StoreUn
 
 MAX_BATCH = 256
 QUIET_SECONDS = 1.0
+# Nobody writes for so long between two bursts: what one request leads to comes sooner.
+BREATH_SECONDS = 0.01
 _HEALING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
 
 Result = Change | Head
@@ -119,6 +122,11 @@ class Writer:
         return batch
 
     def _first(self) -> Job | None:
+        if self._log.is_behind:
+            try:
+                return self._inbox.get(timeout=BREATH_SECONDS)
+            except Empty:
+                self._log.checkpoint()
         if not self._log.has_room:
             try:
                 return self._inbox.get(timeout=QUIET_SECONDS)

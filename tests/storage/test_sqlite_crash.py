@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from apiserver.storage import Change, Compacted, Store, open_store
-from apiserver.storage.sqlite_log import CHECKPOINT_PAGES, Log
+from apiserver.storage.sqlite_log import CHECKPOINT_COMMITS, CHECKPOINT_PAGES, Log
 from tests.storage.store_client import take
 from tests.storage.write_storm import REPOSITORY, is_whole
 
@@ -122,6 +122,38 @@ async def test_a_log_that_was_given_room_keeps_its_size_and_loses_nothing(tmp_pa
 
     assert sizes == {32 + CHECKPOINT_PAGES * 4120}
     assert await reopened(tmp_path, max(sizes), b"") == 40
+
+
+async def test_between_bursts_of_writes_the_file_takes_over_what_the_log_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, done, checkpoint = asyncio.get_running_loop(), asyncio.Event(), Log.checkpoint
+    told = lambda log: (checkpoint(log), loop.call_soon_threadsafe(done.set))  # noqa: E731
+    monkeypatch.setattr(Log, "checkpoint", told)
+    store = await open_store(f"sqlite:{tmp_path / 'store.db'}")
+    for step in range(CHECKPOINT_COMMITS):
+        await store.put(f"/registry/{step}", b"x", expected=0)
+
+    await done.wait()
+
+    shutil.copy(tmp_path / "store.db", tmp_path / "alone.db")
+    await store.close()
+    assert Log.reading(tmp_path / "alone.db").head().newest == CHECKPOINT_COMMITS
+
+
+def test_a_log_whose_content_was_taken_over_begins_anew(tmp_path: Path) -> None:
+    log, wal = Log.writing(tmp_path / "store.db"), tmp_path / "store.db-wal"
+    sizes = []
+    for step in range(4 * CHECKPOINT_COMMITS):
+        if log.is_behind:
+            log.checkpoint()
+            sizes.append(wal.stat().st_size)
+        with log.transaction():
+            log.append(f"/registry/{step:4}", b"x" * 100, 0)
+    log.close()
+
+    assert len(sizes) == 3
+    assert max(sizes) < 1.5 * sizes[0]
 
 
 @pytest.mark.parametrize(("resource_name", "limit"), [("RLIMIT_FSIZE", 50_000), ("RLIMIT_NOFILE", 3)])

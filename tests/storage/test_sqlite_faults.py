@@ -13,7 +13,7 @@ import pytest
 
 from apiserver.storage import Compacted, Store, StoreUnavailable, open_store
 from apiserver.storage.sqlite import FEED_BYTES, FEED_CHANGES, JUMP
-from apiserver.storage.sqlite_log import SWEEP_REVISIONS
+from apiserver.storage.sqlite_log import SWEEP_REVISIONS, Log
 from tests.storage.failing_disk import BROKEN, FULL, disk_refuses
 from tests.storage.store_client import create, take
 from tests.storage.write_storm import REPOSITORY
@@ -43,6 +43,20 @@ async def test_a_full_disk_fails_writes_and_heals(store: Store) -> None:
     c = await store.put("/registry/c", b"after", expected=0)
     assert c.revision == a.revision + 1
     assert (await store.list("/registry/")).entries == [a, c]
+
+
+def test_a_full_disk_on_which_the_file_cannot_take_over_what_the_log_holds_costs_nothing(path: Path) -> None:
+    log = Log.writing(path)
+    with log.transaction():
+        log.append("/registry/a", b"1" * 100_000, 0)
+
+    with disk_refuses(FULL):
+        log.checkpoint()
+    with log.transaction():
+        revision = log.append("/registry/b", b"2", 0)
+    log.close()
+
+    assert (revision, Log.writing(path).newest("/registry/a")) == (2, (1, b"1" * 100_000))
 
 
 async def test_all_writers_of_a_failed_batch_are_told(store: Store) -> None:
