@@ -58,7 +58,8 @@ class Grants:
         if needs.problem or not self._put or (needs.nodes is None and needs.sharing is None):
             return seen
         known = frozenset((needs.nodes if needs.sharing is None else needs.sharing) or ())
-        more = [node for node in self._put if node not in known and self._together(pod, node)]
+        alike = self.lookup.alike(list(self.lookup.claims_of(pod.pod)))
+        more = [node for node in self._put if node not in known and self._may_join(pod, node, alike)]
         return seen.replace(devices=needs.also_at(more)) if more else seen
 
     # -- for good ----------------------------------------------------------------------------------------------------
@@ -134,6 +135,8 @@ class Grants:
             for other, seat in zip(pods, seats, strict=True):
                 self._sit(other, node, seat)
             self._note(pods)
+        if not self._put:
+            self.lookup.refusals.begin()
         self._put.setdefault(node, {})[pod.uid] = pod
         return True
 
@@ -144,10 +147,13 @@ class Grants:
                 del self._put[node]
         self._ledger.keep_no_more(pod.uid)
         self.let_go(pod)
+        if not self._put:
+            self.lookup.refusals.end()
 
     def settle(self) -> None:
         """Those who are there in thought are there for good."""
         self._put.clear()
+        self.lookup.refusals.end()
 
     # -- for those who wait ------------------------------------------------------------------------------------------
 
@@ -232,6 +238,16 @@ class Grants:
                 return seated(wants, devices, self._ledger, self.lookup.inventory)
             except (Missing, SelectorProblem):
                 return None
+
+    def _may_join(self, pod: PodView, node: str, alike: bytes | None) -> bool:
+        """Whether the pod can have its own beside those who are there in thought."""
+        what = None if alike is None else ("together", alike, pod.gpu_share, self._by_name(pod, node))
+        if self.lookup.refusals.has(node, what):
+            return False
+        seats = self._together(pod, node)
+        if seats is None:
+            self.lookup.refusals.note(node, what)
+        return seats is not None
 
     def _by_name(self, pod: PodView, node: str) -> int:
         """How many cards it counts that must have names now."""

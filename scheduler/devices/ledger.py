@@ -19,6 +19,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self.parts = Parts()
+        # Rises when there may be more for others than before.
+        self.freed = 0
         self._of_pod: dict[str, tuple[str, ...]] = {}
         self._of_claim: dict[str, tuple[DeviceId, ...]] = {}
         self._pods: dict[str, set[str]] = {}
@@ -49,12 +51,14 @@ class Ledger:
 
     def drop(self, pod: str) -> Part | None:
         """A pod has none any more; gives the part that it had of one."""
-        for card in self._of_pod.pop(pod, ()):
+        named, node, part = self._of_pod.pop(pod, ()), self._node_of_unnamed.pop(pod, None), self.parts.drop(pod)
+        for card in named:
             _without(self._pods, card, pod)
-        node = self._node_of_unnamed.pop(pod, None)
         if node is not None:
             _without(self._unnamed, node, pod)
-        return self.parts.drop(pod)
+        if named or node is not None or part is not None:
+            self.freed += 1
+        return part
 
     def hold_claim(self, claim: str, devices: Iterable[DeviceId]) -> None:
         """A claim has these devices, and no others."""
@@ -65,18 +69,26 @@ class Ledger:
 
     def drop_claim(self, claim: str) -> None:
         """A claim has none any more."""
-        for device in self._of_claim.pop(claim, ()):
+        devices = self._of_claim.pop(claim, ())
+        for device in devices:
             _without(self._claims, device, claim)
+        if devices:
+            self.freed += 1
 
     def keep(self, node: str, pod: str, cards: int) -> None:
         """Claims and parts leave so many more cards of the node for the pod."""
         if cards:
-            self._kept.setdefault(node, {})[pod] = cards
+            kept = self._kept.setdefault(node, {})
+            self.freed += cards < kept.get(pod, 0)
+            kept[pod] = cards
 
     def keep_no_more(self, pod: str) -> None:
         """No cards are kept for the pod any more."""
-        for node in [node for node, pods in self._kept.items() if pods.pop(pod, 0) and not pods]:
-            del self._kept[node]
+        for node in [node for node, pods in self._kept.items() if pod in pods]:
+            self.freed += 1
+            del self._kept[node][pod]
+            if not self._kept[node]:
+                del self._kept[node]
 
     def kept_on(self, node: str) -> int:
         """How many cards of a node are kept."""
@@ -119,6 +131,7 @@ class Ledger:
     @contextmanager
     def without(self, pods: Iterable[str], claims: Iterable[str]) -> Iterator[None]:
         """Meanwhile these have nothing."""
+        freed = self.freed
         cards = {pod: self._of_pod.get(pod) for pod in pods}
         parts = {pod: self.parts.of(pod) for pod in cards}
         unnamed = {pod: self._node_of_unnamed.get(pod) for pod in cards}
@@ -139,6 +152,7 @@ class Ledger:
                     self.hold(pod, named)
             for claim, had in devices.items():
                 self.hold_claim(claim, had)
+            self.freed = freed
 
     def is_unnamed(self, pod: str) -> bool:
         """Whether a pod has cards that nobody named."""

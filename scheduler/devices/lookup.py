@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+import msgspec
+
 from scheduler.devices.allocator import Ask, Given, allocate, anything, ask_of
 from scheduler.devices.inventory import Device, DeviceId, Inventory
 from scheduler.devices.ledger import Ledger
+from scheduler.devices.refusals import Refusals
 from scheduler.devices.selectors import SelectorProblem
 from scheduler.pods import PodView
 from scheduler.pods.devices import DeviceNeeds
@@ -43,7 +46,7 @@ class Lookup:
         ledger: Ledger,
     ) -> None:
         self._claims, self._classes, self.nodes = claims, classes, nodes
-        self.inventory, self.ledger = inventory, ledger
+        self.inventory, self.ledger, self.refusals = inventory, ledger, Refusals(ledger)
         self.promised: dict[str, AllocationResult] = {}
         # Claims that are being given back, and by which pods, both by uid.
         self.returning: set[tuple[str, str]] = set()
@@ -90,7 +93,7 @@ class Lookup:
         try:
             claims = list(self.claims_of(pod.pod))
             asks = self.asks(claims)
-            found = dict(self._nodes_for(asks, pod.requests.get(RESOURCE, 0))) if asks else None
+            found = dict(self._nodes_for(asks, pod.requests.get(RESOURCE, 0), self.alike(claims))) if asks else None
         except (Missing, SelectorProblem) as problem:
             return DeviceNeeds(str(problem), is_early=isinstance(problem, NotYetMade))
         given = (allocation.node_selector for claim in claims if (allocation := self.allocation(claim)) is not None)
@@ -172,6 +175,12 @@ class Lookup:
         """What those want that have nothing yet."""
         return [ask_of(claim, self._classes.get) for claim in claims if self.allocation(claim) is None]
 
+    def alike(self, claims: list[ResourceClaim]) -> bytes | None:
+        """Equal for claims that ask for the same; None if some have what they ask for."""
+        if any(self.allocation(claim) is not None for claim in claims):
+            return None
+        return msgspec.json.encode([claim.spec.to_wire() for claim in claims], order="sorted")
+
     def given(self, asks: list[Ask], node: Node, beside: int = 0) -> list[list[Given]] | None:
         """The devices of each claim on a node; None if they cannot all be had there, beside so many whole cards."""
         name, is_free = node.metadata.name, self.ledger.is_free
@@ -186,12 +195,18 @@ class Lookup:
         devices, will_do = self.inventory.usable_at(node), leaves_enough if least else anything
         return allocate(asks, devices, self.ledger.is_free, self.inventory, will_do)
 
-    def _nodes_for(self, asks: list[Ask], beside: int) -> Iterator[tuple[str, int]]:
+    def _nodes_for(self, asks: list[Ask], beside: int, alike: bytes | None) -> Iterator[tuple[str, int]]:
         """The nodes where all of this can be had, beside so many whole cards, and how many cards it would be there."""
+        # Who has to have cards beside may have a node when others took these, and need not count on them any more.
+        what = None if beside or alike is None else ("alone", alike)
         # Where there are no devices nobody gets any.
         with_devices = self.inventory.nodes
         nodes = self.nodes.all() if self.inventory.has_wide else map(self.nodes.get, with_devices)
         for node in nodes:
-            given = self.given(asks, node, beside) if node is not None else None
-            if node is not None and given is not None:
+            if node is None or self.refusals.has(node.metadata.name, what):
+                continue
+            given = self.given(asks, node, beside)
+            if given is None:
+                self.refusals.note(node.metadata.name, what)
+            else:
                 yield node.metadata.name, sum(each.is_card for some in given for each in some)

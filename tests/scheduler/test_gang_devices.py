@@ -109,7 +109,7 @@ KINDS = st.one_of(
     st.tuples(st.just("claim"), st.integers(0, 2)),
 )
 NODE = st.tuples(st.integers(1, 5), st.lists(st.sampled_from((4, 10)), min_size=1, max_size=3))
-ANY, BIG_ONE = (1, False), (1, True)
+ANY, BIG_ONE, TWO_BIG = (1, False), (1, True), (2, True)
 PARTS = [("part", size) for size in (5, 4, 3, 3, 3, 2)]
 
 
@@ -127,6 +127,9 @@ PARTS = [("part", size) for size in (5, 4, 3, 3, 3, 2)]
 @example([(9, [10]), (9, [10])], PARTS, [], 6, False)
 @example([(1, [10]), (3, [10, 10])], [("claim", 0), ("claim", 0)], [ANY], 2, False)
 @example([(9, [10]), (9, [4])], [("claim", 0), ("claim", 1)], [ANY, BIG_ONE], 2, False)
+@example(
+    [(1, [4, 10]), (3, [10, 10, 4])], [("claim", 0), ("claim", 1), ("claim", 2)], [ANY, BIG_ONE, TWO_BIG], 3, False
+)
 def test_a_gang_gets_its_devices_whenever_that_is_possible_and_none_twice(nodes, wants, claims, needed, is_busy):
     needed, places = (
         min(needed, len(wants)),
