@@ -8,9 +8,10 @@ from scheduler.cycle.answers import Answers
 from scheduler.cycle.panel import Panel
 from scheduler.cycle.plan import plan
 from scheduler.explaining.picture import Objects, Picture
-from scheduler.plugins.volumes.limits import FULL
+from scheduler.plugins.volumes.limits import FULL, NodeVolumeLimits
 from scheduler.preemption.plan import Ground, preempt
 from scheduler.snapshot import Snapshot
+from scheduler.triggers import any_matches
 from scheduler.volumes.attachments import TAKEN_OVER, Attachments
 from scheduler.volumes.lookup import Lookup
 from wherry.api.core.persistent_volume import PersistentVolume
@@ -228,3 +229,10 @@ def test_a_claim_without_a_volume_is_of_its_classs_driver():
     picture = Picture(Objects({type(a_node("a")): [a_node("a")], **found}), {"default-scheduler": all_plugins()})
 
     assert picture.judged(picture.view(web.pod)).decision.message == f"0/1 nodes are available: 1 {FULL}."
+
+
+def test_who_waits_for_room_is_tried_again_when_a_driver_has_taken_over_less_on_a_node():
+    before, after = drivers_of("a", most=1), drivers_of("a", taken_over="", most=1)
+
+    assert any_matches(NodeVolumeLimits.retry_when, before, after)
+    assert not any_matches(NodeVolumeLimits.retry_when, before, drivers_of("a", most=1))

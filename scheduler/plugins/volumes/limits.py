@@ -25,8 +25,8 @@ class NodeVolumeLimits(Plugin):
     order = 85
     reads = ("volumes",)
     retry_when = (
-        *(Added(CSINode), Changed(CSINode, "spec"), Deleted(CSINode), Added(Node), Deleted(Pod)),
-        Deleted(VolumeAttachment),
+        *(Added(CSINode), Changed(CSINode, "spec", "metadata.annotations"), Deleted(CSINode)),
+        *(Added(Node), Deleted(Pod), Deleted(VolumeAttachment)),
         *(Added(PersistentVolumeClaim), Changed(PersistentVolumeClaim, "spec"), Deleted(PersistentVolumeClaim)),
     )
 
