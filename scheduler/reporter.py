@@ -52,7 +52,7 @@ class Reporter:
         others: Callable[[], Awaitable[None]],
     ) -> None:
         self._client, self.may_act, self._others = client, may_act, others
-        self._recorders = {name: EventRecorder(client, name) for name in names}
+        self._recorders = {name: EventRecorder(client, name, may_act=may_act) for name in names}
         self._events: asyncio.Queue[tuple[str, Event]] = asyncio.Queue()
         self._reasons: dict[str, Record | Decision] = {}
         self._assigned_at = -QUIET_SECONDS

@@ -82,7 +82,8 @@ class Scheduler:
         self._devices = Devices(client, self.snapshot, self.nodes, self._bound, may_act)
         self._binder = Binder(client, self._bound, may_act, self._devices.record)
         self._sharing = Sharing(client, self.pods, self.namespaces, self._devices, self.queue)
-        self._volumes = VolumeBinder(client, self.snapshot, self._binder.bind, self._bound, bind_seconds(profiles))
+        bind, seconds = self._binder.bind, bind_seconds(profiles)
+        self._volumes = VolumeBinder(client, self.snapshot, bind, self._bound, seconds, may_act)
         self._reporter = Reporter(client, profiles, may_act, self._binder.rested)
         freed, lent = lambda pod: self._wake(pod.pod, None), self._sharing.limits.lent
         self._preemptor = Preemptor(client, self.snapshot, self._reporter, freed, lent)

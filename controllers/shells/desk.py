@@ -23,7 +23,7 @@ class ShellDesk:
     """See the module. There is no fence: these shells ask the server before each plan."""
 
     def __init__(self, name: str, client: Client, may_act: Callable[[], bool], *, component: str = "") -> None:
-        self.recorder = EventRecorder(client, component or f"{name}-controller")
+        self.recorder = EventRecorder(client, component or f"{name}-controller", may_act=may_act)
         self._name = name
         pods, deletions = Batches(client, Pod, may_act=may_act), Deletions(client, may_act)
         self._desk = Desk(client, self.recorder, Fence(client, {}), may_act, pods, deletions)

@@ -34,6 +34,7 @@ from wherry.api.storage.csi_storage_capacity import CSIStorageCapacity
 from wherry.api.storage.provisioning import SELECTED_NODE
 from wherry.api.storage.storage_class import StorageClass
 from wherry.api.storage.volume_attachment import VolumeAttachment
+from wherry.client.batches import check_lead
 from wherry.client.http import Client
 from wherry.client.informer import Informer, OptionalInformer
 from wherry.machinery.errors import ApiError
@@ -60,7 +61,8 @@ def bind_seconds(profiles: Mapping[str, Sequence[Plugin]]) -> dict[str, float]:
 class VolumeBinder:
     """See the module. `bind_pod` goes on with a pod whose claims are bound; `report` hears of those that cannot be.
 
-    After so many `seconds`, by the pod's scheduler name, one that waits for its volumes is tried again.
+    After so many `seconds`, by the pod's scheduler name, one that waits for its volumes is tried again. `may_act` is
+    asked before each write.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class VolumeBinder:
         bind_pod: BindPod,
         report: Callable[[Bound], None],
         seconds: Mapping[str, float],
+        may_act: Callable[[], bool] = lambda: True,
     ) -> None:
         self._client, self._bind_pod, self._report, self._seconds = client, bind_pod, report, seconds
+        self._may_act = may_act
         self.claims = Informer(client, PersistentVolumeClaim)
         self.volumes = Informer(client, PersistentVolume)
         self.classes = Informer(client, StorageClass)
@@ -140,6 +144,7 @@ class VolumeBinder:
             if claim.metadata.annotations.get(SELECTED_NODE) != promise.node:
                 chosen = {"metadata": {"uid": uid, "annotations": {SELECTED_NODE: promise.node}}}
                 key = claim.metadata
+                check_lead(self._may_act)
                 written = await self._client.patch(PersistentVolumeClaim, key.name, key.namespace, chosen)
                 # A copy from before this write would look as if somebody had taken the node out again.
                 await self.claims.reaches(int(written["metadata"]["resourceVersion"]))
@@ -149,6 +154,7 @@ class VolumeBinder:
             seen = {"uid": volume.metadata.uid, "resourceVersion": volume.metadata.resource_version}
             marks = {"annotations": {BOUND_BY_CONTROLLER: "yes"}}
             aside = {"metadata": {**seen, **marks}, "spec": {"claimRef": reference_to(claim)}}
+            check_lead(self._may_act)
             await self._client.patch(PersistentVolume, promise.volume, "", aside)
 
     async def _until_bound(self, promises: list[Promise]) -> None:

@@ -6,7 +6,8 @@
 
 Events are hints, not facts to build on: when the API server is away for long or a queue is full they are lost, and
 the log says so. What is written at all is decided by `EventSeries`. Those that wait are written together, if the
-server takes batches.
+server takes batches. Where only one of several processes may write, `may_act` is asked before each request: what the
+one that lost its lead had still to tell is lost.
 
 Kubernetes: client-go `tools/record`, which writes core/v1 events.
 """
@@ -14,6 +15,7 @@ Kubernetes: client-go `tools/record`, which writes core/v1 events.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +25,7 @@ from wherry.api.events.event import Event
 from wherry.api.meta import reference_to
 from wherry.client import clock
 from wherry.client.backoff import Backoff
-from wherry.client.batches import Batches, NoBatches
+from wherry.client.batches import Batches, NoBatches, check_lead
 from wherry.client.event_series import EventSeries, Told
 from wherry.client.http import Client
 from wherry.client.plan import Event as EventAction
@@ -44,9 +46,11 @@ MOST_MESSAGE_BYTES = 1024
 class EventRecorder:
     """See the module."""
 
-    def __init__(self, client: Client, component: str, *, host: str = "") -> None:
-        self._client, self._component, self._host = client, component, host
-        self._batches = Batches(client, Event)
+    def __init__(
+        self, client: Client, component: str, *, host: str = "", may_act: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._client, self._component, self._host, self._may_act = client, component, host, may_act
+        self._batches = Batches(client, Event, may_act=may_act)
         self._series = EventSeries()
         self._queue: asyncio.Queue[Told] = asyncio.Queue(QUEUE_SIZE)
         self.lost = 0
@@ -115,6 +119,7 @@ class EventRecorder:
                 await asyncio.sleep(max(backoff.next(), error.retry_after_seconds or 0))
 
     async def _write(self, told: Told) -> None:
+        check_lead(self._may_act)
         if told.count > 1:
             change = {"count": told.count, "lastTimestamp": time_text(told.last_at), "message": told.message}
             try:

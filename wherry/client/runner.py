@@ -93,7 +93,7 @@ class _Shift:
         self._keys: dict[str, str] = {}  # of our objects, by uid
         self._outdated: set[str] = set()  # keys whose last plan was made on an old copy
         self._fence = Fence(client, self._informers)
-        self._recorder = EventRecorder(client, controller.reporter)
+        self._recorder = EventRecorder(client, controller.reporter, may_act=may_act)
         pods, deletions = Batches(client, Pod, may_act=may_act), Deletions(client, may_act)
         self._desk = Desk(client, self._recorder, self._fence, may_act, pods, deletions)
         self._listen()
