@@ -67,7 +67,7 @@ def test_the_explanation_of_a_placed_pod_ranks_the_nodes():
 
     assert "\n".join(explain(decide(pod, *nodes))) == (
         "default/web: large, then small (37.5 less); 2 of 3 nodes can hold it\n"
-        "  large: 487.5 = TaintToleration 100.0 x 3 + NodeResourcesFit 87.5 + NodeResourcesBalancedAllocation 100.0\n"
-        "  small: 450.0 = TaintToleration 100.0 x 3 + NodeResourcesFit 50.0 + NodeResourcesBalancedAllocation 100.0\n"
+        "  large: 462.5 = TaintToleration 100.0 x 3 + NodeResourcesFit 87.5 + NodeResourcesBalancedAllocation 75.0\n"
+        "  small: 425.0 = TaintToleration 100.0 x 3 + NodeResourcesFit 50.0 + NodeResourcesBalancedAllocation 75.0\n"
         "  tiny: NodeResourcesFit: Insufficient cpu (wants 1, free 500m)"
     )

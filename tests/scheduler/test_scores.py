@@ -47,11 +47,12 @@ def test_pods_that_ask_for_nothing_are_spread_all_the_same():
     assert decide(a_view(), *NODES, placed=[(a_view(), "a")]).winner == "b"
 
 
-def test_balance_means_that_shares_lie_close_together():
-    pod = a_view(requests={"cpu": "1", "memory": "6Gi"})
+def test_balance_means_that_shares_come_closer_together():
+    pod, even = a_view(requests={"cpu": "1", "memory": "6Gi"}), a_view(requests={"cpu": "1", "memory": "2Gi"})
     placed = [(a_view(requests={"cpu": "2"}), "a")]
 
-    assert scores_of("NodeResourcesBalancedAllocation", pod, *NODES, placed=placed) == [100.0, 75.0]
+    assert scores_of("NodeResourcesBalancedAllocation", pod, *NODES, placed=placed) == [87.5, 62.5]
+    assert scores_of("NodeResourcesBalancedAllocation", even, *NODES, placed=placed) == [75.0, 75.0]
     assert scores_of("NodeResourcesBalancedAllocation", a_view(), *NODES) == []
 
 
