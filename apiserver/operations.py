@@ -4,16 +4,30 @@ not pass here.
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, disable_created_metrics, generate_latest
 
 from apiserver.metrics.requests import Exposition
 from apiserver.server import Server
+from apiserver.storage.store import StoreError
 from apiserver.webhooks.asking import REGISTRY as WEBHOOKS
 from wherry import __version__
 
 PATHS = ("/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz")
+# A store that has no answer by then keeps nobody from the other metrics.
+SIZE_SECONDS = 1.0
+
+
+async def _size(server: Server) -> int | None:
+    """Bytes of the store; None if it does not say so at once."""
+    try:
+        async with asyncio.timeout(SIZE_SECONDS):
+            return await server.store.size()
+    except (StoreError, TimeoutError):
+        return None
 
 
 def operations(server: Server) -> FastAPI:
@@ -22,10 +36,12 @@ def operations(server: Server) -> FastAPI:
 
     disable_created_metrics()  # type: ignore[no-untyped-call]  # Kubernetes does not say since when it counts
     own = CollectorRegistry(auto_describe=False)
-    own.register(Exposition(server))
+    exposition = Exposition(server)
+    own.register(exposition)
 
     @app.get("/metrics")
     async def metrics() -> Response:
+        exposition.store_bytes = await _size(server)
         told = b"".join(generate_latest(each) for each in (REGISTRY, WEBHOOKS, own))
         return Response(told, media_type=CONTENT_TYPE_LATEST)
 

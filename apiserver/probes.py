@@ -72,6 +72,8 @@ def _health(server: Server, name: str, only: str, request: Request) -> Response 
         checks = {only: checks[only]}
     for excluded in request.query.get("exclude", []):
         checks.pop(excluded, None)
+    for check, good in checks.items():
+        server.health.say(check, name, good=good)
     healthy = all(checks.values())
     if healthy and "verbose" not in request.query:
         return Response(200, b"ok", _TEXT)

@@ -101,6 +101,13 @@ class Health:
     pending: list[str] = field(default_factory=lambda: ["watch-cache", "bootstrap"])
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     is_draining: bool = False
+    # What checks said when somebody asked: by check and endpoint, how often well and how often not, and what at last.
+    asked: dict[tuple[str, str], tuple[int, int, bool]] = field(default_factory=dict)
+
+    def say(self, check: str, endpoint: str, *, good: bool) -> None:
+        """Count what is said of a check."""
+        well, badly, _ = self.asked.get((check, endpoint), (0, 0, True))
+        self.asked[check, endpoint] = (well + good, badly + (not good), good)
 
     def done(self, step: str) -> None:
         """One step less."""

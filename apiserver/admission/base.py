@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Collection
+import time
+from collections.abc import Awaitable, Callable, Collection
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from apiserver.admission.durations import ADMIT, TIMED_EVERY, VALIDATE, Durations, Took
 from apiserver.tracing.trace import part
+from wherry.machinery.errors import ApiError
 
 if TYPE_CHECKING:
     from apiserver.server import Server
     from apiserver.writing.rest import Write
 
 Draft = dict[str, Any]
+_Counted = tuple[Callable[[Draft, "Draft | None", "Write"], Awaitable[None]], Took]
 
 
 class AdmissionPlugin:
@@ -64,37 +68,71 @@ class Admission:
         wanted = [each for name, each in known.items() if (each.is_on or name in enabled) and name not in disabled]
         ordered = sorted(wanted, key=lambda plugin: (plugin.order, plugin.__name__))
         self._plugins = [plugin(server) for plugin in ordered]
-        self._mutating: dict[tuple[str, str], list[AdmissionPlugin]] = {}
-        self._validating: dict[tuple[str, str], list[AdmissionPlugin]] = {}
+        self.durations = Durations()
+        self._mutating: dict[tuple[str, str], _Step] = {}
+        self._validating: dict[tuple[str, str], _Step] = {}
 
     async def mutate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         """Let every plugin that changes such objects do so."""
-        plugins = self._concerned(self._mutating, "mutate", write)
+        step = self._step(self._mutating, "mutate", write)
         write.rounds = None
         with part("mutating admission"):
-            for plugin in plugins:
-                await plugin.mutate(draft, old, write)
+            await _ask(step, draft, old, write)
             if write.rounds is not None and write.rounds.has_changed:
                 write.rounds.is_second = True
-                for plugin in plugins:
-                    await plugin.mutate(draft, old, write)
+                await _ask(step, draft, old, write)
 
     async def validate(self, draft: Draft, old: Draft | None, write: Write) -> None:
         """Ask every plugin that judges such objects."""
         with part("validating admission"):
-            for plugin in self._concerned(self._validating, "validate", write):
-                await plugin.validate(draft, old, write)
+            await _ask(self._step(self._validating, "validate", write), draft, old, write)
 
-    def _concerned(
-        self, known: dict[tuple[str, str], list[AdmissionPlugin]], method: str, write: Write
-    ) -> list[AdmissionPlugin]:
-        place = (write.cls.kind.resource, write.operation)
+    def _step(self, known: dict[tuple[str, str], _Step], method: str, write: Write) -> _Step:
+        place = resource, operation = (write.cls.kind.resource, write.operation)
         if place not in known:
-            known[place] = [
-                plugin
+            type = ADMIT if method == "mutate" else VALIDATE
+            concerned = [
+                (getattr(plugin, method), self.durations.of(plugin.__class__.__name__, operation, type))
                 for plugin in self._plugins
-                if getattr(type(plugin), method) is not getattr(AdmissionPlugin, method)
-                and (not plugin.kinds or place[0] in plugin.kinds)
-                and place[1] in plugin.operations
+                if getattr(plugin.__class__, method) is not getattr(AdmissionPlugin, method)
+                and (not plugin.kinds or resource in plugin.kinds)
+                and operation in plugin.operations
             ]
+            known[place] = _Step(tuple(concerned), self.durations.of("", operation, type))
         return known[place]
+
+
+class _Step:
+    """The plugins that care for certain writes, in order, and where it is counted how long they take."""
+
+    __slots__ = ("asked", "plugins", "together")
+
+    def __init__(self, plugins: tuple[_Counted, ...], together: Took) -> None:
+        self.plugins, self.together = plugins, together
+        self.asked = 0
+
+    def stands_for(self) -> int:
+        """For how many writes the next one is timed plugin by plugin; 0 if another one stands for it."""
+        self.asked += 1
+        return 1 if self.asked <= TIMED_EVERY else 0 if self.asked % TIMED_EVERY else TIMED_EVERY
+
+
+async def _ask(step: _Step, draft: Draft, old: Draft | None, write: Write) -> None:
+    times = step.stands_for()
+    plugin = None
+    began = last = time.perf_counter()
+    try:
+        for plugin in step.plugins:
+            await plugin[0](draft, old, write)
+            if times:
+                now = time.perf_counter()
+                plugin[1].passed.observe(now - last, times)
+                last = now
+        now = time.perf_counter()
+    except ApiError:
+        now = time.perf_counter()
+        if plugin is not None:
+            plugin[1].rejected.observe(now - last)
+        step.together.rejected.observe(now - began)
+        raise
+    step.together.passed.observe(now - began)

@@ -34,6 +34,16 @@ def too_many() -> TooManyRequests:
     return TooManyRequests("Too many requests, please try again later.", details)
 
 
+def flow_named(schema: str, part: str) -> str:
+    """A flow: one part of the requests of a flow schema."""
+    return f"{schema}\0{part}"
+
+
+def schema_of(flow: str) -> str:
+    """The name of the schema that a flow is of."""
+    return flow.partition("\0")[0]
+
+
 class _Waiting(NamedTuple):
     flow: str
     turn: asyncio.Future[None]
@@ -50,8 +60,8 @@ class Level:
         self.limit: int | None = None  # of seats in use, borrowed ones included; None is no limit
         self.executing = 0
         self.waiting = 0
-        self.dispatched = 0
-        self.rejected: dict[str, int] = {}
+        self.dispatched: Counter[str] = Counter()  # by flow schema
+        self.rejected: Counter[tuple[str, str]] = Counter()  # by flow schema and reason
         self._count = self._hand_size = self._queue_length = 0
         self._queues: list[deque[_Waiting]] = []
         self._turns: deque[int] = deque()  # the queues in which somebody waits, in the order of their turns
@@ -82,11 +92,11 @@ class Level:
             self._begin(flow)
             return
         if not self._count:
-            raise self._rejection("concurrency-limit")
+            raise self._rejection(flow, "concurrency-limit")
         index = min(_hand(flow, self._count, self._hand_size), key=lambda each: len(self._queues[each]))
         queue = self._queues[index]
         if len(queue) >= self._queue_length:
-            raise self._rejection("queue-full")
+            raise self._rejection(flow, "queue-full")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(flow, turn)
         queue.append(waiting)
@@ -104,7 +114,7 @@ class Level:
             raise
         if not turn.done():
             self._forget(index, waiting)
-            raise self._rejection("time-out")
+            raise self._rejection(flow, "time-out")
 
     def leave(self, flow: str) -> None:
         """End a request that has begun."""
@@ -125,9 +135,20 @@ class Level:
             if not queue:
                 self._turns.remove(index)
 
-    def _rejection(self, reason: str) -> TooManyRequests:
-        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+    def _rejection(self, flow: str, reason: str) -> TooManyRequests:
+        self.rejected[schema_of(flow), reason] += 1
         return too_many()
+
+    def executing_by_schema(self) -> Counter[str]:
+        """How many requests run, by the names of their flow schemas."""
+        running: Counter[str] = Counter()
+        for flow, count in self._running.items():
+            running[schema_of(flow)] += count
+        return running
+
+    def waiting_by_schema(self) -> Counter[str]:
+        """How many requests wait, by the names of their flow schemas."""
+        return Counter(schema_of(waiting.flow) for queue in self._queues for waiting in queue)
 
     def start_next(self, may_start: Callable[[Level, bool], bool]) -> bool:
         """Let the first of the next queue run; False if nobody waits, or whoever is next may not begin."""

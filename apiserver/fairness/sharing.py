@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiserver.fairness.classification import Wanted, flow_of, matches, wanted_of
-from apiserver.fairness.levels import Level
+from apiserver.fairness.levels import Level, flow_named
 from apiserver.request import Request, User
 from wherry.api.flowcontrol.flow_schema import FlowSchema
 from wherry.api.flowcontrol.priority_level_configuration import PriorityLevelConfiguration
@@ -35,9 +35,10 @@ class Place(NamedTuple):
     level: Level
     flow: str
     headers: Headers
+    schema: str
 
 
-_UNKNOWN = Place(Level(""), "", ())
+_UNKNOWN = Place(Level(""), "", (), "")
 
 
 class Sharing:
@@ -78,12 +79,17 @@ class Sharing:
         if chosen is None:
             return None
         schema, level = chosen
-        flow = f"{schema.metadata.name}\0{flow_of(schema, user, wanted)}"
+        name = schema.metadata.name
+        flow = flow_named(name, flow_of(schema, user, wanted))
         headers = (
             (b"x-kubernetes-pf-flowschema-uid", schema.metadata.uid.encode()),
             (b"x-kubernetes-pf-prioritylevel-uid", level.uid.encode()),
         )
-        return Place(level, flow, headers)
+        return Place(level, flow, headers, name)
+
+    def schemas_of(self, level: Level) -> list[str]:
+        """The names of the flow schemas that lead to a level."""
+        return [schema.metadata.name for schema, leads_to in self._schemas if leads_to is level]
 
     def _configure(self) -> None:
         read = PriorityLevelConfiguration.read
@@ -125,7 +131,7 @@ class Sharing:
     def leave(self, place: Place) -> None:
         """End a request; whoever waits may have its seat."""
         place.level.leave(place.flow)
-        place.level.dispatched += 1
+        place.level.dispatched[place.schema] += 1
         self._wake()
 
     def _wake(self) -> None:

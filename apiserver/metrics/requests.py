@@ -107,10 +107,11 @@ _LABELS = ("verb", "group", "version", "resource", "subresource", "scope", "comp
 
 
 class Exposition:
-    """A collector for prometheus_client."""
+    """A collector for prometheus_client. Who asks it says first how large the store is."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self.store_bytes: int | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Every family of metrics as it stands."""
@@ -118,7 +119,9 @@ class Exposition:
         yield from self._levels()
         yield from self._objects()
         yield from self._watches()
-        yield from _storage()
+        yield from self._admission()
+        yield from self._health()
+        yield from _storage(self.store_bytes)
 
     def _requests(self) -> Iterator[Metric]:
         counts = self._server.counts
@@ -152,22 +155,50 @@ class Exposition:
         yield deprecated
 
     def _levels(self) -> Iterator[Metric]:
-        prefix, label = "apiserver_flowcontrol_", ["priority_level"]
-        dispatched = CounterMetricFamily(prefix + "dispatched_requests", "Requests that had their turn.", labels=label)
-        rejected = CounterMetricFamily(prefix + "rejected_requests", "Requests refused.", labels=[*label, "reason"])
-        waiting = GaugeMetricFamily(prefix + "current_inqueue_requests", "Requests that wait.", labels=label)
-        executing = GaugeMetricFamily(prefix + "current_executing_requests", "Requests under way.", labels=label)
-        taken = GaugeMetricFamily(prefix + "current_executing_seats", "Seats that are taken.", labels=label)
-        seats = GaugeMetricFamily(prefix + "nominal_limit_seats", "Seats of its own.", labels=label)
+        prefix, labels = "apiserver_flowcontrol_", ["priority_level", "flow_schema"]
+        dispatched = CounterMetricFamily(prefix + "dispatched_requests", "Requests that had their turn.", labels=labels)
+        rejected = CounterMetricFamily(prefix + "rejected_requests", "Requests refused.", labels=[*labels, "reason"])
+        waiting = GaugeMetricFamily(prefix + "current_inqueue_requests", "Requests that wait.", labels=labels)
+        executing = GaugeMetricFamily(prefix + "current_executing_requests", "Requests under way.", labels=labels)
+        taken = GaugeMetricFamily(prefix + "current_executing_seats", "Seats that are taken.", labels=labels)
+        seats = GaugeMetricFamily(prefix + "nominal_limit_seats", "Seats of its own.", labels=labels[:1])
         for name, level in self._server.sharing.levels.items():
-            dispatched.add_metric([name], level.dispatched)
-            waiting.add_metric([name], level.waiting)
-            executing.add_metric([name], level.executing)
-            taken.add_metric([name], level.executing)
             seats.add_metric([name], level.nominal)
-            for reason, count in level.rejected.items():
-                rejected.add_metric([name, reason], count)
+            running, queued = level.executing_by_schema(), level.waiting_by_schema()
+            for schema in sorted({*self._server.sharing.schemas_of(level), *level.dispatched, *running, *queued}):
+                dispatched.add_metric([name, schema], level.dispatched[schema])
+                waiting.add_metric([name, schema], queued[schema])
+                executing.add_metric([name, schema], running[schema])
+                taken.add_metric([name, schema], running[schema])
+            for (schema, reason), count in level.rejected.items():
+                rejected.add_metric([name, schema, reason], count)
         yield from (dispatched, rejected, waiting, executing, taken, seats)
+
+    def _admission(self) -> Iterator[Metric]:
+        prefix, labels = "apiserver_admission_", ["name", "operation", "rejected", "type"]
+        plugins = HistogramMetricFamily(
+            prefix + "controller_admission_duration_seconds", "How long plugins took.", labels=labels
+        )
+        steps = HistogramMetricFamily(
+            prefix + "step_admission_duration_seconds", "How long all of them took.", labels=labels[1:]
+        )
+        for told, took in self._server.admission.durations.told():
+            if told[0]:
+                took.add_to(plugins, told)
+            else:
+                took.add_to(steps, told[1:])
+        yield from (plugins, steps)
+
+    def _health(self) -> Iterator[Metric]:
+        labels = ["name", "type"]
+        state = GaugeMetricFamily("kubernetes_healthcheck", "What checks said at last.", labels=labels)
+        said = CounterMetricFamily("kubernetes_healthchecks", "What checks said.", labels=[*labels, "status"])
+        for check, (well, badly, is_good) in self._server.health.asked.items():
+            state.add_metric(check, is_good)
+            for status, count in (("success", well), ("error", badly)):
+                if count:
+                    said.add_metric([*check, status], count)
+        yield from (state, said)
 
     def _objects(self) -> Iterator[Metric]:
         objects = GaugeMetricFamily("apiserver_storage_objects", "Objects that there are.", labels=["resource"])
@@ -194,7 +225,13 @@ class Exposition:
         yield from (events, sizes)
 
 
-def _storage() -> Iterator[Metric]:
+def _storage(size: int | None) -> Iterator[Metric]:
+    held = GaugeMetricFamily(
+        "apiserver_storage_size_bytes", "Bytes that the store takes.", labels=["storage_cluster_id"]
+    )
+    if size is not None:
+        held.add_metric(["etcd-0"], size)
+    yield held
     took = HistogramMetricFamily("etcd_request_duration_seconds", "How long etcd took.", labels=["operation", "type"])
     for labels, histogram in TIMES.items():
         histogram.add_to(took, labels)

@@ -29,7 +29,7 @@ async def prioritize(server: Server, request: Request, proceed: Proceed) -> Answ
     FLOW.set(place.flow)
     level = place.level
     if not level.is_limited or is_lasting(request):
-        level.dispatched += 1
+        level.dispatched[place.schema] += 1
         server.turnstile.let_by(place.flow)
         return await proceed(server, request)
     has_passed = request.known_as(server.turnstile, place.flow)

@@ -25,6 +25,7 @@ from apiserver.storage.etcd_connection import (
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
     RANGE,
+    STATUS,
     TXN,
     EtcdConnection,
     Patience,
@@ -211,6 +212,9 @@ class EtcdStore:
         revision = int(answer.header.revision)
         self._marks.note(revision)
         return revision
+
+    async def size(self) -> int:
+        return int((await self._connection.ask(STATUS, messages.StatusRequest())).db_size)
 
     async def _mark(self) -> None:
         put = messages.PutRequest(key=MARK_KEY.encode(), value=b"{}")

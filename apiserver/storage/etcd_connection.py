@@ -55,6 +55,7 @@ class Method(NamedTuple):
 RANGE = Method("/etcdserverpb.KV/Range", messages.RangeRequest, messages.RangeResponse)
 TXN = Method("/etcdserverpb.KV/Txn", messages.TxnRequest, messages.TxnResponse)
 COMPACT = Method("/etcdserverpb.KV/Compact", messages.CompactionRequest, messages.CompactionResponse)
+STATUS = Method("/etcdserverpb.Maintenance/Status", messages.StatusRequest, messages.StatusResponse)
 _WATCH = Method("/etcdserverpb.Watch/Watch", messages.WatchRequest, messages.WatchResponse)
 _AUTHENTICATE = Method("/etcdserverpb.Auth/Authenticate", messages.AuthenticateRequest, messages.AuthenticateResponse)
 

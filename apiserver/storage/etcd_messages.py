@@ -28,6 +28,8 @@ WatchCreateRequest   1 key bytes, 2 range_end bytes, 3 start_revision int64, 6 p
 WatchRequest         1 |create_request WatchCreateRequest
 WatchResponse        3 created bool, 4 canceled bool, 5 compact_revision int64, 6 cancel_reason string,
                      11 *events Event
+StatusRequest
+StatusResponse       3 db_size int64
 AuthenticateRequest  1 name string, 2 password string
 AuthenticateResponse 2 token string
 """
@@ -48,6 +50,8 @@ PutRequest: Any = _CLASSES["PutRequest"]
 RangeRequest: Any = _CLASSES["RangeRequest"]
 RangeResponse: Any = _CLASSES["RangeResponse"]
 RequestOp: Any = _CLASSES["RequestOp"]
+StatusRequest: Any = _CLASSES["StatusRequest"]
+StatusResponse: Any = _CLASSES["StatusResponse"]
 TxnRequest: Any = _CLASSES["TxnRequest"]
 TxnResponse: Any = _CLASSES["TxnResponse"]
 WatchCreateRequest: Any = _CLASSES["WatchCreateRequest"]

@@ -102,6 +102,9 @@ class MemoryStore:
         self._check_open()
         return self._feed.revision
 
+    async def size(self) -> int:
+        return sum(len(value or b"") for versions in self._versions.values() for _, value in versions)
+
     async def close(self) -> None:
         self._feed.close()
 

@@ -154,6 +154,10 @@ class SqliteStore:
         self._check_open()
         return self._acknowledged
 
+    async def size(self) -> int:
+        files = (Path(f"{self._near.path}{suffix}") for suffix in ("", "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     async def close(self) -> None:
         if self._feed.closed:
             return

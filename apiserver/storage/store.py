@@ -136,6 +136,9 @@ class Store(Protocol):
     async def revision(self) -> int:
         """The newest acknowledged revision: no later read of any kind reflects an older one."""
 
+    async def size(self) -> int:
+        """How many bytes everything takes where it is kept, history included; raises StoreUnavailable."""
+
     async def close(self) -> None:
         """Finish what was accepted, end the watches, let go of files and connections."""
 

@@ -153,7 +153,7 @@ async def test_what_exceeds_the_queues_is_told_when_to_come_again():
         assert {answer.status for answer in answers} == {201, 429}
         assert {answer.header("retry-after") for answer in refused} == {"1"}
         assert refused[0].error == (429, "TooManyRequests", "Too many requests, please try again later.")
-        assert crowd.api.server.sharing.levels["workload-low"].rejected == {"queue-full": len(refused)}
+        assert crowd.api.server.sharing.levels["workload-low"].rejected.total() == len(refused)
         assert [level.executing for level in crowd.api.server.sharing.levels.values()] == [0] * 8
 
 

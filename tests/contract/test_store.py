@@ -31,6 +31,12 @@ async def test_what_was_put_is_got(store: Store, prefix: str) -> None:
     assert await store.get(prefix + "b") is None
 
 
+async def test_a_store_says_how_large_it_is(store: Store, prefix: str) -> None:
+    await store.put(f"{prefix}a", b"x" * 1000, expected=0)
+
+    assert await store.size() >= 1000
+
+
 async def test_every_write_gets_the_next_revision(store: Store, prefix: str) -> None:
     before = await store.revision()
 

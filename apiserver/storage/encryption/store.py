@@ -82,6 +82,10 @@ class EncryptedStore:
         """As the inner store."""
         return await self._inner.revision()
 
+    async def size(self) -> int:
+        """As the inner store."""
+        return await self._inner.size()
+
     async def close(self) -> None:
         """As the inner store."""
         await self._inner.close()
