@@ -18,7 +18,6 @@ import multiprocessing
 import os
 import random
 import signal
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -29,8 +28,10 @@ from typing import Any
 
 import click
 import uvloop
-from api import Connection, Servers, a_pod
+from api import Servers, a_pod, at, stolen
+from clients.http import Access, Connection, free_port
 
+from wherry.cluster.layout import Layout
 from wherry.cluster.trust.certificates import Authority, Subject
 
 MAPS = "/api/v1/namespaces/bench/configmaps"
@@ -43,6 +44,13 @@ LISTED = 100
 PAUSE_SECONDS = 0.004
 # From when a flood begins, or ends, until its requests are under way, or answered.
 LEAD_SECONDS = 0.3
+HELLO_HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    """The smallest app that uvicorn serves."""
+    await send({"type": "http.response.start", "status": 200, "headers": HELLO_HEADERS})
+    await send({"type": "http.response.body", "body": b"hello"})
 
 
 def a_flooding_object(kind: str, number: int) -> bytes:
@@ -56,20 +64,13 @@ def a_flooding_object(kind: str, number: int) -> bytes:
     return json.dumps(event | {"message": "Stopping container web"}).encode()
 
 
-def tls_of(folder: Path, name: str) -> ssl.SSLContext:
-    """As a client with this certificate."""
-    tls = ssl.create_default_context(cafile=str(folder / "ca.crt"))
-    tls.load_cert_chain(folder / f"{name}.crt", folder / f"{name}.key")
-    return tls
-
-
 class Flood:
     """A process in which one account creates objects on many connections, while it is let."""
 
-    def __init__(self, folder: Path, port: int, kind: str, connections: int) -> None:
+    def __init__(self, access: Access, kind: str, connections: int) -> None:
         fresh = multiprocessing.get_context("spawn")
         self._count = fresh.Value("q", 0, lock=False)
-        given = (folder, port, kind, connections, self._count)
+        given = (access, kind, connections, self._count)
         self._process = fresh.Process(target=_flood_for_ever, args=given, daemon=True)
         self._process.start()
 
@@ -89,15 +90,14 @@ class Flood:
         self._process.join()
 
 
-def _flood_for_ever(folder: Path, port: int, kind: str, connections: int, count: Any) -> None:
+def _flood_for_ever(access: Access, kind: str, connections: int, count: Any) -> None:
     async def one(connection: Connection, first: int) -> None:
         for number in range(first, sys.maxsize, connections):
             await connection.request("POST", f"/api/v1/namespaces/flood/{kind}", a_flooding_object(kind, number))
             count.value += 1
 
     async def all_of_them() -> None:
-        tls = tls_of(folder, "greedy")
-        opened = [await Connection.open(port, tls) for _ in range(connections)]
+        opened = [await access.connect() for _ in range(connections)]
         first = time.time_ns()  # no name comes again
         await asyncio.gather(*(one(connection, first + number) for number, connection in enumerate(opened)))
 
@@ -120,7 +120,7 @@ class Others:
         await self._node.request("POST", LEASES, json.dumps(lease).encode())
 
     async def measured(self, seconds: float) -> dict[str, list[float]]:
-        """Milliseconds, by request."""
+        """Seconds, by request."""
         found: dict[str, list[float]] = {}
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:
@@ -129,7 +129,7 @@ class Others:
                 await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
                 begun = time.perf_counter()
                 await connection.request(*request)
-                found.setdefault(name, []).append((time.perf_counter() - begun) * 1000)
+                found.setdefault(name, []).append(time.perf_counter() - begun)
         return found
 
     def _requests(self) -> Iterator[tuple[str, Connection, tuple[Any, ...]]]:
@@ -149,36 +149,25 @@ class Phase:
 
     def __init__(self) -> None:
         self.times: dict[str, list[float]] = {}
-        self.seconds = self.cpu_seconds = 0.0
-        self.creates = self.ticks = self.stolen = 0
+        self.seconds = self.cpu_seconds = self.stolen_seconds = 0.0
+        self.creates = 0
 
-    async def round(self, others: Others, flood: Flood, pid: int, seconds: float) -> None:
+    async def round(self, side: Side, flood: Flood, seconds: float) -> None:
         """Measure once more."""
-        begun, creates, cpu, (ticks, stolen) = time.perf_counter(), flood.count, cpu_seconds(pid), all_ticks()
-        for name, times in (await others.measured(seconds)).items():
+        before = flood.count, side.servers.cpu_seconds(), stolen(), time.perf_counter()
+        for name, times in (await side.others.measured(seconds)).items():
             self.times.setdefault(name, []).extend(times)
-        self.seconds += time.perf_counter() - begun
-        self.creates += flood.count - creates
-        self.cpu_seconds += cpu_seconds(pid) - cpu
-        self.ticks += all_ticks()[0] - ticks
-        self.stolen += all_ticks()[1] - stolen
+        after = flood.count, side.servers.cpu_seconds(), stolen(), time.perf_counter()
+        creates, cpu, steal, took = (now - then for then, now in zip(before, after, strict=True))
+        self.creates += int(creates)
+        self.cpu_seconds += cpu
+        self.stolen_seconds += steal
+        self.seconds += took
 
-    def at(self, name: str, part: float) -> float:
-        """Within how many milliseconds this part of the requests was answered."""
-        ordered = sorted(self.times[name])
-        return ordered[min(int(len(ordered) * part), len(ordered) - 1)]
-
-
-def all_ticks() -> tuple[int, int]:
-    """Of all cores: what they did so far, and what was stolen from them."""
-    ticks = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    return sum(ticks), ticks[7]
-
-
-def cpu_seconds(pid: int) -> float:
-    """What a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    @property
+    def steal(self) -> float:
+        """In percent of all cores."""
+        return 100 * self.stolen_seconds / self.seconds / (os.cpu_count() or 1)
 
 
 class Side:
@@ -186,49 +175,63 @@ class Side:
 
     def __init__(self, folder: Path) -> None:
         self.servers = Servers(folder, "sqlite")
-        authority = Authority(folder, "ca", "bench-ca")
-        for name, subject in (
-            ("greedy", Subject("greedy", ("lab",))),
-            ("modest", Subject("modest", ("lab",))),
-            ("n1", Subject("system:node:n1", ("system:nodes",))),
-        ):
-            authority.issue(name, subject)
-        self.processes: list[subprocess.Popen[bytes]] = []
+        layout = Layout("bench", folder)
+        authority = Authority(layout.pki, "ca", f"{layout.title}-ca")
+        authority.issue("greedy", Subject("greedy", ("lab",)))
+        authority.issue("modest", Subject("modest", ("lab",)))
+        authority.issue("n1", Subject("system:node:n1", ("system:nodes",)))
+        self._layout, self._bare_port = layout, free_port()
+        self._bare: subprocess.Popen[bytes]
         self.others: Others
+
+    def access(self, name: str, port: int = 0) -> Access:
+        """With the certificate of this name, to the API server if no other port is given."""
+        ca_file, certificate, key = self._layout.ca_file, self._layout.certificate(name), self._layout.key(name)
+        return Access(port or self.servers.access.port, str(ca_file), str(certificate), str(key))
 
     async def start(self) -> None:
         """Both servers, this one's objects, and the others' connections."""
-        servers = self.servers
-        self.processes = [servers.start(), servers.start_hello()]
-        await servers.ready(servers.port, "/readyz")
-        await servers.ready(servers.hello_port, "/")
-        admin = await Connection.open(servers.port, servers.tls)
+        await self.servers.start()
+        self._bare = self._start_bare()
+        admin = await self.servers.access.connect()
         for name in ("bench", "flood"):
             await admin.request("POST", "/api/v1/namespaces", json.dumps({"metadata": {"name": name}}).encode())
         binding = {"metadata": {"name": "lab"}, "roleRef": ADMINS, "subjects": [LAB]}
         await admin.request("POST", BINDINGS, json.dumps(binding).encode())
-        user = await Connection.open(servers.port, tls_of(servers.folder, "modest"))
-        node = await Connection.open(servers.port, tls_of(servers.folder, "n1"))
-        self.others = Others(user, node, await Connection.open(servers.hello_port, servers.tls))
+        user, node = await self.access("modest").connect(), await self.access("n1").connect()
+        self.others = Others(user, node, await self._reach_bare())
         await self.others.prepare()
+
+    def _start_bare(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "uvicorn", "--app-dir", str(Path(__file__).parent), "flood:hello"]
+        command += ["--port", str(self._bare_port), "--log-level", "error", "--timeout-keep-alive", "600"]
+        command += ["--ssl-certfile", str(self._layout.certificate("apiserver"))]
+        return subprocess.Popen([*command, "--ssl-keyfile", str(self._layout.key("apiserver"))])
+
+    async def _reach_bare(self) -> Connection:
+        while self._bare.poll() is None:
+            try:
+                return await self.access("modest", self._bare_port).connect()
+            except OSError:
+                await asyncio.sleep(0.01)
+        raise RuntimeError("the bare app does not start")
 
     def flood(self, kind: str, connections: int) -> Flood:
         """Begin one."""
-        return Flood(self.servers.folder, self.servers.port, kind, connections)
+        return Flood(self.access("greedy"), kind, connections)
 
     async def round(self, flood: Flood, calm: Phase, flooded: Phase, seconds: float) -> None:
         """Both phases, one after the other."""
-        pid = self.processes[0].pid
         await flood.hold(True)
-        await calm.round(self.others, flood, pid, seconds)
+        await calm.round(self, flood, seconds)
         await flood.hold(False)
-        await flooded.round(self.others, flood, pid, seconds)
+        await flooded.round(self, flood, seconds)
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """All processes."""
-        for process in self.processes:
-            process.kill()
-            process.wait()
+        self._bare.kill()
+        self._bare.wait()
+        await self.servers.stop()
 
 
 def figures(calm: Phase, flooded: Phase) -> dict[str, Any]:
@@ -236,13 +239,13 @@ def figures(calm: Phase, flooded: Phase) -> dict[str, Any]:
     told: dict[str, Any] = {
         "flood_creates_per_s": round(flooded.creates / flooded.seconds),
         "server_busy": round(flooded.cpu_seconds / flooded.seconds, 2),
-        "steal": [round(100 * each.stolen / max(each.ticks, 1), 1) for each in (calm, flooded)],
+        "steal": [round(each.steal, 1) for each in (calm, flooded)],
         "requests": [len(each.times["get"]) for each in (calm, flooded)],
     }
     for name in calm.times:
         told[name] = {}
         for part in (50, 99):
-            before, after = calm.at(name, part / 100), flooded.at(name, part / 100)
+            before, after = (at(each.times[name], part / 100) for each in (calm, flooded))
             told[name][f"p{part}_ms"] = [round(before, 2), round(after, 2)]
             told[name][f"p{part}_ratio"] = round(after / before, 1)
     return told
@@ -259,7 +262,7 @@ async def measure(folder: Path, kind: str, connections: int, rounds: int, second
             await side.round(flood, calm, flooded, seconds)
         flood.end()
     finally:
-        side.end()
+        await side.end()
     return {"flood": kind, "connections": connections} | figures(calm, flooded)
 
 
