@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from wherry.cli import main
 from wherry.cli.main import VERBS
+from wherry.cli.options import kubeconfig_option, namespace_option
 
 HEAVY = ("fastapi", "docker", "aiohttp", "cryptography", "numpy", "wherry.api", "yaml")
 
@@ -95,6 +97,28 @@ def test_of_a_cluster_that_is_stopped_it_is_said_that_it_does_not_answer_and_wha
         f"Error: cluster lab does not answer at http://127.0.0.1:1; `wherry status {options}` says how it does, "
         f"and `wherry up {options}` starts it if it is stopped\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [([], "default"), (["--kubeconfig", "FILE"], "robots"), (["-n", "shop", "--kubeconfig", "FILE"], "shop")],
+)
+def test_the_namespace_is_that_of_the_context_unless_it_is_said(tmp_path: Path, words: list[str], meant: str) -> None:
+    @click.command()
+    @namespace_option("Of the pod.")
+    @kubeconfig_option
+    def verb(namespace: str, kubeconfig: Path | None) -> None:
+        click.echo(namespace)
+
+    file = tmp_path / "lab.conf"
+    context = {"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "robots"}}
+    clusters = [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}]
+    config = {"clusters": clusters, "contexts": [context], "users": [{"name": "u"}], "current-context": "c"}
+    file.write_text(json.dumps(config))
+
+    result = CliRunner().invoke(verb, [str(file) if word == "FILE" else word for word in words])
+
+    assert result.output == f"{meant}\n"
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:

@@ -27,7 +27,26 @@ kubeconfig_option = click.option(
     "--kubeconfig",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Ask the cluster of this file instead of one of this machine.",
+    is_eager=True,  # it says which namespace is meant
 )
+
+
+def namespace_option(whose: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The namespace that is given, or that of the kubeconfig's context, as with kubectl."""
+    said = f"{whose} [default: that of the kubeconfig's context, else default]"
+    return click.option("-n", "--namespace", callback=_namespace, help=said)
+
+
+def _namespace(context: click.Context, _: click.Parameter, given: str | None) -> str:
+    file = context.params.get("kubeconfig")
+    if given or file is None:
+        return given or "default"
+    from wherry.client.kubeconfig import KubeconfigError, load_connection
+
+    try:
+        return load_connection(file).namespace
+    except KubeconfigError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def scheduler_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ from wherry.cli.options import (
     data_dir_option,
     kubeconfig_option,
     name_option,
+    namespace_option,
     says_problems_with,
     scheduler_options,
 )
@@ -38,7 +39,7 @@ _WORDS = {
 @click.option(
     "-f", "--filename", "files", required=True, multiple=True, help="A manifest, or - for standard input; also several."
 )
-@click.option("-n", "--namespace", default="default", show_default=True, help="Of objects that name none.")
+@namespace_option("Of objects that name none.")
 @scheduler_options
 @kubeconfig_option
 @name_option

@@ -12,7 +12,7 @@ from wherry.api.core.node import Node
 from wherry.api.core.pod import Pod
 from wherry.api.events.event import Event
 from wherry.cli.asking import admin_kubeconfig, asked
-from wherry.cli.options import data_dir_option, kubeconfig_option, name_option, says_problems
+from wherry.cli.options import data_dir_option, kubeconfig_option, name_option, namespace_option, says_problems
 from wherry.client.http import Client
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.timeline import Story, node_timeline, pod_timeline, table
@@ -26,7 +26,7 @@ _PODS, _NODES = ("pod", "pods", "po"), ("node", "nodes", "no")
 
 @click.command()
 @click.argument("what", metavar="pod/NAME|node/NAME")
-@click.option("-n", "--namespace", default="default", show_default=True, help="Of the pod.")
+@namespace_option("Of the pod.")
 @kubeconfig_option
 @name_option
 @data_dir_option

@@ -27,6 +27,7 @@ from wherry.cli.options import (
     data_dir_option,
     kubeconfig_option,
     name_option,
+    namespace_option,
     says_problems,
     scheduler_options,
 )
@@ -59,7 +60,7 @@ class _Known(NamedTuple):
 
 @click.command()
 @click.argument("what", metavar="pod/NAME")
-@click.option("-n", "--namespace", default="default", show_default=True, help="Of the pod.")
+@namespace_option("Of the pod.")
 @click.option("--now", is_flag=True, help="Of a pod that has a node: judge all nodes anew, as they are now.")
 @click.option("--nodes", type=click.IntRange(min=0), default=20, show_default=True, help="How many nodes to tell of.")
 @scheduler_options
