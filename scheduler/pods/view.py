@@ -111,9 +111,11 @@ class PodView:
 
     @remembered
     def images(self) -> tuple[str, ...]:
-        """The images of its containers, with their tags."""
+        """The images of its containers and volumes, with their tags."""
         containers = (*self.pod.spec.init_containers, *self.pod.spec.containers)
-        return tuple(_with_tag(container.image) for container in containers)
+        volumes = (source for key, source in (volume.source for volume in self.pod.spec.volumes) if key == "image")
+        references = (str(source.get("reference", "")) for source in volumes)
+        return tuple(_with_tag(image) for image in (*(each.image for each in containers), *references))
 
     @remembered
     def claims(self) -> tuple[str, ...]:

@@ -40,3 +40,21 @@ async def test_a_batch_that_waited_for_its_turn_while_the_lead_was_lost_is_not_s
     assert sorted(each.pod.key for each in reported) == [
         f"default/p{group}{number}" for group in (1, 2) for number in (0, 1)
     ]
+
+
+@in_virtual_time
+async def test_a_single_binding_too_is_sent_by_nobody_but_the_leader():
+    api, reported, leads = BindingApi(), [], [False]
+    api.put(a_node("n"))
+    api.put(a_pod("p"))
+    binder = Binder(api.client(), reported.append, lambda: leads[0])
+    running = asyncio.create_task(binder.run())
+    await binder.bind(a_view("p"), "n")
+    await asyncio.sleep(30)
+    before = list(api.requests)
+    leads[0] = True
+    await asyncio.sleep(30)
+    running.cancel()
+
+    assert before == []
+    assert [(each.pod.key, each.error) for each in reported] == [("default/p", None)]

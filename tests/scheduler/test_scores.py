@@ -1,6 +1,7 @@
 """Which of the nodes that can hold a pod is best."""
 
 import pytest
+from make import a_container
 from scheduling import a_node, a_view, decide, gpu_node, snapshot_of, tainted
 
 from scheduler.cycle.answers import Answers
@@ -115,6 +116,15 @@ def test_nodes_that_have_the_images_are_better_unless_they_are_the_only_ones():
     assert scores_of("ImageLocality", pod, *nodes) == [48.82, 48.82, 0.0, 0.0]
     assert scores_of("ImageLocality", pod, *nodes[1:]) == [31.76, 0.0, 0.0]
     assert scores_of("ImageLocality", a_view(image="nowhere:1"), *nodes) == []
+
+
+def test_the_images_of_volumes_count_like_those_of_containers():
+    pod = a_view(image="nowhere:1", volumes=[{"name": "model", "image": {"reference": "big:1"}}])
+    both = a_view(containers=[a_container("a", image="nowhere:1"), a_container("b", image="big:1")])
+    nodes = with_images("a", big=1000), with_images("b", big=1000), a_node("c")
+
+    assert scores_of("ImageLocality", pod, *nodes) == scores_of("ImageLocality", both, *nodes)
+    assert scores_of("ImageLocality", pod, *nodes)[0] > 0
 
 
 def test_an_image_that_is_pulled_counts_at_once_for_all_nodes():
