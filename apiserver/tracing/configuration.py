@@ -39,5 +39,7 @@ def read_tracing(file: Path) -> TracingConfiguration:
     configuration = read_model(file, TracingConfiguration)
     # The interface alone comes with other packages.
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
-        raise FileProblem("OpenTelemetry is not installed; pip install 'wherry[tracing]' does it")
+        raise FileProblem(
+            "OpenTelemetry is not installed: pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-grpc"
+        )
     return configuration

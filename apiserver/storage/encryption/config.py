@@ -128,7 +128,7 @@ class Provider(_Part):
         if self.kms is not None:
             return [self.kms.key()]
         if self.secretbox is not None and find_spec("nacl") is None:
-            raise EncryptionError("secretbox needs the package pynacl: pip install wherry[secretbox]")
+            raise EncryptionError("secretbox needs the package pynacl: pip install pynacl")
         given = {"aesgcm": self.aesgcm, "aescbc": self.aescbc, "secretbox": self.secretbox}
         return [key_of(name, key.name, key.secret) for name, listed in given.items() if listed for key in listed.keys]
 
