@@ -91,13 +91,19 @@ def test_of_a_pod_that_is_gone_the_events_are_left():
 
 
 def test_the_table_counts_from_the_first_moment():
-    lines = list(table(pod_timeline(Story(events=(an_event("A", "a", 0), an_event("B", "b", 75))))))
+    lines = list(table(pod_timeline(Story(events=(an_event("A", "a", 0), an_event("B", "b", 75)))), at(75)))
 
     assert lines == [
         "TIME (UTC)              AFTER  WHO      WHAT",
         "2026-01-01 00:00:00       +0s  kubelet  A: a",
         "2026-01-01 00:01:15      +75s  kubelet  B: b",
     ]
+
+
+def test_a_timer_that_has_not_fired_is_still_ahead():
+    lines = list(table(pod_timeline(Story(pod=a_doomed_pod(), node=a_dead_node())), at(370)))
+
+    assert [line.endswith("(still ahead)") for line in lines[-2:]] == [False, True]
 
 
 @pytest.mark.parametrize("what", ["web", "pod/", "service/web", "/web"])

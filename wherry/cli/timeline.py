@@ -13,6 +13,7 @@ from wherry.api.core.pod import Pod
 from wherry.api.events.event import Event
 from wherry.cli.asking import admin_kubeconfig, asked
 from wherry.cli.options import data_dir_option, kubeconfig_option, name_option, namespace_option, says_problems
+from wherry.client import clock
 from wherry.client.http import Client
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.timeline import Story, node_timeline, pod_timeline, table
@@ -53,7 +54,7 @@ async def _lines(client: Client, is_pod: bool, name: str, namespace: str) -> lis
     if not moments:
         where = f"pod {namespace}/{name}" if is_pod else f"node {name}"
         raise ClusterProblem(f"there is no {where}, and no event about one of that name")
-    return list(table(moments))
+    return list(table(moments, clock.now()))
 
 
 async def _of_pod(client: Client, name: str, namespace: str) -> Story:

@@ -101,14 +101,15 @@ def _of_one_life(story: Story) -> Iterator[Event]:
     return (event for event in story.events if event.about.uid in ("", uid))
 
 
-def table(moments: Iterable[Moment]) -> Iterator[str]:
-    """Lines of plain text: when, how long after the first, who, what."""
+def table(moments: Iterable[Moment], now: datetime) -> Iterator[str]:
+    """Lines of plain text: when, how long after the first, who, what. A timer that has not fired yet is still ahead."""
     moments = list(moments)
     width = max((len(moment.who) for moment in moments), default=0)
     yield f"{'TIME (UTC)':<19}  {'AFTER':>8}  {'WHO':<{width}}  WHAT"
     for moment in moments:
         after = f"+{(moment.at - moments[0].at).total_seconds():.0f}s"
-        yield f"{moment.at:%Y-%m-%d %H:%M:%S}  {after:>8}  {moment.who:<{width}}  {moment.what}"
+        ahead = " (still ahead)" if moment.at > now else ""
+        yield f"{moment.at:%Y-%m-%d %H:%M:%S}  {after:>8}  {moment.who:<{width}}  {moment.what}{ahead}"
 
 
 def _created(at: datetime | None, what: str) -> Iterator[Moment]:
