@@ -29,13 +29,15 @@ T = TypeVar("T")
 HUGE_BYTES = 64 * 1024
 # A value takes as long as this many bytes of text, however little is written for it.
 VALUE_BYTES = 32
-# How soon the other side has the interpreter, from the first huge object on. A busy loop lets go of it in each turn and
+# How soon the other side has the interpreter while there are huge objects. A busy loop lets go of it in each turn and
 # mostly takes it right again, and whoever waits counts anew: with Python's own 5 ms the thread would hardly get a turn.
 SWITCH_SECONDS = 0.0005
+_USUAL_SECONDS = sys.getswitchinterval()
 
 _Job = tuple[int, int, Future[Any], Callable[[], Any]]
 _waiting: PriorityQueue[_Job] = PriorityQueue()
 _numbers = itertools.count()
+_under_way: set[int] = set()  # the numbers of the work that somebody waits for
 _begun: ContextVar[int] = ContextVar("begun")  # which request, in the order they came here
 
 
@@ -63,12 +65,17 @@ async def aside(weight: int, work: Callable[P, T], *args: P.args, **kwargs: P.kw
         _begun.set(order)
     done: Future[T] = Future()
     _waiting.put((order, number, done, partial(work, *args, **kwargs)))
+    _under_way.add(number)
+    sys.setswitchinterval(SWITCH_SECONDS)
     # One call for each piece of work, also for one that nobody waits for any more: it may do what another waits for.
     _thread().submit(_do_the_first)
     try:
         with part("work on a huge object"):
             return await asyncio.wrap_future(done)
     finally:
+        _under_way.remove(number)
+        if not _under_way:
+            sys.setswitchinterval(_USUAL_SECONDS)
         del done  # an error knows this frame: together they would be garbage that is found late
 
 
@@ -86,5 +93,4 @@ def _do_the_first() -> None:
 
 @cache
 def _thread() -> ThreadPoolExecutor:
-    sys.setswitchinterval(SWITCH_SECONDS)
     return ThreadPoolExecutor(1, thread_name_prefix="aside")

@@ -1,6 +1,7 @@
 """Long bodies: what there may be of them at once, that nobody waits for the work on them, and where it ends."""
 
 import asyncio
+import sys
 import time
 from contextvars import copy_context
 from functools import partial
@@ -143,6 +144,14 @@ async def test_who_began_first_goes_on_first():
     await asyncio.gather(*(asyncio.create_task(request(name), context=copy_context()) for name in "abcdef"))
 
     assert done.index("a2") < done.index("f1")
+
+
+async def test_threads_switch_sooner_only_while_there_are_huge_objects():
+    usual = sys.getswitchinterval()
+
+    during = await asyncio.gather(*(aside(HUGE_BYTES, sys.getswitchinterval) for _ in range(3)))
+
+    assert (min(during) == max(during) < usual, sys.getswitchinterval()) == (True, usual)
 
 
 async def test_who_leaves_keeps_nobody_waiting():
