@@ -21,7 +21,7 @@ import importlib
 import importlib.util
 import pkgutil
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -130,6 +130,10 @@ class Plugin:
     def looks_around(self, pod: PodView, nodes: Columns) -> bool:
         """Whether what it says of a row for this pod follows from other rows and the pod's labels too. Costs speed."""
         return False
+
+    def least(self, pod: PodView) -> Mapping[str, int]:
+        """So much of each resource must be left on a node, or could be if others left, or it keeps the pod off."""
+        return {}
 
     def rules_out(self, pod: PodView, spot: Spot) -> bool:
         """Whether it keeps the pod off this node even if less important pods left it."""

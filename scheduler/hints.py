@@ -21,14 +21,6 @@ from wherry.api.core.pod import Pod
 from wherry.api.resource.resource_claim import ResourceClaim
 from wherry.machinery.resource import Resource
 
-# Whether a change could lift what a plugin, by name, has against a pod that these plugins refused.
-Hint = Callable[[str, PodView, frozenset[str]], bool]
-
-
-def any_may(plugin: str, pod: PodView, rejected_by: frozenset[str]) -> bool:
-    """The trigger alone counts."""
-    return True
-
 
 class Hints:
     """See the module. `others_matter` says whether room may come to be for reasons that no single node shows."""
@@ -51,15 +43,26 @@ class Hints:
         name = pod.spec.scheduler_name
         return name, pod.spec.priority, bool(pod.spec.scheduling_group), pod.signature(self._reads[name])
 
-    def after(self, before: Resource | None, after: Resource | None) -> Hint:
-        """What a change means; the snapshot shows it already."""
-        row = self._snapshot.columns.row_of(_node_of(before, after))
-        if row is None or self._others_matter():
-            return any_may
-        spot = Spot(self._snapshot.columns, row)
-        return lambda plugin, pod, rejected_by: self._could_help(plugin, pod, rejected_by, spot)
+    def judges(self, plugin: str) -> bool:
+        """Whether only what happens on a node can make the plugin, by its name, let a pod go there."""
+        return any(plugin in judges for judges in self._judges.values())
 
-    def _could_help(self, plugin: str, pod: PodView, rejected_by: frozenset[str], spot: Spot) -> bool:
+    def least(self, pod: PodView, rejected_by: frozenset[str]) -> Mapping[str, int]:
+        """So much a node must have, or these plugins keep the pod off; nothing of a pod that others could help."""
+        least: dict[str, int] = {}
+        if not pod.spec.scheduling_group:
+            judges = self._judges[pod.spec.scheduler_name]
+            for name in rejected_by & judges.keys():
+                least.update(judges[name].least(pod))
+        return least
+
+    def spot(self, before: Resource | None, after: Resource | None) -> Spot | None:
+        """The node on which a change happened; the snapshot shows it already. None: it may help anybody."""
+        row = self._snapshot.columns.row_of(_node_of(before, after))
+        return None if row is None or self._others_matter() else Spot(self._snapshot.columns, row)
+
+    def could_help(self, plugin: str, pod: PodView, rejected_by: frozenset[str], spot: Spot) -> bool:
+        """Whether a change there could lift what a plugin has against a pod that these plugins refused."""
         judges = self._judges[pod.spec.scheduler_name]
         # Pods of a gang change places among themselves: room for another one may be what this one lacks.
         if plugin not in judges or pod.spec.scheduling_group:

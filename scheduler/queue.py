@@ -22,26 +22,23 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import count
 from typing import NamedTuple
 
-from scheduler.hints import Hints, any_may
+from scheduler.hints import Hints
 from scheduler.pods import PodView
 from scheduler.sharing.turns import Standing, Turn, Turns
-from scheduler.triggers import Added, Trigger, any_matches
-from wherry.api.core.node import Node
+from scheduler.triggers import Trigger
+from scheduler.waiting import Waiting
 from wherry.api.sharing.user import user_of
 from wherry.machinery.resource import Resource
 
 FLUSH_SECONDS = 300.0
 # So often a pod goes early in each pause; or thousands that fit nowhere would keep a processor busy.
 MOST_EARLY_ATTEMPTS = 3
-
-# Whom a pod waits for that nobody refused, because there was no node at all.
-NOBODY = ""
 
 
 class Pauses(NamedTuple):
@@ -76,9 +73,6 @@ class _Entry:
     # Changes whenever the pod moves, so that what is left of it in a heap is known to be stale.
     ticket: int = 0
     backs_off_until: float = 0.0
-    rejected_by: frozenset[str] = frozenset()
-    # Who waits for the same as it; for as long as it is unschedulable.
-    likeness: tuple[Hashable, frozenset[str]] = (None, frozenset())
 
 
 class Queue:
@@ -93,8 +87,7 @@ class Queue:
         pauses: Pauses = DEFAULT_PAUSES,
         hints: Hints | None = None,
     ) -> None:
-        self._pauses, self._hints = pauses, hints
-        self._triggers: dict[str, Sequence[Trigger]] = {NOBODY: (Added(Node),), **triggers}
+        self._pauses = pauses
         self._entries: dict[str, _Entry] = {}
         self._tickets = count(1)
         self._active = Turns()
@@ -103,8 +96,7 @@ class Queue:
         self._pausing: list[tuple[float, int, str]] = []
         # When they came, oldest first.
         self._unschedulable: dict[str, float] = {}
-        # By plugin and by what they are like: an entry for each would have to be asked at every change.
-        self._waiting_for: dict[str, dict[Hashable, dict[str, None]]] = {}
+        self._waiting = Waiting(triggers, hints)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -178,11 +170,9 @@ class Queue:
             return
         if not entry.early_attempts:
             entry.backs_off_until = self._pause_end(entry, now)
-        entry.state, entry.rejected_by = State.UNSCHEDULABLE, rejected_by or frozenset((NOBODY,))
+        entry.state = State.UNSCHEDULABLE
         self._unschedulable[pod.uid] = now
-        entry.likeness = (self._hints.likeness(entry.pod) if self._hints else None, entry.rejected_by)
-        for plugin in entry.rejected_by:
-            self._waiting_for.setdefault(plugin, {}).setdefault(entry.likeness, {})[pod.uid] = None
+        self._waiting.add(entry.pod, rejected_by)
 
     def retry_later(self, pod: PodView, now: float) -> None:
         """The pod in flight had a node and could not be bound to it."""
@@ -193,16 +183,8 @@ class Queue:
 
     def wake(self, before: Resource | None, after: Resource | None, now: float) -> None:
         """Something changed: whoever it could help is tried again, when its back-off is over."""
-        could_help = None
-        for plugin, waiting in self._waiting_for.items():
-            if not waiting or not any_matches(self._triggers.get(plugin, ()), before, after):
-                continue
-            could_help = could_help or (self._hints.after(before, after) if self._hints else any_may)
-            for alike in tuple(waiting.values()):
-                first = self._entries[next(iter(alike))]
-                if could_help(plugin, first.pod, first.rejected_by):
-                    for uid in tuple(alike):
-                        self._wake(self._entries[uid], now)
+        for uid in self._waiting.helped_by(before, after):
+            self._wake(self._entries[uid], now)
 
     def nudge(self, uid: str, now: float) -> None:
         """It is worth it to try a pod once more that fitted nowhere."""
@@ -272,12 +254,7 @@ class Queue:
     def _stop_waiting(self, entry: _Entry) -> None:
         uid = entry.pod.uid
         self._unschedulable.pop(uid, None)
-        for plugin in entry.rejected_by:
-            waiting = self._waiting_for[plugin]
-            waiting[entry.likeness].pop(uid)
-            if not waiting[entry.likeness]:
-                del waiting[entry.likeness]
-        entry.rejected_by = frozenset()
+        self._waiting.remove(uid)
 
     def _back_off(self, entry: _Entry, heap: list[tuple[float, int, str]]) -> None:
         entry.state, entry.ticket = State.BACKING_OFF, next(self._tickets)

@@ -14,6 +14,7 @@ class Spot:
         # The node as plugins see it: a window of one row.
         self.nodes = nodes.at(np.array([row]))
         self._free: dict[str, int] = {}
+        self._allocatable: dict[str, int] = {}
         self._has_below: dict[int, bool] = {}
 
     def free(self, resource: str) -> int:
@@ -21,6 +22,12 @@ class Spot:
         if resource not in self._free:
             self._free[resource] = int(self.nodes.free(resource)[0])
         return self._free[resource]
+
+    def allocatable(self, resource: str) -> int:
+        """What the node offers of it."""
+        if resource not in self._allocatable:
+            self._allocatable[resource] = int(self.nodes.allocatable(resource)[0])
+        return self._allocatable[resource]
 
     def has_below(self, priority: int) -> bool:
         """Whether a pod of a lower priority than this is there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import numpy as np
@@ -47,9 +47,7 @@ class NodeResourcesFit(Plugin):
     Args = NodeResourcesFitArgs
 
     def filter(self, pod: PodView, nodes: Columns) -> Iterator[Verdict]:
-        for resource, wanted in pod.requests.items():
-            if self.args.ignores(resource):
-                continue
+        for resource, wanted in self.least(pod).items():
             free = nodes.free(resource)
             reason = "Too many pods" if resource == "pods" else f"Insufficient {resource}"
             could_ever = nodes.allocatable(resource) >= wanted
@@ -58,9 +56,11 @@ class NodeResourcesFit(Plugin):
     def rules_out(self, pod: PodView, spot: Spot) -> bool:
         if spot.has_below(pod.spec.priority):
             return super().rules_out(pod, spot)
-        # The same in plain numbers: thousands of pods may wait that all want different amounts.
-        lacking = [name for name, wanted in pod.requests.items() if spot.free(name) < wanted]
-        return not all(self.args.ignores(name) for name in lacking)
+        # The same in plain numbers: thousands of pods may wait that differ.
+        return any(spot.free(name) < wanted for name, wanted in self.least(pod).items())
+
+    def least(self, pod: PodView) -> Mapping[str, int]:
+        return {name: wanted for name, wanted in pod.requests.items() if not self.args.ignores(name)}
 
     def score(self, pod: PodView, nodes: Columns) -> FloatArray:
         strategy = self.args.scoring_strategy

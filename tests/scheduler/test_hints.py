@@ -16,9 +16,9 @@ from scheduler.queue import Queue, State
 PLUGINS = all_plugins()
 
 
-def waiting(snapshot, *pods, others_matter=False, plugins=PLUGINS):
+def waiting(snapshot, *pods, others_matter=False, plugins=PLUGINS, kind=Hints):
     """The queue of a scheduler that has tried these pods in vain."""
-    hints = Hints({"default-scheduler": plugins}, snapshot, lambda: others_matter)
+    hints = kind({"default-scheduler": plugins}, snapshot, lambda: others_matter)
     queue = Queue({plugin.name: plugin.retry_when for plugin in plugins}, hints=hints)
     for pod in pods:
         queue.add(pod, 0)
@@ -137,12 +137,30 @@ class Counting(NodeResourcesFit):
 
 def test_of_thousands_that_look_alike_one_is_asked_about():
     snapshot, (one, _) = a_full_cluster()
-    pods, fit = [a_view(f"big-{number}", requests={"cpu": "2"}) for number in range(1000)], Counting()
+    pods, fit = [a_view(f"pod-{number}", requests={"cpu": "1"}) for number in range(1000)], Counting()
     queue = waiting(snapshot, *pods, plugins=[fit])
 
     gone(snapshot, queue, one)
 
-    assert (fit.asked, woken(queue, *pods)) == (("big-0",), set())
+    assert (fit.asked, len(woken(queue, *pods))) == (("pod-0",), 1000)
+
+
+def test_of_thousands_that_want_different_amounts_those_are_asked_about_for_whom_it_is_enough():
+    snapshot, (one, _) = a_full_cluster()
+    pods = [a_view(f"pod-{number}", requests={"cpu": f"{991 + number}m"}) for number in range(1000)]
+    fit = Counting()
+    queue = waiting(snapshot, *pods, plugins=[fit])
+
+    gone(snapshot, queue, one)
+
+    assert (fit.asked, woken(queue, *pods)) == (tuple(f"pod-{number}" for number in range(10)), set(fit.asked))
+
+
+class AskedOfAll(Hints):
+    """Do not say beforehand what pods want."""
+
+    def least(self, pod, rejected_by):
+        return {}
 
 
 def has_a_way(pod, snapshot):
@@ -173,6 +191,23 @@ def test_whoever_has_a_way_after_a_change_was_woken(cluster, others, specs_of, n
     queue.wake(before, after, now=100)
 
     assert {pod.metadata.name for pod in stuck if has_a_way(pod, snapshot)} <= woken(queue, *stuck)
+
+
+@settings(max_examples=100, deadline=None)
+@given(nodes(), nodes(), PODS, st.integers(0, 100), st.sampled_from(["pod", "node", "new node"]))
+def test_it_is_the_same_whether_those_who_want_too_much_are_asked_about_or_not(cluster, others, specs_of, number, what):
+    snapshot = snapshot_of(*cluster)
+    there = [pod_on({"requests": {"cpu": "1"}}, "there", cluster[0].metadata.name, 3)]
+    snapshot.place(there[0], cluster[0].metadata.name)
+    pods = [a_view(f"pod-{index}", priority=priority, **spec) for index, (spec, priority) in enumerate(specs_of)]
+    stuck = [pod for pod in pods if not plan(pod, snapshot.columns, PLUGINS).winner]
+    queues = [waiting(snapshot, *stuck, kind=kind) for kind in (Hints, AskedOfAll)]
+
+    before, after = happen(snapshot, what, cluster, others, there, number)
+    for queue in queues:
+        queue.wake(before, after, now=100)
+
+    assert woken(queues[0], *stuck) == woken(queues[1], *stuck)
 
 
 def pod_on(spec, name, node, priority):
