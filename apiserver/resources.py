@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from apiserver.access.reviews import review_of
-from apiserver.extensions.converting import translated
+from apiserver.extensions.converted_watches import watch_converted
 from apiserver.fairness.aside import HUGE_BYTES, aside, weight_of
 from apiserver.reading.answering import told, written, written_list
 from apiserver.reading.conversion import to_client, to_stored, whole_to_client
@@ -20,7 +20,7 @@ from apiserver.reading.listing import in_form, list_objects, selected, selection
 from apiserver.reading.negotiation import JSON, PROTOBUF, YAML, Representation, negotiate
 from apiserver.reading.representation import one
 from apiserver.reading.watching import watch_objects
-from apiserver.request import Answer, Request, Response, Stream, Target, warning_headers
+from apiserver.request import Answer, Request, Response, Target, warning_headers
 from apiserver.steps.authorization import attributes_of, refusal
 from apiserver.writing.applying import is_apply, read_configuration
 from apiserver.writing.authors import author_errors, author_of
@@ -175,8 +175,7 @@ async def watch(server: Server, request: Request, cls: type[Resource]) -> Answer
         offered = ", ".join(f"{each};stream=watch" for each in _offered(cls) if each != YAML)
         raise NotAcceptable(f"only the following media types are accepted: {offered}")
     if issubclass(cls, CustomResource) and cls.declared.conversions is not None and cls.stored_as is not cls:
-        stream = await watch_objects(server, request, cls.stored_as, Representation())
-        stream = Stream(translated(server, stream, cls, form, request.first("includeObject")))
+        stream = await watch_converted(server, request, cls, form)
     else:
         stream = await watch_objects(server, request, cls, form)
     content_type = f"{PROTOBUF};stream=watch" if form.is_protobuf else JSON

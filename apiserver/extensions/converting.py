@@ -8,18 +8,12 @@ and watches ask for many objects at once. Kubernetes: apiextensions `conversion`
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from apiserver.proxying.callouts import CallFailed
-from apiserver.reading.conversion import to_client
 from apiserver.reading.custom_stored import CustomStored
-from apiserver.reading.negotiation import Representation
-from apiserver.reading.representation import event_of, one
-from apiserver.reading.table import partial
-from apiserver.request import Answer, Request, Stream
+from apiserver.request import Answer, Request
 from apiserver.tracing.trace import part
 from wherry.api.admission.webhooks import WebhookClientConfig
 from wherry.api.extensions.conversions import Conversions, NotConverted, key_of
@@ -48,7 +42,7 @@ async def converted(
         try:
             return await serve()
         except NotConverted as missing:
-            await _ask(server, missing.conversions, [missing.draft], missing.api_version)
+            await ask(server, missing.conversions, [missing.draft], missing.api_version)
             if missing.resume is not None:
                 serve = missing.resume
             else:
@@ -84,13 +78,14 @@ async def convert_stored(server: Server, cls: type[CustomResource], objects: lis
         return
     stored = cls.stored_as
     custom = [each for each in objects if isinstance(each, CustomStored)]
-    await _ask(server, conversions, [each.raw() for each in custom], stored.kind.api_version)
+    await ask(server, conversions, [each.raw() for each in custom], stored.kind.api_version)
     if cls is not stored:
         current = [each.draft(stored.kind) for each in custom]
-        await _ask(server, conversions, current, cls.kind.api_version)
+        await ask(server, conversions, current, cls.kind.api_version)
 
 
-async def _ask(server: Server, conversions: Conversions, drafts: list[Draft], api_version: str) -> None:
+async def ask(server: Server, conversions: Conversions, drafts: list[Draft], api_version: str) -> None:
+    """See to it that these are known in that version."""
     unknown = [draft for draft in drafts if not conversions.has(draft, api_version)]
     wanted = list({key_of(draft, api_version): draft for draft in unknown}.values())
     for begin in range(0, len(wanted), AT_A_TIME):
@@ -132,22 +127,3 @@ def _checked(draft: Draft, answer: Any, api_version: str) -> Draft:
     if not isinstance(answer, dict) or (answer.get("apiVersion"), answer.get("kind")) != (api_version, draft["kind"]):
         raise InternalError(f"conversion webhook: expected a {draft['kind']} of {api_version}", {})
     return answer
-
-
-async def translated(
-    server: Server, stream: Stream, cls: type[CustomResource], form: Representation, include: str
-) -> AsyncIterator[bytes]:
-    """A watch of stored objects, with each in the form of `cls`."""
-    conversions = cls.declared.conversions
-    async for chunk in stream.chunks:
-        for line in chunk.splitlines():
-            event = orjson.loads(line)
-            obj = event["object"]
-            body = orjson.dumps(obj)
-            if event["type"] in ("ADDED", "MODIFIED", "DELETED") and conversions is not None:
-                await _ask(server, conversions, [obj], cls.kind.api_version)
-                body = one(cls, orjson.dumps(to_client(obj, cls)), form, server.now(), include)
-            elif event["type"] == "BOOKMARK":
-                body = orjson.dumps({**obj, "apiVersion": cls.kind.api_version})
-                body = partial(body, form) if form.is_partial else body
-            yield event_of(event["type"], body, form)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from apiserver.reading.custom_stored import in_form_of
+from apiserver.reading.custom_stored import fields_in_version, in_form_of
 from apiserver.reading.stored import encode, head_of
 from wherry.api.autoscaling.autoscaler_v1 import HorizontalPodAutoscalerV1
 from wherry.api.autoscaling.first_version import from_v1, to_v1
@@ -118,7 +118,12 @@ def item_to_client(item: bytes, cls: type[Resource]) -> bytes:
 
 
 def stored_fields(fields: FieldTerms, cls: type[Resource]) -> FieldTerms:
-    """A client's field selector in terms of the stored form: `regarding.kind` is `involvedObject.kind`."""
+    """A client's field selector in terms of the stored form: `regarding.kind` is `involvedObject.kind`.
+
+    Of custom objects that are stored in another version, each version has fields of its own.
+    """
+    if issubclass(cls, CustomResource):
+        return fields_in_version(fields, cls)
     names = _FACES[cls].stored_names if cls in _FACES else {}
     if not names:
         return fields

@@ -14,6 +14,7 @@ from apiserver.reading.stored import Stored, _labels_of, encode, head_of
 from wherry.api.extensions.custom_resource import CustomResource
 from wherry.machinery.resource import Resource
 from wherry.machinery.schema import defaults, walk
+from wherry.machinery.selectors import FieldTerms
 
 Draft = dict[str, Any]
 
@@ -25,6 +26,15 @@ def in_form_of(draft: Draft, cls: type[Resource]) -> Draft:
     result: Draft = walked.value
     result["metadata"] = metadata
     return result
+
+
+def fields_in_version(fields: FieldTerms, cls: type[CustomResource]) -> FieldTerms:
+    """A selector of one version, for objects that may be at rest in another one; the metadata is the same in all."""
+    if cls is cls.stored_as:
+        return fields
+    own = (term for term in fields.terms if term.name in cls.selectable)
+    named = {term.name: f"{cls.kind.api_version} {term.name}" for term in own}
+    return FieldTerms(tuple(term._replace(name=named.get(term.name, term.name)) for term in fields.terms))
 
 
 class Family:
@@ -39,7 +49,7 @@ class Family:
 class CustomStored(Stored):
     """See the module. Reads like any other stored object."""
 
-    __slots__ = ("_family", "_fields", "_item", "_made_by", "_value")
+    __slots__ = ("_elsewhere", "_family", "_fields", "_item", "_made_by", "_value")
 
     def __init__(self, family: Family, key: str, value: bytes, revision: int) -> None:
         self.key, self.revision = key, revision
@@ -51,6 +61,7 @@ class CustomStored(Stored):
         self._made_by: type[Resource] | None = None
         self._item = b""
         self._fields: dict[str, str] = {}
+        self._elsewhere: dict[str, tuple[type[Resource], dict[str, str]]] = {}
 
     @property
     def item(self) -> bytes:  # type: ignore[override]
@@ -65,6 +76,38 @@ class CustomStored(Stored):
             return {}
         self._make()
         return self._fields
+
+    def field(self, name: str) -> str:
+        """The value of a field, perhaps in another version; raises NotConverted."""
+        version, _, path = name.rpartition(" ")
+        return (self._fields_in(version) if version else self.fields).get(path, "")
+
+    @property
+    def all_fields(self) -> dict[str, str]:
+        """What field selectors may ask for, in all versions that need no webhook."""
+        fields = super().all_fields
+        cls = self._family.cls
+        if issubclass(cls, CustomResource) and cls.declared.conversions is None:
+            for version, sibling in cls.versions.items():
+                if sibling is not cls and sibling.selectable:
+                    fields |= {f"{version} {path}": value for path, value in self._fields_in(version).items()}
+        return fields
+
+    def _fields_in(self, version: str) -> dict[str, str]:
+        stored = self._family.cls
+        sibling = stored.versions.get(version) if issubclass(stored, CustomResource) else None
+        if sibling is None:
+            return {}
+        made_by, known = self._elsewhere.get(version, (None, {}))
+        if made_by is sibling:
+            return known
+        draft, conversions = self.draft(stored.kind), sibling.declared.conversions
+        if conversions is not None:
+            draft = conversions.find(draft, version)
+        view = sibling.read(in_form_of(draft, sibling))
+        fields = {path: read(view) for path, read in sibling.selectable.items()}
+        self._elsewhere[version] = sibling, fields
+        return fields
 
     def _make(self) -> None:
         cls = self._family.cls

@@ -113,4 +113,4 @@ def _fielded(listed: Sequence[Stored], term: FieldTerm) -> list[Stored]:
         return [each for each in listed if (each.name == value) is wanted]
     if name == "metadata.namespace":
         return [each for each in listed if (each.namespace == value) is wanted]
-    return [each for each in listed if (each.fields.get(name, "") == value) is wanted]
+    return [each for each in listed if (each.field(name) == value) is wanted]

@@ -75,6 +75,10 @@ class Stored:
             view = (cls.selectable_view or cls).read(value)
             self.fields = {path: read(view) for path, read in cls.selectable.items()}
 
+    def field(self, name: str) -> str:
+        """The value of a field that a selector names; nothing for one that is not there."""
+        return self.fields.get(name, "")
+
     @property
     def all_fields(self) -> dict[str, str]:
         """What field selectors may ask for."""

@@ -16,7 +16,7 @@ from apiserver.fairness.slices import others_first
 from apiserver.reading.listing import selection_of, version_of, wait_for
 from apiserver.reading.negotiation import Representation
 from apiserver.reading.representation import bookmark, event_of, watch_frame
-from apiserver.reading.selection import Judged
+from apiserver.reading.selection import Judged, Selection
 from apiserver.reading.watch_cache import ResourceCache
 from apiserver.reading.watchers import Watcher
 from apiserver.request import Request, Stream
@@ -36,11 +36,17 @@ MIN_SECONDS = 1800.0
 REPLAYED_AT_A_TIME = 16
 
 
-async def watch_objects(server: Server, request: Request, cls: type[Resource], form: Representation) -> Stream:
-    """Answer a watch: the stream begins at once, with synthetic events where the version asks for them."""
-    target = request.target
-    namespace = target.namespace if target and cls.kind.namespaced else ""
-    selection = selection_of(request, cls, namespace)
+async def watch_objects(
+    server: Server, request: Request, cls: type[Resource], form: Representation, selection: Selection | None = None
+) -> Stream:
+    """Answer a watch: the stream begins at once, with synthetic events where the version asks for them.
+
+    Without a `selection` the request says what it is about.
+    """
+    if selection is None:
+        target = request.target
+        namespace = target.namespace if target and cls.kind.namespaced else ""
+        selection = selection_of(request, cls, namespace)
     version = version_of(request)
     initial = _wants_initial_events(request)
     seconds = _timeout(server, request)

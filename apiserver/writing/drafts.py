@@ -86,6 +86,7 @@ def status_only(draft: Draft, old: Draft, cls: type[Resource]) -> Draft:
     _keep(result["metadata"], old["metadata"])
     for field in cls.kept_by_status_writes:
         _copy(result["metadata"], old["metadata"], field)
+    cls.prepare_status_update(result, old)
     return result
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+import pytest
 import pytest_asyncio
 
 from tests.apiserver.custom_kinds import DEFINITIONS, WIDGETS, a_definition, a_version, a_widget, declared
@@ -135,3 +136,78 @@ async def test_pages_of_many_objects_that_nobody_has_converted_yet(scene):
 
     assert len(rest.json["items"]) == 29
     assert len(scene.hooks.asked) - asked == 1
+
+
+async def with_fields(scene, storage="v1"):
+    """Both versions have a field to select by."""
+    fields = [[{"jsonPath": ".spec.size"}], [{"jsonPath": ".spec.extent.size"}]]
+    versions = [
+        a_version("v1", storage=storage == "v1", selectableFields=fields[0]),
+        a_version("v2", storage=storage == "v2", spec=SECOND, selectableFields=fields[1]),
+    ]
+    answer = await scene.api.patch(f"{DEFINITIONS}/widgets.example.com", {"spec": {"versions": versions}}, MERGE)
+    assert answer.status == 200, answer.body
+
+
+@pytest.mark.parametrize("storage", ["v1", "v2"])
+async def test_each_version_is_selected_by_fields_of_its_own_whichever_is_stored(scene, storage):
+    api = scene.api
+    await api.made(WIDGETS, a_widget("a"))
+    await with_fields(scene, storage)
+    await api.made(OTHER, second("b", size=5))
+
+    found = {
+        (url, field): [
+            each["metadata"]["name"] for each in (await api.get(url, query={"fieldSelector": field})).json["items"]
+        ]
+        for url, field in ((WIDGETS, "spec.size=5"), (OTHER, "spec.extent.size=5"), (OTHER, "spec.extent.size!=5"))
+    }
+    unknown = await api.get(OTHER, query={"fieldSelector": "spec.size=5"})
+
+    assert list(found.values()) == [["b"], ["b"], ["a"]]
+    assert unknown.error == (400, "BadRequest", "field label not supported: spec.size")
+
+
+@pytest.mark.parametrize("storage", ["v1", "v2"])
+async def test_a_collection_goes_by_the_fields_of_the_version_it_is_deleted_in(scene, storage):
+    await with_fields(scene, storage)
+    await scene.api.made(WIDGETS, a_widget("a"))
+    await scene.api.made(OTHER, second("b", size=5))
+
+    await scene.api.delete(OTHER, query={"fieldSelector": "spec.extent.size=5"})
+
+    assert [each["metadata"]["name"] for each in (await scene.api.get(WIDGETS)).json["items"]] == ["a"]
+
+
+@pytest.mark.parametrize("storage", ["v1", "v2"])
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_watchers_see_objects_come_and_go_by_fields_of_their_version(scene, storage, is_late):
+    api = scene.api
+    await with_fields(scene, storage)
+    await api.made(WIDGETS, a_widget("a", size=5))
+    query = {"fieldSelector": "spec.extent.size=5"}
+    if is_late:
+        query["resourceVersion"] = (await api.get(OTHER)).json["metadata"]["resourceVersion"]
+    async with api.watch(OTHER, **query) as stream:
+        for size in (6, 7, 5):
+            await api.patch(f"{WIDGETS}/a", {"spec": {"size": size}}, MERGE)
+        await api.made(WIDGETS, a_widget("c", size=9))
+        await api.delete(f"{WIDGETS}/a")
+
+        told = await stream.take(3 if is_late else 4)
+
+    assert told == [("ADDED", "a"), ("DELETED", "a"), ("ADDED", "a"), ("DELETED", "a")][is_late:]
+
+
+async def test_versions_that_need_no_webhook_have_fields_of_their_own_too(api: Api):
+    fields = [[{"jsonPath": ".spec.color"}], [{"jsonPath": ".spec.size"}]]
+    versions = [a_version(f"v{n + 1}", storage=not n, selectableFields=fields[n]) for n in (0, 1)]
+    await declared(api, a_definition(versions=versions))
+    async with api.watch(OTHER, fieldSelector="spec.size=5") as stream:
+        for name, size in (("a", 3), ("b", 5)):
+            await api.made(WIDGETS, a_widget(name, size=size))
+        await api.patch(f"{WIDGETS}/b", {"spec": {"size": 6}}, MERGE)
+        listed = await api.get(OTHER, query={"fieldSelector": "spec.size!=6"})
+
+        assert await stream.take(2) == [("ADDED", "b"), ("DELETED", "b")]
+    assert [each["metadata"]["name"] for each in listed.json["items"]] == ["a"]

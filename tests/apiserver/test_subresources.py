@@ -16,6 +16,17 @@ SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Succ
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
 
 
+async def test_a_report_that_leaves_out_what_was_settled_takes_nothing_of_it_away(api: Api):
+    made = await api.made(PODS, a_pod())
+    status = {"phase": "Running", "observedGeneration": 1}
+    await api.patch(f"{PODS}/p/status", {"status": status})
+    made = (await api.get(f"{PODS}/p")).json
+
+    answer = await api.put(f"{PODS}/p/status", {**made, "status": {"phase": "Failed"}})
+
+    assert answer.json["status"] == {"phase": "Failed", "qosClass": "BestEffort", "observedGeneration": 1}
+
+
 async def test_a_scale_shows_replicas_and_selector(api: Api):
     made = await api.made(f"{APPS}/deployments", a_deployment(replicas=3))
 

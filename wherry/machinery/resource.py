@@ -180,6 +180,10 @@ class Resource(View, metaclass=_ResourceMeta):
         """Carry over what an update of the main resource may not touch, before validation."""
 
     @classmethod
+    def prepare_status_update(cls, draft: dict[str, Any], old: dict[str, Any]) -> None:
+        """Carry over what a report of the status may leave out, before validation."""
+
+    @classmethod
     def prepare_deletion(cls, draft: dict[str, Any], now: datetime) -> None:
         """Change what an object says of itself when its deletion is asked for, in a draft of its own."""
 

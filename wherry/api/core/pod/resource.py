@@ -61,6 +61,14 @@ class Pod(Resource, version="v1", short=("po",), categories=("all",), subresourc
         if spec.get("schedulingGates"):
             draft["status"]["conditions"] = [dict(_GATED)]
 
+    @classmethod
+    def prepare_status_update(cls, draft: dict[str, Any], old: dict[str, Any]) -> None:
+        """A kubelet that does not know what was settled for good, or seen of the pod last, takes nothing of it away."""
+        status, before = draft.get("status") or {}, old.get("status") or {}
+        for field in ("qosClass", "observedGeneration"):
+            if not status.get(field) and before.get(field):
+                draft["status"] = status = {**status, field: before[field]}
+
     def validate(self, old: Pod | None) -> Iterator[FieldError]:
         """Every broken rule of a pod; on update nearly nothing may change."""
         yield from check_pod(self)
