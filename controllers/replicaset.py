@@ -17,7 +17,7 @@ def plan(rs: ReplicaSet, world: World) -> Plan:
     active = [pod for pod in pods if pod.is_active]
     terminating = sum(pod.metadata.deleted_at is not None and not pod.is_finished for pod in pods)
     yield SetStatus(rs.with_status(**counted(rs, active, world), terminating_replicas=terminating))
-    yield from sized(rs, active, _neighbours(rs, active, world), world)
+    yield from sized(rs, pods, _neighbours(rs, active, world), world)
 
 
 def _neighbours(rs: ReplicaSet, own: list[Pod], world: World) -> list[Pod]:

@@ -30,4 +30,4 @@ def plan(rc: ReplicationController, world: World) -> Plan:
     pods = yield from world.claim(rc, Pod, from_labels(rc.spec.selector))
     active = [pod for pod in pods if pod.is_active]
     yield SetStatus(rc.with_status(**counted(rc, active, world)))
-    yield from sized(rc, active, active, world)
+    yield from sized(rc, pods, active, world)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from controllers.parts.readiness import is_available, next_availability
+from controllers.parts.refusals import seconds_to_wait
 from controllers.parts.scale_down import cheapest_to_lose
 from wherry.api.apps.replicaset import ReplicaSet
 from wherry.api.core.pod import Pod
@@ -52,14 +53,16 @@ def _selector_of(owner: Replicator) -> Matcher:
     return owner.spec.selector if isinstance(owner, ReplicaSet) else from_labels(owner.spec.selector)
 
 
-def sized(owner: Replicator, active: list[Pod], neighbours: Iterable[Pod], world: World) -> Plan:
+def sized(owner: Replicator, pods: list[Pod], neighbours: Iterable[Pod], world: World) -> Plan:
     """Make what is missing, or delete what is too many; `neighbours` are the pods that serve the same end."""
+    active = [pod for pod in pods if pod.is_active]
     surplus = len(active) - owner.spec.replicas
+    pause = seconds_to_wait(pods, owner.spec.replicas, world.now) if surplus < 0 else 0.0
     if owner.metadata.deleted_at is None:
         # The API server sees to it that they match, but a damaged store may not: such pods, released at once and made
         # again, would be without end.
         if _selector_of(owner).matches(owner.spec.template.metadata.labels):
-            for _ in range(min(-surplus, BURST)):
+            for _ in range(min(-surplus, 0 if pause else BURST)):
                 yield Create(pod_from(owner.spec.template, owner=owner))
         if surplus > 0:
             # Where all go, none is asked what it costs.
@@ -69,3 +72,5 @@ def sized(owner: Replicator, active: list[Pod], neighbours: Iterable[Pod], world
     wait = next_availability(active, owner.spec.min_ready_seconds, world.now)
     if wait is not None:
         yield CheckAgain(wait)
+    if pause:
+        yield CheckAgain(pause)

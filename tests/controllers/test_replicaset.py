@@ -54,6 +54,28 @@ def test_finished_pods_and_those_being_deleted_are_replaced():
     assert rest == [Create(pod_from(rs.spec.template, owner=rs))] * 2
 
 
+@pytest.mark.parametrize(
+    ("replicas", "refused", "wait"), [(1, 1, 0), (1, 2, 1), (1, 5, 8), (1, 30, 300), (10, 10, 0), (10, 11, 1)]
+)
+def test_pods_that_nodes_refuse_are_replaced_ever_more_slowly(replicas: int, refused: int, wait: int):
+    rs = a_replicaset(replicas=replicas)
+    pods = [a_pod(owner=rs, phase="Failed", created=NOW) for _ in range(refused)]
+
+    rest = list(plan(rs, World(rs, *pods)))[1:]
+
+    assert rest == ([CheckAgain(wait)] if wait else [Create(pod_from(rs.spec.template, owner=rs))] * replicas)
+
+
+def test_who_ran_or_was_refused_long_ago_or_before_the_pause_is_replaced_at_once():
+    rs = a_replicaset(replicas=1)
+    ran = {"containerStatuses": [{"name": "c", "containerID": "x://1"}], "phase": "Failed"}
+    old, earlier = NOW - timedelta(minutes=11), NOW - timedelta(seconds=2)
+
+    for status, created in ((ran, NOW), ({"phase": "Failed"}, old), ({"phase": "Failed"}, earlier)):
+        pods = [a_pod(owner=rs, status=status, created=created) for _ in range(2)]
+        assert kinds(list(plan(rs, World(rs, *pods)))) == ["SetStatus", "Create"]
+
+
 def test_a_replicaset_being_deleted_makes_and_deletes_nothing():
     rs = a_replicaset(replicas=3, deleted=True)
 
