@@ -187,12 +187,16 @@ async def _open_store(options: Options) -> Store:
 
 async def _open_plain_store(options: Options) -> Store:
     from apiserver.storage import EtcdOptions, open_store
+    from apiserver.storage.store import StoreError
 
-    if not options.store.startswith("etcd:") or options.etcd_ca is None:
-        return await open_store(options.store)
-    endpoints = tuple(options.store.removeprefix("etcd:").split(","))
-    ca, cert, key = options.etcd_ca, options.etcd_cert, options.etcd_key
-    return await open_store(EtcdOptions(endpoints=endpoints, ca_file=ca, cert_file=cert, key_file=key))
+    try:
+        if not options.store.startswith("etcd:"):
+            return await open_store(options.store)
+        endpoints = tuple(options.store.removeprefix("etcd:").split(","))
+        ca, cert, key = options.etcd_ca, options.etcd_cert, options.etcd_key
+        return await open_store(EtcdOptions(endpoints=endpoints, ca_file=ca, cert_file=cert, key_file=key))
+    except StoreError as error:
+        raise click.ClickException(f"--store {options.store}: {error}") from None
 
 
 async def serve(options: Options) -> int:

@@ -1,34 +1,16 @@
 """Which addresses a cluster takes beside others."""
 
 import socket
-from typing import Any
 
 import docker.errors
 import pytest
+from cluster.fake_engine import FakeEngine
 
 from wherry.cluster.layout import Layout
 from wherry.cluster.machine import network
 from wherry.cluster.machine.network import Ranges, have_network, remove_network
 from wherry.cluster.machine.ports import first_free, is_free
 from wherry.cluster.problem import ClusterProblem
-
-
-class FakeEngine:
-    """Docker's networks, and no more of it."""
-
-    def __init__(self, *networks: dict[str, Any]) -> None:
-        self.made = list(networks)
-
-    def networks(self, names: Any = ()) -> list[dict[str, Any]]:
-        return [network for network in self.made if not names or network["Name"] in names]
-
-    def create_network(self, name: str, *, ipam: Any, labels: dict[str, str], **_: Any) -> dict[str, str]:
-        config = [{"Subnet": ipam["Config"][0]["Subnet"]}]
-        self.made.append({"Name": name, "Id": name, "Labels": labels, "IPAM": {"Config": config}})
-        return {"Id": name}
-
-    def inspect_network(self, name: str) -> dict[str, Any]:
-        return next(network for network in self.made if network["Id"] == name)
 
 
 @pytest.fixture(autouse=True)
@@ -106,15 +88,6 @@ def test_a_port_in_use_is_passed_over() -> None:
         assert first_free(port, taken={port + 1}) > port + 1
 
 
-class EngineThatForgets(FakeEngine):
-    """One that removes networks."""
-
-    def remove_network(self, name: str) -> None:
-        if not any(network["Id"] == name for network in self.made):
-            raise docker.errors.NotFound("404")
-        self.made = [network for network in self.made if network["Id"] != name]
-
-
 class EngineThatHoldsOn(FakeEngine):
     """One that has lost count of what is on its networks, or has another reason not to remove one."""
 
@@ -127,7 +100,7 @@ class EngineThatHoldsOn(FakeEngine):
 
 
 def test_a_network_goes_with_its_cluster() -> None:
-    engine = EngineThatForgets()
+    engine = FakeEngine()
     have_network(engine, layout("wherry"))
     have_network(engine, layout("blue"))
 

@@ -38,7 +38,11 @@ _MOST_FAKE_GPUS = 16
     "for lessons, within 5 s and 15 s. [default: kubernetes]",
 )
 @click.option("--store", type=click.Choice(STORES), help="Where objects are kept. [default: sqlite]")
-@click.option("--etcd-endpoints", help="URL[,URL...] of an etcd; without, --store etcd starts one on this machine.")
+@click.option(
+    "--etcd-endpoints",
+    help="URL[,URL...] of an etcd that is there already, where the objects stay after `down --purge`; without, --store "
+    "etcd starts one on this machine.",
+)
 @click.option("--etcd-ca", type=_FILE, help="Who signs that etcd's certificates.")
 @click.option("--etcd-cert", type=_FILE, help="The certificate etcd wants from us, with --etcd-key.")
 @click.option("--etcd-key", type=_FILE)

@@ -39,7 +39,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `name` is the cluster's; it is empty in memory until the settings have been saved once.
     The ports of controllers and scheduler are those of their metrics; 0, as before there were any, is none.
     `gateway` is this machine on the pods' network, empty where there is no such network. `rules_container` sets service
-    rules for a user who may not; it is empty where nobody does, or root does.
+    rules for a user who may not; it is empty where nobody does, or root does. `is_out_of_docker` says that `down` has
+    taken away everything that the cluster had in Docker, and its rules, so that it needs no Docker to be purged.
     """
 
     port: int
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scheduler_port: int = 0
     docker_host: str = ""
     rules_container: str = ""
+    is_out_of_docker: bool = False
     kubeconfig: str = ""
     context_before: str = ""
 

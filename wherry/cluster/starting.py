@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from wherry.cluster.etcd_endpoints import check_endpoints
 from wherry.cluster.layout import DEFAULT_NAME, Layout, options_of
 from wherry.cluster.locks import only_one, shared_things
 from wherry.cluster.machine import debian
@@ -32,10 +33,11 @@ from wherry.cluster.machine.network import NONE_BEFORE, PodNetwork, Ranges, have
 from wherry.cluster.machine.ports import first_free, is_free
 from wherry.cluster.machine.rules_container import have_rules_container
 from wherry.cluster.operator_files import check_files, say_what_is_newer
-from wherry.cluster.ownership import refuse_strangers_folder
+from wherry.cluster.ownership import Owner, owner_of, refuse_strangers_folder
 from wherry.cluster.problem import ClusterProblem
 from wherry.cluster.readiness import api_probe, wait_until_listening, wait_until_ready
 from wherry.cluster.settings import EtcdSettings, NodeSettings, Settings, load_settings
+from wherry.cluster.stopping import clear_leftovers, remove_data
 from wherry.cluster.supervision.logs import open_log
 from wherry.cluster.supervision.running import end_strays, supervisor_of
 from wherry.cluster.trust.kubeconfig import merge_context, users_kubeconfig
@@ -71,7 +73,9 @@ def start(layout: Layout, wanted: Wanted, say: Say, once_served: Callable[[Setti
     `once_served` is called as soon as the API answers, while nodes are still on their way.
     """
     refuse_strangers_folder(layout)
-    load_settings(layout)  # nothing is made in the folder of a cluster of another name
+    is_new = owner_of(layout) is Owner.NOBODY
+    if load_settings(layout) is None:  # nothing is made in the folder of a cluster of another name
+        _check_wanted(None, wanted, say)
     layout.make()
     with only_one(layout):
         before = load_settings(layout)
@@ -82,10 +86,13 @@ def start(layout: Layout, wanted: Wanted, say: Say, once_served: Callable[[Setti
             say(f"cluster {layout.name} is running")
             say_what_is_newer(layout, say)
         else:
-            check_files(layout)
-            end_strays(layout)
-            with _supervisor(layout) as begin:
-                before = _start(layout, before, wanted, say, begin)
+            with _taken_back(layout, before, say, is_new=is_new):
+                check_files(layout)
+                end_strays(layout)
+                if before is not None:
+                    _check_wanted(before, wanted, say)
+                with _supervisor(layout) as begin:
+                    before = _start(layout, before, wanted, say, begin)
 
         def served(settings: Settings) -> None:
             # First of all, or what is applied next may come to lie on a node that is no more.
@@ -94,6 +101,28 @@ def start(layout: Layout, wanted: Wanted, say: Say, once_served: Callable[[Setti
 
         wait_until_ready(layout, before, say, served)
         return before
+
+
+def _check_wanted(before: Settings | None, wanted: Wanted, say: Say) -> None:
+    """Raise ClusterProblem for what cannot be, before anything is made."""
+    if wanted.port is not None:
+        _check_port(wanted.port)
+    etcd = wanted.etcd or (before.etcd if before else EtcdSettings())
+    if etcd.endpoints and (wanted.store or (before and before.store)) == "etcd":
+        check_endpoints(etcd, say)
+
+
+@contextmanager
+def _taken_back(layout: Layout, before: Settings | None, say: Say, *, is_new: bool) -> Iterator[None]:
+    """Where a cluster that had nothing on this machine does not come to be started, what was made for it goes again."""
+    try:
+        yield
+    except BaseException:
+        had_nothing = is_new or (before is not None and before.is_out_of_docker)
+        with suppress(ClusterProblem):  # what stands in the way is told already
+            if had_nothing and load_settings(layout) == before and clear_leftovers(layout, say) is None and is_new:
+                remove_data(layout)
+        raise
 
 
 def _start(layout: Layout, before: Settings | None, wanted: Wanted, say: Say, begin: Callable[[], None]) -> Settings:
@@ -198,8 +227,7 @@ def _number_of_nodes(before: Settings | None, wanted: Wanted) -> int:
 
 def _api_port(before: Settings | None, wanted: Wanted, say: Say) -> int:
     if wanted.port is not None:
-        if not is_free(wanted.port):
-            raise ClusterProblem(f"--port {wanted.port}: another program listens there; choose another one")
+        _check_port(wanted.port)
         return wanted.port
     # A cluster keeps its port, so that kubeconfigs that were handed out stay true.
     if before is None or is_free(before.port):
@@ -207,6 +235,11 @@ def _api_port(before: Settings | None, wanted: Wanted, say: Say) -> int:
     port = first_free(API_PORT)
     say(f"port {before.port} is another program's by now: the cluster moves to {port}; so must kubeconfigs elsewhere")
     return port
+
+
+def _check_port(port: int) -> None:
+    if not is_free(port):
+        raise ClusterProblem(f"--port {port}: another program listens there; choose another one")
 
 
 def _take(taken: set[int], port: int, address: str = "127.0.0.1") -> int:

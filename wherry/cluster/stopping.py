@@ -14,11 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from wherry.cluster.etcd_endpoints import removal_of_objects
 from wherry.cluster.layout import Layout, clusters_dir
 from wherry.cluster.locks import only_one, shared_things
-from wherry.cluster.machine.docker_engine import connect, remove_containers, stop_ours
-from wherry.cluster.machine.images import PAUSE_IMAGE, remove_images
-from wherry.cluster.machine.network import CLUSTER, clusters_on, remove_network
+from wherry.cluster.machine.docker_engine import connect, have_installed_docker, remove_containers, stop_ours
+from wherry.cluster.machine.images import PAUSE_IMAGE, have_images, remove_images
+from wherry.cluster.machine.network import CLUSTER, clusters_on, has_network, remove_network
 from wherry.cluster.machine.rules_container import have_rules_container
 from wherry.cluster.ownership import Owner, owner_of, persons_files, refuse_strangers_folder
 from wherry.cluster.problem import ClusterProblem
@@ -32,6 +35,9 @@ Say = Callable[[str], None]
 
 # The supervisor itself gives each stage of processes eight seconds.
 _SUPERVISOR_SECONDS = 40.0
+_ELSEWHERE = """\
+its objects stay in the etcd at {where}, below /registry/, and the next cluster there has them; this removes them,
+  and those of every other cluster that keeps its objects there: {command}"""
 _CLEANUP_SECONDS = 60.0
 
 
@@ -48,10 +54,15 @@ def stop(layout: Layout, say: Say, *, purge: bool = False) -> None:
         if settings is not None:
             remove_context(layout, Path(settings.kubeconfig), settings.context_before)
         held_on_to = None
-        if settings is not None and settings.nodes:
-            _clear_rules(layout, settings)
+        if settings is not None and _needs_docker(layout, settings, purge=purge):
+            if not settings.is_out_of_docker:
+                _clear_rules(layout, settings, say)
             with shared_things():
-                held_on_to = _clear_docker(layout, purge=purge)
+                held_on_to = _clear_docker(_engine(layout, say), layout, say, purge=purge)
+            if held_on_to is None:
+                msgspec.structs.replace(settings, is_out_of_docker=True).save(layout)
+        elif settings is None or purge:
+            held_on_to = clear_leftovers(layout, say, purge=purge)
         _unmount_all(layout.data_dir)
         shutil.rmtree(layout.run, ignore_errors=True)
         if held_on_to is not None:
@@ -59,6 +70,38 @@ def stop(layout: Layout, say: Say, *, purge: bool = False) -> None:
         if purge:
             remove_data(layout)
         say(_farewell(layout, purge=purge))
+        if purge and settings is not None and settings.store == "etcd" and settings.etcd.endpoints:
+            say(_ELSEWHERE.format(where=",".join(settings.etcd.endpoints), command=removal_of_objects(settings.etcd)))
+
+
+def _needs_docker(layout: Layout, settings: Settings, *, purge: bool) -> bool:
+    """Whether something of the cluster may be in Docker, or only Docker may remove its files."""
+    if not settings.nodes:
+        return False
+    return not settings.is_out_of_docker or (purge and _holds_files_of_others(layout))
+
+
+def _holds_files_of_others(layout: Layout) -> bool:
+    """Whether containers wrote files into volumes that we may not remove."""
+    us = os.geteuid()
+    return us != 0 and any(path.lstat().st_uid != us for path in layout.nodes.rglob("*"))
+
+
+def clear_leftovers(layout: Layout, say: Say, *, purge: bool = False) -> ClusterProblem | None:
+    """Take out of Docker what an `up` made that was interrupted or refused. No Docker is no problem.
+
+    The cluster is known by its network: that is made before anything else. A daemon that `up` started for it ends, too.
+    """
+    try:
+        client = connect()
+    except ClusterProblem:
+        return None
+    with shared_things():
+        if has_network(client, layout):
+            return _clear_docker(client, layout, say, purge=purge)
+        if not clusters_on(client):
+            stop_ours(client)
+    return None
 
 
 def _farewell(layout: Layout, *, purge: bool) -> str:
@@ -82,9 +125,9 @@ def _stop_processes(layout: Layout) -> None:
     end_strays(layout)
 
 
-def _clear_rules(layout: Layout, settings: Settings) -> None:
+def _clear_rules(layout: Layout, settings: Settings, say: Say) -> None:
     if settings.rules_container:
-        have_rules_container(_engine(layout), layout)  # somebody may have removed it, and the rules would stay
+        have_rules_container(_engine(layout, say), layout)  # somebody may have removed it, and the rules would stay
     command = kubeproxy_cleanup(layout, settings)
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/", timeout=_CLEANUP_SECONDS
@@ -93,14 +136,13 @@ def _clear_rules(layout: Layout, settings: Settings) -> None:
         raise ClusterProblem(f"the rules of cluster {layout.name} cannot be removed:\n{done.stdout}{done.stderr}")
 
 
-def _clear_docker(layout: Layout, *, purge: bool) -> ClusterProblem | None:
+def _clear_docker(client: Any, layout: Layout, say: Say, *, purge: bool) -> ClusterProblem | None:
     """Take everything of the cluster out of Docker; gives what Docker has against letting its network go."""
-    client = _engine(layout)
     remove_containers(client, f"{CLUSTER}={layout.name}")
     for folder in _shared_memory(layout):
         shutil.rmtree(folder, ignore_errors=True)
     if os.geteuid() != 0:
-        _remove_files_of_root(client, layout, purge=purge)
+        _remove_files_of_root(client, layout, say, purge=purge)
     try:
         remove_network(client, layout)
     except ClusterProblem as problem:
@@ -111,9 +153,9 @@ def _clear_docker(layout: Layout, *, purge: bool) -> ClusterProblem | None:
     return None
 
 
-def _engine(layout: Layout) -> Any:
+def _engine(layout: Layout, say: Say) -> Any:
     try:
-        return connect()
+        return have_installed_docker(say, layout.log("dockerd"))
     except ClusterProblem as problem:
         raise ClusterProblem(
             f"{problem}\n  The containers and the network of cluster {layout.name} are still in Docker: "
@@ -127,23 +169,20 @@ def _shared_memory(layout: Layout) -> list[Path]:
     return [folder for folder in found if folder.is_dir()]
 
 
-def _remove_files_of_root(client: Any, layout: Layout, *, purge: bool) -> None:
+def _remove_files_of_root(client: Any, layout: Layout, say: Say, *, purge: bool) -> None:
     """Files that containers wrote into volumes as root: only a container may remove them."""
-    import docker.errors  # type: ignore[import-untyped]
-
     memory = _shared_memory(layout)
+    purge = purge and _holds_files_of_others(layout)
     if not (memory or purge):
         return
+    have_images(client, say)  # an earlier `down` has removed them
     binds = {str(folder): {"bind": f"/memory/{folder.name}", "mode": "rw"} for folder in memory}
     if purge:
         binds[str(layout.nodes)] = {"bind": "/nodes", "mode": "rw"}
     config = client.create_host_config(binds=binds, network_mode="none")
     command = ["/bin/busybox", "sh", "-c", "rm -rf /nodes/* /memory/*/*"]
     labels = {CLUSTER: layout.name}
-    try:
-        container = client.create_container(PAUSE_IMAGE, command, host_config=config, labels=labels)["Id"]
-    except docker.errors.ImageNotFound:
-        return  # then no container of ours was ever started either
+    container = client.create_container(PAUSE_IMAGE, command, host_config=config, labels=labels)["Id"]
     try:
         client.start(container)
         client.wait(container)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -48,17 +49,26 @@ def connect() -> Any:
 def have_docker(say: Callable[[str], None], log: Path, *, ends_with_clusters: bool = True) -> Any:
     """A client of a daemon that runs, after installing and starting one where that is ours to do."""
     try:
+        return have_installed_docker(say, log, ends_with_clusters=ends_with_clusters)
+    except ClusterProblem:
+        if not _is_ours_to_start() or shutil.which("dockerd"):
+            raise
+    if not debian.may_install():
+        raise ClusterProblem(
+            "there is no Docker on this machine, and this is not Debian: install it (https://docs.docker.com/engine/)"
+        )
+    say("installing Docker (docker.io)")
+    debian.install("docker.io", "iptables")
+    return have_installed_docker(say, log, ends_with_clusters=ends_with_clusters)
+
+
+def have_installed_docker(say: Callable[[str], None], log: Path, *, ends_with_clusters: bool = True) -> Any:
+    """A client of a daemon that runs, after starting the one that is installed where that is ours to do."""
+    try:
         return connect()
     except ClusterProblem:
-        if os.geteuid() != 0 or os.environ.get("DOCKER_HOST"):
+        if not _is_ours_to_start() or shutil.which("dockerd") is None:
             raise
-    if shutil.which("dockerd") is None:
-        if not debian.may_install():
-            raise ClusterProblem(
-                "there is no Docker on this machine, and this is not Debian: install it (https://docs.docker.com/engine/)"
-            )
-        say("installing Docker (docker.io)")
-        debian.install("docker.io", "iptables")
     say("starting Docker")
     _start(log, ends_with_clusters)
     return connect()
@@ -81,15 +91,22 @@ def remove_containers(client: Any, *labels: str) -> None:
 
 
 def stop_ours(client: Any) -> None:
-    """End the daemon if `up` started it and no container is left in it."""
+    """End the daemon if `up` started it, no container is left in it, and we may: another user's goes on."""
     if _OURS not in (client.info().get("Labels") or ()) or client.containers(all=True):
         return
     try:
         daemon = identify(int(_PID_FILE.read_text()))
     except (OSError, ValueError):
         return
-    daemon.signal(15)
+    try:
+        daemon.signal(signal.SIGTERM)
+    except PermissionError:
+        return
     daemon.ends_within(_STOP_SECONDS)
+
+
+def _is_ours_to_start() -> bool:
+    return os.geteuid() == 0 and not os.environ.get("DOCKER_HOST")
 
 
 def _start(log: Path, ends_with_clusters: bool) -> None:

@@ -100,6 +100,13 @@ def _remove(client: Any, network_id: str, title: str) -> None:
         time.sleep(0.1)
 
 
+def has_network(client: Any, layout: Layout) -> bool:
+    """Whether the cluster's network is there, and belongs to the cluster of this folder."""
+    ours = {CLUSTER: layout.name, DATA_DIR: str(layout.data_dir)}
+    found = (network for network in client.networks(names=[layout.title]) if network["Name"] == layout.title)
+    return any(ours.items() <= (network["Labels"] or {}).items() for network in found)
+
+
 def clusters_on(client: Any) -> list[str]:
     """The names of the clusters that have a network here."""
     return [network["Labels"][CLUSTER] for network in client.networks() if CLUSTER in (network["Labels"] or {})]
