@@ -126,4 +126,10 @@ def _shown(draft: Draft) -> Draft:
 def _checked(draft: Draft, answer: Any, api_version: str) -> Draft:
     if not isinstance(answer, dict) or (answer.get("apiVersion"), answer.get("kind")) != (api_version, draft["kind"]):
         raise InternalError(f"conversion webhook: expected a {draft['kind']} of {api_version}", {})
+    metadata = answer.get("metadata")
+    for field, word in (("name", "name"), ("namespace", "namespace"), ("uid", "UID")):
+        given, found = draft["metadata"].get(field, ""), metadata.get(field, "") if isinstance(metadata, dict) else ""
+        if given != found:
+            what = f"conversion webhook for {draft['apiVersion']}, Kind={draft['kind']} returned invalid object"
+            raise InternalError(f"{what}: must have the same {word}: {given} != {found}", {})
     return answer

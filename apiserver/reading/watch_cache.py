@@ -210,13 +210,18 @@ class WatchCache:
         return self._caches.values()
 
     def declare(self, cls: type[Resource]) -> ResourceCache | None:
-        """Serve a custom kind, or go on in the form of a new class; returns the cache if it is new."""
+        """Serve a custom kind, or go on in the form of a new class; returns the cache if it is new.
+
+        Who watches and has selected by fields begins anew where they are read from another version or are others.
+        """
         folder = keys.folder(cls.kind)
         known = self._caches.get(folder)
         if known is None:
             self._caches[folder] = added = ResourceCache(cls)
             added.begin(self.applied)
             return added
+        if known.cls.kind.api_version != cls.kind.api_version or known.cls.selectable.keys() != cls.selectable.keys():
+            known.watchers.end()
         known.cls = cls
         if known.family is not None:
             known.family.cls = cls

@@ -249,7 +249,7 @@ class Watchers:
         return found
 
     def end(self) -> None:
-        """End every stream: the kind is gone."""
+        """End every stream: the kind is gone, or is read in another way from now on."""
         for home in [*self._groups.values(), *self._by_field.values()]:
             for watcher in list(home):
                 watcher.end()

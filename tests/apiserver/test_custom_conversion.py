@@ -28,7 +28,7 @@ def convert(request):
     def one(obj):
         wanted, spec = request["desiredAPIVersion"], obj["spec"]
         spec = {"extent": {"size": spec["size"]}} if wanted.endswith("v2") else {"size": spec["extent"]["size"]}
-        metadata = {**obj["metadata"], "name": "stolen", "labels": {"by": "webhook"}}
+        metadata = {**obj["metadata"], "generation": 77, "labels": {"by": "webhook"}}
         return {**obj, "apiVersion": wanted, "spec": spec, "metadata": metadata}
 
     return {"result": {"status": "Success"}, "convertedObjects": [one(obj) for obj in request["objects"]]}
@@ -211,3 +211,30 @@ async def test_versions_that_need_no_webhook_have_fields_of_their_own_too(api: A
 
         assert await stream.take(2) == [("ADDED", "b"), ("DELETED", "b")]
     assert [each["metadata"]["name"] for each in listed.json["items"]] == ["a"]
+
+
+async def test_a_webhook_that_makes_another_object_of_it_is_told(scene):
+    await scene.api.made(WIDGETS, a_widget("a"))
+
+    def stolen(request):
+        answer = convert(request)
+        return {
+            **answer,
+            "convertedObjects": [{**each, "metadata": {"name": "b"}} for each in answer["convertedObjects"]],
+        }
+
+    scene.hooks.answers["/convert"] = stolen
+    refused = await scene.api.get(f"{OTHER}/a")
+
+    why = "conversion webhook for example.com/v1, Kind=Widget returned invalid object: must have the same name: a != b"
+    assert refused.error == (500, "InternalError", why)
+
+
+async def test_a_watch_by_fields_begins_anew_when_another_version_is_stored(scene):
+    await with_fields(scene)
+    async with scene.api.watch(WIDGETS, fieldSelector="spec.size=5") as stream:
+        await scene.api.made(WIDGETS, a_widget("a", size=5))
+        first = await stream.next()
+        await with_fields(scene, "v2")
+
+        assert (first["object"]["metadata"]["name"], await stream.next()) == ("a", None)
