@@ -6,6 +6,9 @@ together, would all do their part in the same turn, and a request that comes in 
 Here those of one flow wait for each other instead, be it to begin or to go on, and the flows take turns. A flow that is
 alone is not held up: together, its writes share commits.
 
+What has begun is not interrupted: in a flood by one account, others wait for a piece or two of its work at each of
+their steps, and for the commit before their own.
+
 A connection whose flow is known waits here before its next request is even parsed (`apiserver/protocols/http.py`).
 """
 
