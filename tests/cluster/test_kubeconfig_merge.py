@@ -52,6 +52,12 @@ def test_a_file_is_made_and_goes_again(layout: Layout, file: Path) -> None:
     assert not file.parent.exists()
 
 
+def test_no_entry_is_written_as_a_reference_to_another(layout: Layout, file: Path) -> None:
+    merge_context(layout, file, "https://127.0.0.1:6443")
+
+    assert [mark for mark in ("&id", "*id") if mark in file.read_text()] == []
+
+
 def test_what_was_there_is_there_again_afterwards(layout: Layout, file: Path) -> None:
     write(file, THEIRS)
 

@@ -79,8 +79,9 @@ def _config(layout: Layout, component: str, server: str, *, owner: str = "") -> 
     cluster: Config = {"server": server, "certificate-authority-data": _base64(layout.ca_file)}
     context: Config = {"cluster": title, "user": title}
     if owner:
-        mark = {"name": _EXTENSION, "extension": {"cluster": layout.name, "dataDir": str(layout.data_dir)}}
-        cluster["extensions"] = context["extensions"] = [mark]
+        for body in (cluster, context):  # each its own: YAML would write one as a reference to the other
+            mark = {"cluster": layout.name, "dataDir": str(layout.data_dir)}
+            body["extensions"] = [{"name": _EXTENSION, "extension": mark}]
     user = {
         "client-certificate-data": _base64(layout.certificate(component)),
         "client-key-data": _base64(layout.key(component)),
