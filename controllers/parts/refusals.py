@@ -28,6 +28,6 @@ def seconds_to_wait(pods: Iterable[Pod], replicas: int, now: datetime) -> float:
 
 
 def _was_refused(pod: Pod) -> bool:
-    """Whether it failed before any of its containers was made."""
+    """Whether it failed before any of its containers was made, as far as its node says."""
     seen = (*pod.status.init_container_statuses, *pod.status.container_statuses)
-    return pod.status.phase == "Failed" and not any(each.container_id for each in seen)
+    return pod.status.phase == "Failed" and not any(each.container_id or each.state.terminated for each in seen)

@@ -71,7 +71,8 @@ def test_who_ran_or_was_refused_long_ago_or_before_the_pause_is_replaced_at_once
     ran = {"containerStatuses": [{"name": "c", "containerID": "x://1"}], "phase": "Failed"}
     old, earlier = NOW - timedelta(minutes=11), NOW - timedelta(seconds=2)
 
-    for status, created in ((ran, NOW), ({"phase": "Failed"}, old), ({"phase": "Failed"}, earlier)):
+    ended = {"containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 1}}}], "phase": "Failed"}
+    for status, created in ((ran, NOW), (ended, NOW), ({"phase": "Failed"}, old), ({"phase": "Failed"}, earlier)):
         pods = [a_pod(owner=rs, status=status, created=created) for _ in range(2)]
         assert kinds(list(plan(rs, World(rs, *pods)))) == ["SetStatus", "Create"]
 
