@@ -26,7 +26,7 @@ Differs: the other extension points have no plugins of their own. What is said t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,22 @@ class ConfigError(ValueError):
     """The configuration cannot be used; says which field, and what is allowed."""
 
 
+class _Strict(yaml.SafeLoader):
+    """Plain values only; a key that stands twice is a mistake, and not the last one's right."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set[str]()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_config(path: Path) -> SchedulerConfig:
     """The file, checked but for plugins' own settings; raises `ConfigError`."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _Strict)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
