@@ -66,6 +66,24 @@ async def test_a_victim_is_told_why_it_goes_and_the_pod_gets_its_place():
 
 
 @in_virtual_time
+async def test_nobody_goes_before_it_is_written_whose_the_room_will_be():
+    async def refusing(method, path, perform):
+        if method == "PATCH" and "urgent" in path:
+            raise errors.Unavailable("not now")
+        return await perform()
+
+    api = BindingApi(disturb=refusing)
+    api.put(a_node("n", cpu="1"))
+    running(api, "victim")
+    async with scheduling(api):
+        urgent(api)
+        await asyncio.sleep(0.5)
+
+    assert pod_named(api, "victim").metadata.deleted_at is None
+    assert pod_named(api, "victim").status.conditions == ()
+
+
+@in_virtual_time
 async def test_while_victims_go_no_more_are_chosen_and_nobody_takes_the_room():
     api = BindingApi()
     api.put(a_node("n", cpu="2"))
