@@ -105,3 +105,18 @@ def test_a_file_that_came_after_the_start_is_told_of(tmp_path: Path) -> None:
     what = f"{layout.audit_policy_file} is newer than the running cluster"
     options = f"--data-dir {layout.data_dir}"
     assert said == [f"{what}: it counts after `wherry down {options}` and `wherry up {options}`"]
+
+
+def test_code_that_came_after_the_start_is_told_of(tmp_path: Path) -> None:
+    layout = a_layout(tmp_path, "audit-policy.yaml", POLICY)
+    layout.audit_policy_file.unlink()
+    layout.supervisor_file.write_text("")
+    said: list[str] = []
+
+    for moment in (2**31, 1):
+        os.utime(layout.supervisor_file, (moment, moment))
+        say_what_is_newer(layout, said.append)
+
+    options = f"--data-dir {layout.data_dir}"
+    old = "Wherry has changed since the cluster started, which still runs the old code"
+    assert said == [f"{old}: `wherry down {options}` and `wherry up {options}` take the new"]

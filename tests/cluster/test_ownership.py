@@ -78,6 +78,18 @@ def test_a_folder_from_before_names_were_kept_is_known_by_its_kubeconfig(tmp_pat
     assert "stranger: stopped" in wherry("status", "--data-dir", layout.data_dir).output
 
 
+@pytest.mark.parametrize(("was_ended", "why"), [(True, ""), (False, "it was not ended by `wherry down`; ")])
+def test_status_says_how_a_stopped_cluster_comes_back(tmp_path: Path, was_ended: bool, why: str) -> None:
+    layout = a_cluster(tmp_path / "data")
+    if not was_ended:
+        layout.supervisor_file.write_text('{"pid": 1, "started": "before the machine was restarted"}')
+
+    result = wherry("status", "--data-dir", layout.data_dir)
+
+    up = f"`wherry up --name stranger --data-dir {layout.data_dir}`"
+    assert result.output.splitlines()[1:] == [f"  {why}{up} brings it back, with its data"]
+
+
 def test_purge_names_the_files_of_the_person_that_it_leaves(tmp_path: Path) -> None:
     layout = a_cluster(tmp_path / "data")
     layout.encryption_file.touch()

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from wherry.cli.options import data_dir_option, says_problems
-from wherry.cluster.layout import Layout, clusters_dir, layout_of
+from wherry.cluster.layout import Layout, clusters_dir, layout_of, options_of
 from wherry.cluster.overview import Overview, all_layouts, layout_in, overview_of
 from wherry.cluster.supervision.report import ChildReport
 
@@ -47,6 +47,9 @@ def _shown(overview: Overview) -> str:
         pods = overview.pods
         counts = "the API server does not answer" if pods is None else ", ".join(f"{n} {p}" for p, n in pods.items())
         lines.append(f"  pods   {counts or 'none'}")
+    else:
+        why = "it was not ended by `wherry down`; " if overview.layout.supervisor_file.exists() else ""
+        lines.append(f"  {why}`wherry up{options_of(overview.layout)}` brings it back, with its data")
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from wherry.cluster.layout import Layout, options_of
 from wherry.cluster.ownership import persons_files
 from wherry.cluster.problem import ClusterProblem
+from wherry.cluster.supervision.loaded_code import has_own_code_changed_since
 
 
 def check_files(layout: Layout) -> None:
@@ -70,9 +71,11 @@ def _check_policies(layout: Layout) -> None:
 
 
 def say_what_is_newer(layout: Layout, say: Callable[[str], None]) -> None:
-    """Tell of files that a running cluster does not obey yet."""
+    """Tell of files that a running cluster does not obey yet, and of code that it does not run yet."""
     began = layout.supervisor_file.stat().st_mtime
+    again = f"`wherry down{options_of(layout)}` and `wherry up{options_of(layout)}`"
     for file in persons_files(layout):
         if file.exists() and file.stat().st_mtime > began:
-            again = f"`wherry down{options_of(layout)}` and `wherry up{options_of(layout)}`"
             say(f"{file} is newer than the running cluster: it counts after {again}")
+    if has_own_code_changed_since(began):
+        say(f"Wherry has changed since the cluster started, which still runs the old code: {again} take the new")
