@@ -84,6 +84,22 @@ def test_a_cluster_that_was_taken_down_is_purged_without_docker(machine: Machine
     assert not machine.layout.data_dir.exists()
 
 
+def test_files_that_only_a_container_may_remove_are_told_of_and_stay_until_then(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.has_cluster()
+    machine.wherry("down")
+    assert machine.daemon.wait() == -signal.SIGTERM
+    monkeypatch.setattr(stopping, "_holds_files_of_others", lambda _: True)
+    monkeypatch.setattr(docker_engine, "_is_ours_to_start", lambda: False)
+
+    result = machine.wherry("down", "--purge")
+
+    told = f"Containers of cluster lab wrote files in {machine.layout.nodes} that only a container may remove: start it"
+    assert told in result.output
+    assert (result.exit_code, machine.layout.settings_file.exists()) == (1, True)
+
+
 def test_where_docker_still_has_something_it_is_started_as_by_up_and_ended_again(machine: Machine) -> None:
     machine.has_cluster()
     machine.goes_down()

@@ -58,7 +58,7 @@ def stop(layout: Layout, say: Say, *, purge: bool = False) -> None:
             if not settings.is_out_of_docker:
                 _clear_rules(layout, settings, say)
             with shared_things():
-                held_on_to = _clear_docker(_engine(layout, say), layout, say, purge=purge)
+                held_on_to = _clear_docker(_engine(layout, settings, say), layout, say, purge=purge)
             if held_on_to is None:
                 msgspec.structs.replace(settings, is_out_of_docker=True).save(layout)
         elif settings is None or purge:
@@ -127,7 +127,8 @@ def _stop_processes(layout: Layout) -> None:
 
 def _clear_rules(layout: Layout, settings: Settings, say: Say) -> None:
     if settings.rules_container:
-        have_rules_container(_engine(layout, say), layout)  # somebody may have removed it, and the rules would stay
+        # Somebody may have removed it, and the rules would stay.
+        have_rules_container(_engine(layout, settings, say), layout)
     command = kubeproxy_cleanup(layout, settings)
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/", timeout=_CLEANUP_SECONDS
@@ -153,14 +154,14 @@ def _clear_docker(client: Any, layout: Layout, say: Say, *, purge: bool) -> Clus
     return None
 
 
-def _engine(layout: Layout, say: Say) -> Any:
+def _engine(layout: Layout, settings: Settings, say: Say) -> Any:
     try:
         return have_installed_docker(say, layout.log("dockerd"))
     except ClusterProblem as problem:
-        raise ClusterProblem(
-            f"{problem}\n  The containers and the network of cluster {layout.name} are still in Docker: "
-            "start it and run `wherry down` again."
-        ) from problem
+        why = f"The containers and the network of cluster {layout.name} are still in Docker"
+        if settings.is_out_of_docker:
+            why = f"Containers of cluster {layout.name} wrote files in {layout.nodes} that only a container may remove"
+        raise ClusterProblem(f"{problem}\n  {why}: start it and run `wherry down` again.") from problem
 
 
 def _shared_memory(layout: Layout) -> list[Path]:
