@@ -77,6 +77,30 @@ def test_who_ran_or_was_refused_long_ago_or_before_the_pause_is_replaced_at_once
         assert kinds(list(plan(rs, World(rs, *pods)))) == ["SetStatus", "Create"]
 
 
+def test_who_is_refused_for_hours_is_not_replaced_faster_again():
+    rs = a_replicaset(replicas=1)
+    long_ago = [NOW - timedelta(seconds=300 * number) for number in range(12)]
+    pods = [a_pod(owner=rs, phase="Failed", created=at) for at in long_ago]
+
+    assert list(plan(rs, World(rs, *pods)))[1:] == [CheckAgain(300)]
+
+
+@pytest.mark.parametrize("phase", ["Running", "Succeeded"])
+def test_once_a_node_has_taken_a_pod_what_was_refused_before_counts_no_more(phase: str):
+    rs = a_replicaset(replicas=2)
+    pods = [a_pod(owner=rs, phase="Failed", created=NOW - timedelta(seconds=9)) for _ in range(30)]
+    taken = a_pod(owner=rs, phase=phase, created=NOW - timedelta(seconds=5))
+
+    assert "Create" in kinds(list(plan(rs, World(rs, *pods, taken))))
+
+
+def test_a_clock_that_was_set_back_keeps_no_pod_waiting():
+    rs = a_replicaset(replicas=1)
+    pods = [a_pod(owner=rs, phase="Failed", created=NOW + timedelta(hours=1)) for _ in range(30)]
+
+    assert kinds(list(plan(rs, World(rs, *pods)))) == ["SetStatus", "Create"]
+
+
 def test_a_replicaset_being_deleted_makes_and_deletes_nothing():
     rs = a_replicaset(replicas=3, deleted=True)
 
