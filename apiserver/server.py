@@ -150,7 +150,6 @@ class Server:
         self.kubelets = Kubelets(self.cache, settings.kubelet_ca, settings.kubelet_cert, settings.kubelet_key)
         self.audit, self.spans = audit, spans
         self.slow_requests = SlowRequests()
-        self.slow_requests = SlowRequests()
         self.counts = Counts()
         self.sharing = Sharing(self.cache, settings.max_requests_inflight)
         self.bodies = Bodies()

@@ -17,9 +17,10 @@ from apiserver.reading.listing import selection_of, version_of
 from apiserver.reading.negotiation import Representation
 from apiserver.reading.representation import event_of, one
 from apiserver.reading.table import partial
-from apiserver.reading.watching import watch_objects
+from apiserver.reading.watching import refusing, watch_objects
 from apiserver.request import Request, Stream
 from wherry.api.extensions.custom_resource import CustomResource
+from wherry.machinery.errors import Expired
 from wherry.machinery.selectors import FieldTerms
 
 if TYPE_CHECKING:
@@ -37,11 +38,15 @@ async def watch_converted(server: Server, request: Request, cls: type[CustomReso
     kept = FieldTerms(tuple(term for term in selection.fields.terms if term not in named))
     selection = selection._replace(fields=kept)
     chosen = Chosen(cls, terms)
-    if version := version_of(request):
-        known = server.cache.of(cls).at(version, selection.namespace) if terms.terms else None
-        await convert_stored(server, cls, known or [])
-        chosen.begin([to_client(stored.draft(cls.stored_as.kind), cls) for stored in known or []])
     stream = await watch_objects(server, request, cls.stored_as, Representation(), selection)
+    version = version_of(request)
+    if version and terms.terms and not request.flag("sendInitialEvents"):
+        # The client has seen what there was then; the cache is at that version by now.
+        known = server.cache.of(cls).at(version, selection.namespace)
+        if known is None:
+            return refusing(Expired(f"too old resource version: {version} ({server.cache.applied})"), form)
+        await convert_stored(server, cls, known)
+        chosen.begin([to_client(stored.draft(cls.stored_as.kind), cls) for stored in known])
     return Stream(_translated(server, stream, chosen, form, request.first("includeObject")))
 
 

@@ -62,7 +62,7 @@ async def watch_objects(
         except Timeout as late:
             if initial:
                 raise
-            return Stream(_only(_error(late, form)))
+            return refusing(late, form)
     since = version or server.cache.applied
     start = _Start(since, bool(wants_state), initial is True, form, request.flag("allowWatchBookmarks"))
     watcher = Watcher(selection, frame, shared, user=request.user.name, on_cut=request.abort)
@@ -147,6 +147,11 @@ def _bookmark_later(
 
     loop = asyncio.get_running_loop()
     timers[1:] = [loop.call_later(BOOKMARK_SECONDS * server.random.uniform(0.9, 1.1), send)]
+
+
+def refusing(error: ApiError, form: Representation) -> Stream:
+    """A watch that has begun and ends at once: an event says why."""
+    return Stream(_only(_error(error, form)))
 
 
 async def _only(event: bytes) -> AsyncIterator[bytes]:

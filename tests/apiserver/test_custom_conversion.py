@@ -238,3 +238,28 @@ async def test_a_watch_by_fields_begins_anew_when_another_version_is_stored(scen
         await with_fields(scene, "v2")
 
         assert (first["object"]["metadata"]["name"], await stream.next()) == ("a", None)
+
+
+async def test_initial_events_of_a_watch_by_fields_are_additions_whatever_version_is_asked_for(scene):
+    await with_fields(scene)
+    made = await scene.api.made(WIDGETS, a_widget("a", size=5))
+    state = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+    state["resourceVersion"] = made["metadata"]["resourceVersion"]
+
+    async with scene.api.watch(OTHER, fieldSelector="spec.extent.size=5", **state) as stream:
+        assert await stream.take(1) == [("ADDED", "a")]
+
+
+async def test_a_watch_by_fields_from_before_what_the_cache_remembers_has_expired(scene):
+    await with_fields(scene)
+    made = await scene.api.made(WIDGETS, a_widget("a", size=5))
+    await scene.api.patch(f"{WIDGETS}/a", {"spec": {"size": 6}}, MERGE)
+    cache = scene.api.server.cache
+    for each in cache.all():
+        each.begin(cache.applied)
+    since = made["metadata"]["resourceVersion"]
+
+    async with scene.api.watch(OTHER, fieldSelector="spec.extent.size=5", resourceVersion=since) as stream:
+        told = await stream.next()
+
+    assert (told["type"], told["object"]["code"], told["object"]["reason"]) == ("ERROR", 410, "Expired")
