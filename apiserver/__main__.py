@@ -238,9 +238,9 @@ async def serve(options: Options) -> int:
     await server.callouts.close()
     if server.audit is not None:
         server.audit.close()
+    await store.close()
     if server.spans is not None:
         await asyncio.to_thread(server.spans.close)
-    await store.close()
     return status
 
 

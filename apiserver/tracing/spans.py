@@ -7,6 +7,8 @@ Kubernetes: filters.WithTracing, component-base/tracing.
 
 from __future__ import annotations
 
+import threading
+
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -22,6 +24,8 @@ from apiserver.tracing.configuration import TracingConfiguration
 # Whose word is taken that a request is part of a trace that is recorded. Kubernetes: notSystemPrivilegedGroup.
 _BELIEVED = frozenset(("system:masters", "system:monitoring"))
 _CONTEXT = TraceContextTextMapPropagator()
+# By itself, the exporter tries again for ten: longer than a server has to end.
+LAST_SECONDS = 1.0
 
 
 class Span:
@@ -63,8 +67,8 @@ class Spans:
         sampler = ParentBased(TraceIdRatioBased(configuration.sampling_rate_per_million / 1_000_000))
         resource = Resource.create({"service.name": "apiserver"})
         self._provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
-        exporter = exporter or OTLPSpanExporter(endpoint=configuration.endpoint, insecure=True)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._exporter = exporter or OTLPSpanExporter(endpoint=configuration.endpoint, insecure=True)
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self.tracer = self._provider.get_tracer("apiserver")
 
     def of(self, request: Request) -> Span | None:
@@ -85,8 +89,11 @@ class Spans:
         return Span(self, span)
 
     def close(self) -> None:
-        """Send what waits, and nothing more."""
+        """Send what waits, and nothing more; nobody who ends waits long for a collector that does not answer."""
+        giving_up = threading.Timer(LAST_SECONDS, self._exporter.shutdown)
+        giving_up.start()
         self._provider.shutdown()
+        giving_up.cancel()
 
 
 def name_of(request: Request) -> str:

@@ -1,6 +1,7 @@
 """What a request waited for: in the log where it took long, and as spans in a collector that speaks OTLP."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,9 +12,10 @@ import pytest
 import pytest_asyncio
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as service
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from structlog.testing import capture_logs
 
-from apiserver.tracing import slow
+from apiserver.tracing import slow, spans
 from apiserver.tracing.configuration import TracingConfiguration
 from apiserver.tracing.spans import Spans
 from apiserver.tracing.trace import Trace, part
@@ -118,6 +120,31 @@ async def test_others_may_say_where_they_come_from_but_not_what_is_recorded(scen
     whole = spans["GET /api/v1/namespaces/{:namespace}/configmaps"]
     assert (whole.trace_id.hex() != TRACE, whole.parent_span_id) == (True, b"")
     assert [link.trace_id.hex() for link in whole.links] == [TRACE]
+
+
+class Silent(SpanExporter):
+    """A collector that does not answer, until nobody waits for it any more."""
+
+    def __init__(self) -> None:
+        self._given_up, self.was_given_up = threading.Event(), False
+
+    def export(self, spans: Any) -> SpanExportResult:
+        self.was_given_up = self._given_up.wait(5)
+        return SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        self._given_up.set()
+
+
+def test_a_collector_that_does_not_answer_keeps_nobody_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "LAST_SECONDS", 0.01)
+    exporter = Silent()
+    told = Spans(a_configuration("localhost:4317", 1_000_000), exporter)
+    told.tracer.start_span("last").end()
+
+    told.close()
+
+    assert exporter.was_given_up
 
 
 async def test_a_webhook_is_told_of_which_trace_its_answer_is_a_part(
