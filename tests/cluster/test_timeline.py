@@ -106,6 +106,12 @@ def test_a_timer_that_has_not_fired_is_still_ahead():
     assert [line.endswith("(still ahead)") for line in lines[-2:]] == [False, True]
 
 
+def test_what_has_happened_is_not_ahead_of_a_clock_that_is_slow():
+    lines = list(table(pod_timeline(Story(events=(an_event("A", "a", 75),))), at(70)))
+
+    assert not lines[-1].endswith("(still ahead)")
+
+
 @pytest.mark.parametrize("what", ["web", "pod/", "service/web", "/web"])
 def test_what_is_neither_pod_nor_node_is_refused(what, tmp_path):
     result = CliRunner().invoke(main, ["timeline", what, "--data-dir", str(tmp_path)])

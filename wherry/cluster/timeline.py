@@ -108,7 +108,8 @@ def table(moments: Iterable[Moment], now: datetime) -> Iterator[str]:
     yield f"{'TIME (UTC)':<19}  {'AFTER':>8}  {'WHO':<{width}}  WHAT"
     for moment in moments:
         after = f"+{(moment.at - moments[0].at).total_seconds():.0f}s"
-        ahead = " (still ahead)" if moment.at > now else ""
+        # What has happened is past, even if our own clock is slow.
+        ahead = " (still ahead)" if moment.who == TIMER and moment.at > now else ""
         yield f"{moment.at:%Y-%m-%d %H:%M:%S}  {after:>8}  {moment.who:<{width}}  {moment.what}{ahead}"
 
 
