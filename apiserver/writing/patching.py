@@ -79,8 +79,9 @@ def _names_entries(patch: Any) -> bool:
     """Whether a patch may read or change managedFields."""
     if isinstance(patch, dict):
         return isinstance(patch.get("metadata"), dict) and "managedFields" in patch["metadata"]
-    places = [step.get(word) for step in patch if isinstance(step, dict) for word in ("path", "from")]
-    return any(place in ("", "/metadata") or str(place).startswith("/metadata/managedFields") for place in places)
+    given = [str(step.get(word)) for step in patch if isinstance(step, dict) for word in ("path", "from")]
+    places = [text[text.find("/") :] for text in given]  # what stands in front does not count
+    return any(place in ("", "/metadata") or place.startswith("/metadata/managedFields") for place in places)
 
 
 def _apply(current: Draft, patch: Any, media_type: str, cls: type[Resource]) -> Draft:

@@ -101,6 +101,16 @@ async def test_what_admission_adds_belongs_to_nobody():
     assert "f:clusterIP" not in service["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]
 
 
+async def test_what_stands_in_front_of_a_pointer_to_the_entries_does_not_count(api: Api):
+    made = await api.made(MAPS, a_map(), **agent("one"))
+    [entry] = made["metadata"]["managedFields"]
+    renamed = [{"op": "replace", "path": "x/metadata/managedFields/0", "value": {**entry, "manager": "other"}}]
+
+    answer = await api.patch(f"{MAPS}/a", renamed, JSON_PATCH, **agent("two"))
+
+    assert list(owners(answer)) == ["other Update"]
+
+
 async def test_clients_may_rewrite_and_forget_the_entries(api: Api):
     made = await api.made(MAPS, a_map(), **agent("one"))
     [entry] = made["metadata"]["managedFields"]
