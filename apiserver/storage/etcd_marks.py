@@ -18,8 +18,9 @@ import structlog
 from apiserver.storage.store import StoreUnavailable
 
 MARK_KEY = "/registry/wherry.dev/mark"
-# How long a change of ours has to arrive by itself, and how soon after a mark there may be another.
-PATIENCE_SECONDS, PAUSE_SECONDS = 0.05, 1.0
+# How long a change of ours has to arrive by itself, and how soon after a mark there may be another: as soon as
+# Kubernetes asks again. Where others write all the time, every read waits for the next mark.
+PATIENCE_SECONDS, PAUSE_SECONDS = 0.05, 0.1
 
 log = structlog.get_logger("apiserver.storage")
 
