@@ -32,6 +32,7 @@ from scheduler.queue import Queue
 from scheduler.reporter import Reporter
 from scheduler.snapshot import Snapshot
 from wherry.api.core.pod import Pod
+from wherry.api.resource.pod_claims import claim_names
 from wherry.api.scheduling.pod_group import PodGroup
 from wherry.client import clock
 from wherry.client.http import Client
@@ -87,7 +88,7 @@ class Gangs:
         others = (self._queue.take(uid) for uid in self._waiting(key) if uid != pod.uid)
         pods = [pod, *(other for other in others if other is not None)]
         try:
-            return self._planned(key, pods, needed, board, now)
+            return self._planned(key, list(self._without_early(pods, now)), needed, board, now)
         except Exception:
             for other in pods[1:]:
                 self._queue.retry_later(other, now)
@@ -119,6 +120,14 @@ class Gangs:
             key = group_of(after)
             if key and self._is_complete(key):
                 self._status.tell(key, Report(is_scheduled=True))
+
+    def _without_early(self, pods: Sequence[PodView], now: float) -> Iterator[PodView]:
+        """The others have claims that are still to be made, and wait for those in silence, as single pods do."""
+        for pod in pods:
+            if None in claim_names(pod.pod).values():
+                self._queue.refused(pod, WAITS_FOR_OTHERS, now)
+            else:
+                yield pod
 
     def _planned(self, key: str, pods: list[PodView], needed: int, board: Tables, now: float) -> Sequence[Place]:
         if len(pods) < needed:

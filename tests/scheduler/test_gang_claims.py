@@ -14,6 +14,7 @@ from wherry.api.core.pod import Pod
 from wherry.api.resource.gpu import DRIVER, GRANTED, fake_gpus, slice_manifest
 from wherry.api.resource.resource_claim import ResourceClaim
 from wherry.api.resource.resource_slice import ResourceSlice
+from wherry.api.scheduling.pod_group import PodGroup
 from wherry.client import clock
 from wherry.machinery.errors import Forbidden
 from wherry.sim.virtual_time import in_virtual_time
@@ -84,6 +85,24 @@ async def test_a_gang_that_fits_no_more_gives_back_what_was_written_for_some_of_
 
     assert (placed(api, "train"), placed(api, "other")) == (0, 2)
     assert given(api) == {"other-0", "other-1"}
+
+
+@in_virtual_time
+async def test_of_a_gang_whose_claims_are_still_to_be_made_nothing_is_said_until_they_are():
+    api = a_cluster(2)
+    a_gang(api, "train", 2)
+    uses, of = [{"name": "cards", "resourceClaimTemplateName": "one"}], {"podGroupName": "train"}
+    made = {"resourceClaimStatuses": [{"name": "cards"}]}
+    async with scheduling(api):
+        for name in ("train-0", "train-1"):
+            api.put(a_pod(name, uid=name, resource_claims=uses, scheduling_group=of))
+        await asyncio.sleep(5)
+        told = events(api), pod_of(api, "train-0").status.conditions, api.all(PodGroup)[0].status.conditions
+        for name in ("train-0", "train-1"):
+            api.put(a_pod(name, uid=name, resource_claims=uses, scheduling_group=of, status=made))
+        await asyncio.sleep(15)
+
+    assert (told, placed(api, "train")) == (([], (), ()), 2)
 
 
 def a_wish(api, how, name, group=""):
