@@ -126,7 +126,7 @@ class _Search:
             if isinstance(found, Candidate):
                 yield found
                 wanted -= 1
-                if not wanted:
+                if wanted <= 0:
                     return
             else:
                 self._reasons.update(found)

@@ -138,6 +138,7 @@ def test_a_large_cluster_is_not_searched_to_its_end():
     nodes = [a_node(f"n{index}", cpu="2") for index in range(5)]
     placed = [(held(f"p{index}", 50 - index, "2"), f"n{index}") for index in range(5)]
 
-    found = preemption(urgent(), *nodes, placed=placed, limits=Limits(percentage=40, absolute=1))
+    limits = [Limits(percentage=40, absolute=1), Limits(percentage=10, absolute=0)]
+    found = [preemption(urgent(), *nodes, placed=placed, limits=each) for each in limits]
 
-    assert going(found) == ("n1", ["p1"])
+    assert [going(each) for each in found] == [("n1", ["p1"]), ("n0", ["p0"])]
