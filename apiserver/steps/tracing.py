@@ -22,6 +22,7 @@ async def trace(server: Server, request: Request, proceed: Proceed) -> Answer:
     if is_lasting(request):
         return await proceed(server, request)
     span = server.spans.of(request) if server.spans is not None else None
+    # Of an answer that another app gives, the status is not known here.
     traced, status, failure = Trace(span), 0, None
     try:
         with traced:
@@ -37,5 +38,6 @@ async def trace(server: Server, request: Request, proceed: Proceed) -> Answer:
     finally:
         server.slow_requests.tell(request, traced, status)
         if span is not None:
-            span.tell({"http.response.status_code": status})
+            if status:
+                span.tell({"http.response.status_code": status})
             span.end(failure, status)

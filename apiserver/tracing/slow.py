@@ -24,7 +24,10 @@ class SlowRequests:
         self._second, self._told, self._untold = 0, 0, 0
 
     def tell(self, request: Request, trace: Trace, status: int) -> None:
-        """Tell of this one if it took long; of its query nothing is told, which may hold what others wrote."""
+        """Tell of this one if it took long; its `status` is 0 where that is not known.
+
+        Of its query nothing is told, which may hold what others wrote.
+        """
         if trace.seconds < SLOW_SECONDS or not self._may_tell():
             return
         untold, self._untold = self._untold, 0
@@ -32,7 +35,7 @@ class SlowRequests:
             "slow request",
             verb=request.verb,
             path=request.path,
-            status=status,
+            **({"status": status} if status else {}),
             user=request.user.name,
             agent=request.header(b"user-agent"),
             audit_id=request.audit_id,

@@ -177,6 +177,18 @@ async def test_a_slow_request_says_in_the_log_what_it_waited_for(monkeypatch: py
     assert "hidden" not in str(told)
 
 
+async def test_no_status_is_told_of_an_answer_that_another_app_gives(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slow, "SLOW_SECONDS", 0)
+    with capture_logs() as logs:
+        told = await scene.spans(1_000_000, ("GET", "/metrics", {}, {}))
+
+    (line,) = [each for each in logs if each["event"] == "slow request"]
+    assert "status" not in line
+    assert "http.response.status_code" not in values_of(told["GET"])
+
+
 async def test_where_everything_is_slow_the_log_tells_of_ten_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slow, "SLOW_SECONDS", 0)
     monkeypatch.setattr(slow.time, "monotonic", lambda: 7.0)
