@@ -17,6 +17,9 @@ from pydantic.alias_generators import to_camel
 
 from apiserver.file_errors import FileProblem, read_model
 
+# The interface, and what several exporters share, come with other packages as well.
+_NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.grpc")
+
 
 class TracingConfiguration(BaseModel):
     """`endpoint` speaks OTLP over gRPC, in the clear as with Kubernetes: it is meant to be on this machine.
@@ -37,9 +40,15 @@ class TracingConfiguration(BaseModel):
 def read_tracing(file: Path) -> TracingConfiguration:
     """What the file says; raises FileProblem, also where OpenTelemetry is not installed."""
     configuration = read_model(file, TracingConfiguration)
-    # The interface alone comes with other packages.
-    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+    if not _is_installed():
         raise FileProblem(
             "OpenTelemetry is not installed: pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-grpc"
         )
     return configuration
+
+
+def _is_installed() -> bool:
+    try:
+        return all(map(find_spec, _NEEDED))
+    except ModuleNotFoundError:  # what one of them is within is not there either
+        return False

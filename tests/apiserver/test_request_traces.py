@@ -1,6 +1,7 @@
 """What a request waited for: in the log where it took long, and as spans in a collector that speaks OTLP."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,9 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as ser
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from structlog.testing import capture_logs
 
+from apiserver.file_errors import FileProblem
 from apiserver.tracing import slow, spans
-from apiserver.tracing.configuration import TracingConfiguration
+from apiserver.tracing.configuration import TracingConfiguration, read_tracing
 from apiserver.tracing.spans import Spans
 from apiserver.tracing.trace import Trace, part
 from tests.apiserver.local_api import CORE, Api, running_api
@@ -175,6 +177,22 @@ async def test_a_slow_request_says_in_the_log_what_it_waited_for(monkeypatch: py
     names = [each.partition(":")[0] for each in told["parts"]]
     assert names == ["body", "mutating admission", "validating admission"]
     assert "hidden" not in str(told)
+
+
+@pytest.mark.parametrize(
+    "missing", ["opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.exporter.otlp.proto.grpc"]
+)
+def test_a_part_of_opentelemetry_that_is_not_installed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    file = tmp_path / "tracing.yaml"
+    file.write_text("apiVersion: apiserver.config.k8s.io/v1\nkind: TracingConfiguration\n")
+    for name in [name for name in sys.modules if f"{name}.".startswith(f"{missing}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    with pytest.raises(FileProblem, match="OpenTelemetry is not installed: pip install"):
+        read_tracing(file)
 
 
 async def test_no_status_is_told_of_an_answer_that_another_app_gives(
