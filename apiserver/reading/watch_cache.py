@@ -27,6 +27,7 @@ from apiserver.reading.watchers import Event, Watchers
 from apiserver.storage.encryption.providers import check_clear
 from apiserver.storage.store import Change, Entry, Store, StoreUnavailable
 from apiserver.tracing.trace import part
+from wherry.api.extensions.custom_resource import CustomResource
 from wherry.machinery.resource import Resource
 
 log = structlog.get_logger()
@@ -220,7 +221,7 @@ class WatchCache:
             self._caches[folder] = added = ResourceCache(cls)
             added.begin(self.applied)
             return added
-        if known.cls.kind.api_version != cls.kind.api_version or known.cls.selectable.keys() != cls.selectable.keys():
+        if known.cls.kind.api_version != cls.kind.api_version or _has_other_fields(cls, known.cls):
             known.watchers.end()
         known.cls = cls
         if known.family is not None:
@@ -326,3 +327,11 @@ class WatchCache:
             since = page.until
         for event in [event for event in cache.history if since < event.revision <= until]:
             yield event
+
+
+def _has_other_fields(cls: type[Resource], before: type[Resource]) -> bool:
+    """Whether a version of the kind that was there before has other fields to select by, or is there no more."""
+    if not (issubclass(cls, CustomResource) and issubclass(before, CustomResource)):
+        return False
+    fields = {version: each.selectable.keys() for version, each in cls.versions.items()}
+    return any(fields.get(version) != each.selectable.keys() for version, each in before.versions.items())

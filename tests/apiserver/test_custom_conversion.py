@@ -263,3 +263,16 @@ async def test_a_watch_by_fields_from_before_what_the_cache_remembers_has_expire
         told = await stream.next()
 
     assert (told["type"], told["object"]["code"], told["object"]["reason"]) == ("ERROR", 410, "Expired")
+
+
+async def test_a_watch_by_fields_begins_anew_when_its_own_version_has_others(api: Api):
+    def versions(path):
+        return [a_version("v1"), a_version("v2", storage=False, selectableFields=[{"jsonPath": path}])]
+
+    await declared(api, a_definition(versions=versions(".spec.size")))
+    await api.made(WIDGETS, a_widget("a", size=5))
+    async with api.watch(OTHER, fieldSelector="spec.size=5") as stream:
+        first = await stream.take(1)
+        await api.patch(f"{DEFINITIONS}/widgets.example.com", {"spec": {"versions": versions(".spec.color")}}, MERGE)
+
+        assert (first, await stream.next()) == ([("ADDED", "a")], None)
