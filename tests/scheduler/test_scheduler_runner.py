@@ -130,6 +130,19 @@ async def test_a_pod_that_fits_nowhere_says_so_and_is_bound_when_it_fits():
 
 
 @in_virtual_time
+async def test_of_a_pod_that_no_node_could_hold_as_it_is_nothing_is_said_of_claims():
+    api = BindingApi()
+    api.put(a_node("n"))
+    api.put(a_pod("web", volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "gone"}}]))
+    async with scheduling(api):
+        await asyncio.sleep(1)
+
+    ((_, _, message),) = events(api)
+    assert message.startswith('0/1 nodes are available: persistentvolumeclaim "gone" not found.')
+    assert "claims to deallocate" not in message
+
+
+@in_virtual_time
 async def test_of_a_pod_whose_claim_is_still_to_be_made_nothing_is_said_until_it_is():
     api = BindingApi()
     api.put(a_node("n"))
