@@ -26,7 +26,7 @@ Differs: the other extension points have no plugins of their own. What is said t
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from pydantic.alias_generators import to_camel
 
 from scheduler.framework import Plugin, load_plugins
 from scheduler.settings import Plugins, PluginSet, ProfileConfig, SchedulerConfig
+from wherry.machinery.schema import duplicate_fields
 
 ALL = "*"
 # Extension points of our plugins, and how the file calls them.
@@ -56,26 +57,17 @@ class ConfigError(ValueError):
     """The configuration cannot be used; says which field, and what is allowed."""
 
 
-class _Strict(yaml.SafeLoader):
-    """Plain values only; a key that stands twice is a mistake, and not the last one's right."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set[str]()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def read_config(path: Path) -> SchedulerConfig:
     """The file, checked but for plugins' own settings; raises `ConfigError`."""
     try:
-        content = yaml.load(path.read_text(), _Strict)
+        text = path.read_text()
+        content = yaml.safe_load(text)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML: {error}") from error
+    if twice := duplicate_fields(text.encode(), 0, is_yaml=True):
+        raise ConfigError(f"{path}: {twice[0]} stands twice")
     try:
         config = SchedulerConfig.model_validate(content)
     except ValidationError as error:

@@ -130,7 +130,7 @@ profiles:
             "profile default-scheduler: plugins.bind: DefaultBinder is part of the scheduler and cannot be disabled",
         ),
         (":\n - ][", "not YAML"),
-        ("parallelism: 3\nparallelism: 4", "not YAML: parallelism stands twice"),
+        ("parallelism: 3\nparallelism: 4", "parallelism stands twice"),
         ("healthzBindAddress: 0.0.0.0:10251", "healthzBindAddress: Extra inputs are not permitted"),
         ("extenders: [{urlPrefix: http://a}]", "extenders are not served"),
         ("leaderElection: {leaseDuration: 15}", "leaderElection.leaseDuration: Value error, a Go duration is expected"),
