@@ -10,6 +10,7 @@ Differs: extenders are refused.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -45,6 +46,13 @@ class PluginName(_Part):
     weight: int | None = Field(default=None, ge=0, le=MOST_WEIGHT)
 
 
+def _check_once(field: str, named: Iterable[PluginName | PluginConfig]) -> None:
+    """Raise ValueError for a plugin that is spoken of twice: which one was meant?"""
+    counts = Counter(each.name for each in named)
+    if twice := [name for name, number in counts.items() if number > 1]:
+        raise ValueError(f"{field}: {twice[0]} stands twice")
+
+
 class PluginSet(_Part):
     """Differences from the default set."""
 
@@ -53,9 +61,7 @@ class PluginSet(_Part):
 
     @model_validator(mode="after")
     def _says_it_once(self) -> Self:
-        counts = Counter(each.name for each in self.enabled)
-        if twice := [name for name, number in counts.items() if number > 1]:
-            raise ValueError(f"enabled: {twice[0]} stands twice")
+        _check_once("enabled", self.enabled)
         return self
 
 
@@ -94,9 +100,7 @@ class ProfileConfig(_Part):
 
     @model_validator(mode="after")
     def _says_it_once(self) -> Self:
-        counts = Counter(each.name for each in self.plugin_config)
-        if twice := [name for name, number in counts.items() if number > 1]:
-            raise ValueError(f"pluginConfig: {twice[0]} stands twice")
+        _check_once("pluginConfig", self.plugin_config)
         return self
 
 
