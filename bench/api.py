@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import tempfile
 import time
@@ -30,13 +29,13 @@ import click
 import uvloop
 from clients.apart import MAPS, WATCHED, a_map, follow, helper, list_until_told
 from clients.http import Access, Connection, free_port, together
+from clients.usage import Used, stolen
 
 from wherry.cluster.layout import Layout
 from wherry.cluster.settings import Settings
 from wherry.cluster.supervision.processes import processes_of
 from wherry.cluster.trust.credentials import make_credentials
 
-TICKS = os.sysconf("SC_CLK_TCK")
 PODS = "/api/v1/namespaces/bench/pods"
 WITHOUT = ("--disable-admission-plugins", "ServiceAccount")
 WATCH_SECONDS = 8.0
@@ -113,18 +112,11 @@ class Servers:
 
     def cpu_seconds(self) -> float:
         """What they have used of a core."""
-        stats = [Path(f"/proc/{process.pid}/stat").read_text() for process in self._running.values()]
-        return sum(sum(map(int, stat.rpartition(")")[2].split()[11:13])) for stat in stats) / TICKS
+        return sum(Used.by(process.pid).cpu_seconds for process in self._running.values())
 
     def resident_mib(self) -> float:
         """Their memory, VmRSS."""
-        texts = [Path(f"/proc/{process.pid}/status").read_text() for process in self._running.values()]
-        return sum(int(text.partition("VmRSS:")[2].split()[0]) for text in texts) / 1024
-
-
-def stolen() -> float:
-    """Seconds that the host of this machine gave to others while somebody here wanted them."""
-    return int(Path("/proc/stat").read_text().split(maxsplit=9)[8]) / TICKS
+        return sum(Used.by(process.pid).resident_mib for process in self._running.values())
 
 
 def say(row: str, **figures: Any) -> None:

@@ -16,7 +16,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import tempfile
@@ -28,6 +27,8 @@ from typing import Any
 
 import click
 import uvloop
+from clients.http import free_port
+from clients.usage import Used
 
 from wherry.api.apps.deployment import Deployment
 from wherry.api.core.namespace import Namespace
@@ -48,7 +49,6 @@ ROUNDS = 20
 CROWD = 1000  # objects of each kind in the namespace that is deleted
 IDLE_SECONDS = 20.0
 SETTLE_SECONDS = 3.0
-TICKS = os.sysconf("SC_CLK_TCK")
 NODES = "fake-nodes"
 
 # Kubernetes' figures by number of replicas, and those of one replica; see the docstring.
@@ -60,7 +60,7 @@ class Processes:
     """The cluster's processes, each with what it has used of a core."""
 
     def __init__(self, folder: Path, nodes: int) -> None:
-        self.layout, self.settings = Layout("bench", folder), Settings(port=_free_port(), fake_nodes=nodes)
+        self.layout, self.settings = Layout("bench", folder), Settings(port=free_port(), fake_nodes=nodes)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.layout.make()
         make_credentials(self.layout, self.settings)
@@ -87,7 +87,7 @@ class Processes:
     def cpu_seconds(self) -> dict[str, float]:
         """Seconds of a core that each has used so far, this client among them."""
         pids = {name: process.pid for name, process in self._running.items()} | {"client": os.getpid()}
-        return {name: _cpu_seconds(pid) for name, pid in pids.items()}
+        return {name: Used.by(pid).cpu_seconds for name, pid in pids.items()}
 
     @contextmanager
     def costs(self) -> Iterator[dict[str, float]]:
@@ -96,17 +96,6 @@ class Processes:
         before = self.cpu_seconds()
         yield used
         used |= {name: round(after - before[name], 2) for name, after in self.cpu_seconds().items()}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 class Watcher:

@@ -28,8 +28,9 @@ from typing import Any
 
 import click
 import uvloop
-from api import Servers, a_pod, at, stolen
+from api import Servers, a_pod, at
 from clients.http import Access, Connection, free_port
+from clients.usage import stolen
 
 from wherry.cluster.layout import Layout
 from wherry.cluster.trust.certificates import Authority, Subject

@@ -19,7 +19,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import ssl
 import statistics
 import subprocess
@@ -33,7 +32,8 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 import uvloop
-from clients.http import Connection, together
+from clients.http import Connection, free_port, together
+from clients.usage import Used
 
 from wherry.cluster.layout import Layout
 from wherry.cluster.settings import Settings
@@ -41,7 +41,6 @@ from wherry.cluster.supervision.processes import apiserver_options
 from wherry.cluster.trust.credentials import make_credentials
 
 PODS = "/api/v1/namespaces/bench/pods"
-TICKS = os.sysconf("SC_CLK_TCK")
 OFF = ("--disable-admission-plugins", "ServiceAccount", "--disable-admission-plugins", "TaintNodesByCondition")
 BLUE = {"matchLabels": {"color": "blue"}}
 HOST, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
@@ -120,24 +119,11 @@ def a_pod(number: int, workload: str, node: str = "") -> bytes:
     return json.dumps({"metadata": metadata, "spec": spec | ({"nodeName": node} if node else {})}).encode()
 
 
-class Used(NamedTuple):
-    """What a process has used: seconds of a core, and MiB of memory that are its own."""
-
-    cpu_seconds: float
-    resident_mib: float
-
-    @classmethod
-    def by(cls, pid: int) -> Used:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        resident = Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]
-        return cls((int(fields[11]) + int(fields[12])) / TICKS, int(resident) / 1024)
-
-
 class Cluster:
     """An API server, and a scheduler when it is wanted."""
 
     def __init__(self, folder: Path) -> None:
-        self.layout, self.settings = Layout("bench", folder), Settings(port=_free_port())
+        self.layout, self.settings = Layout("bench", folder), Settings(port=free_port())
         self.layout.make()
         make_credentials(self.layout, self.settings)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -209,12 +195,6 @@ class Cluster:
             await connection.request("POST", path, bodies[number])
 
         await together(self.connections, len(bodies), one)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Watcher:

@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 import click
 import uvloop
 from clients.http import Connection
-from scheduling import PODS, REQUIRED, Cluster, Used, Watcher, a_pod
+from clients.usage import Used
+from scheduling import PODS, REQUIRED, Cluster, Watcher, a_pod
 
 NOBODYS = {"matchExpressions": [{"key": "example.org/nobody-has-it", "operator": "Exists"}]}
 # What pods of each kind want that no node has; `full` fits on nodes that are empty, and `various` all differ.
